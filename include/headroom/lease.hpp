@@ -1,0 +1,126 @@
+// Leases: resources booked for a holder until it ends or the time runs out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <headroom/instant.hpp>
+#include <headroom/units.hpp>
+
+namespace headroom {
+
+using LeaseId = std::uint64_t;  ///< shown as "l-73"
+
+/// What a request wants. An absent amount is not wanted; zero is refused.
+struct Needs {
+  std::optional<Bytes> memory;
+  std::optional<Bytes> gpu_memory;  ///< on one device
+  std::optional<Cores> cpu;
+  std::optional<Bytes> disk;
+  std::string disk_path;            ///< any path on the filesystem meant; "" = "/"
+  int gpus = 0;                     ///< 1: a whole device, shared with nobody
+  std::string gpu;                  ///< this device only: UUID or index
+  std::optional<double> compute;    ///< least CUDA compute capability
+  bool operator==(const Needs&) const = default;
+};
+
+enum class Priority { low, normal, high, critical };
+
+constexpr const char* to_string(Priority priority) {
+  switch (priority) {
+    case Priority::low: return "low";
+    case Priority::normal: return "normal";
+    case Priority::high: return "high";
+    case Priority::critical: return "critical";
+  }
+  return "normal";
+}
+
+/// Who holds a lease. Never a bare pid: the start time tells a reused pid apart.
+struct Holder {
+  pid_t pid = 0;                  ///< 0: tied to time only
+  std::uint64_t start_time = 0;   ///< field 22 of /proc/PID/stat, clock ticks since boot
+  bool operator==(const Holder&) const = default;
+  auto operator<=>(const Holder&) const = default;
+};
+
+enum class LeaseState {
+  waiting,
+  reserved,     ///< granted; nothing of it is used yet
+  loading,      ///< its use still rises
+  active,
+  releasing,    ///< the holder has ended, its bytes are not all back
+  quarantined,  ///< bytes that did not come back in their time: never given twice
+  ended,
+};
+
+constexpr const char* to_string(LeaseState state) {
+  switch (state) {
+    case LeaseState::waiting: return "waiting";
+    case LeaseState::reserved: return "reserved";
+    case LeaseState::loading: return "loading";
+    case LeaseState::active: return "active";
+    case LeaseState::releasing: return "releasing";
+    case LeaseState::quarantined: return "quarantined";
+    case LeaseState::ended: return "ended";
+  }
+  return "ended";
+}
+
+/// Amounts of one lease: booked, measured or peak.
+struct Amounts {
+  Bytes memory;
+  Bytes gpu_memory;
+  Cores cpu;
+  Bytes disk;
+  bool operator==(const Amounts&) const = default;
+};
+
+/// The control groups a lease's processes live in: directories, empty where there is none.
+struct Group {
+  std::string memory;   ///< v1 memory controller, or the v2 group
+  std::string cpu;      ///< v1 cpu controller, or the v2 group
+  std::string unified;  ///< the v2 group (pressure, freeze, kill)
+  std::string scope;    ///< the systemd unit, where systemd made the group
+  bool v2 = false;      ///< memory and cpu are the v2 group's own controllers
+  bool operator==(const Group&) const = default;
+};
+
+struct Lease {
+  LeaseId id = 0;
+  std::string name;
+  uid_t owner = 0;
+  LeaseState state = LeaseState::waiting;
+  Priority priority = Priority::normal;
+  Needs needs;
+  Amounts booked;       ///< what counts against room; zero while waiting
+  std::string gpu;      ///< the device it was placed on (UUID)
+  std::string mount;    ///< the filesystem its disk bytes lie on
+  Holder holder;
+  LeaseId parent = 0;   ///< nested: draws from this lease's booking
+  bool fence = false;   ///< wants the soft fence
+  bool enforce = false; ///< wants the hard limit
+  Group group;
+  Bytes fence_at;       ///< where the soft fence stands now; 0 = none
+  Instant asked;
+  Instant granted;      ///< epoch while waiting
+  Instant ended;        ///< epoch until it has ended
+  std::optional<std::chrono::seconds> expected;      ///< --for, or learned
+  bool expected_learned = false;
+  std::optional<BootTime> give_up;   ///< a waiter's deadline
+  std::optional<BootTime> expires;   ///< end of a time to live
+  std::string idempotency_key;
+  std::string reason;   ///< why it ended, or why there is no group
+  Amounts peak;
+  std::uint64_t oom_kills = 0;
+  std::optional<int> exit_status;    ///< as wait() gives it, where known
+  bool operator==(const Lease&) const = default;
+};
+
+}  // namespace headroom

@@ -1,0 +1,68 @@
+// Levels and alerts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <headroom/instant.hpp>
+
+namespace headroom {
+
+/// How tight a resource is; ordered.
+enum class Level { ok, warning, critical, emergency };
+
+constexpr const char* to_string(Level level) {
+  switch (level) {
+    case Level::ok: return "ok";
+    case Level::warning: return "warning";
+    case Level::critical: return "critical";
+    case Level::emergency: return "emergency";
+  }
+  return "ok";
+}
+
+/// What can be under pressure. The first four can also be booked.
+enum class Resource { memory, gpu_memory, cpu, disk, gpu_temperature, power, network };
+
+constexpr const char* to_string(Resource resource) {
+  switch (resource) {
+    case Resource::memory: return "memory";
+    case Resource::gpu_memory: return "gpu_memory";
+    case Resource::cpu: return "cpu";
+    case Resource::disk: return "disk";
+    case Resource::gpu_temperature: return "gpu_temperature";
+    case Resource::power: return "power";
+    case Resource::network: return "network";
+  }
+  return "memory";
+}
+
+/// The level of one resource (of one device, where it has devices) now.
+struct Pressure {
+  Resource resource = Resource::memory;
+  std::string device;  ///< GPU UUID or mount; empty for the node
+  Level level = Level::ok;
+  std::optional<double> value;      ///< percent, or degrees Celsius for gpu_temperature
+  std::optional<double> threshold;  ///< the line of the level in force
+  std::optional<double> clears_below;
+  WallTime since{};
+};
+
+/// An open object that says a level is not ok. At most one per resource and device.
+struct Alert {
+  std::uint64_t id = 0;
+  Resource resource = Resource::memory;
+  std::string device;
+  Level level = Level::warning;
+  double value = 0;      ///< the reading when it was raised or last escalated
+  double threshold = 0;  ///< the line it crossed
+  WallTime since{};
+  std::optional<WallTime> ended;
+  std::optional<std::chrono::seconds> lasted;  ///< set when it ended
+  bool acknowledged = false;
+  std::string text;  ///< "High CPU memory usage" and the like
+};
+
+}  // namespace headroom
