@@ -1,0 +1,42 @@
+#include "judge/health.hpp"
+
+#include <algorithm>
+
+namespace headroom::judge {
+
+Level roll_up(std::span<const Pressure> pressures, const StallReading& stall) {
+  const bool tasks_wait = stall.cpu_some && stall.cpu_some->avg10 >= kCpuStallCounts;
+  Level worst = Level::ok;
+  for (const Pressure& pressure : pressures) {
+    switch (pressure.resource) {
+      case Resource::memory:
+      case Resource::gpu_memory:
+      case Resource::gpu_temperature:
+      case Resource::disk:
+        worst = std::max(worst, pressure.level);
+        break;
+      case Resource::cpu:
+        if (tasks_wait) worst = std::max(worst, pressure.level);
+        break;
+      case Resource::power:
+      case Resource::network:
+        break;
+    }
+  }
+  return worst;
+}
+
+const char* health_word(Level level) {
+  switch (level) {
+    case Level::ok:
+      return "healthy";
+    case Level::warning:
+      return "moderate";
+    case Level::critical:
+    case Level::emergency:
+      return "critical";
+  }
+  return "critical";
+}
+
+}  // namespace headroom::judge
