@@ -1,0 +1,42 @@
+// headroom-bench: what the parts of headroom cost, each to be set against a floor or a peer by
+// ratio.py. Each part is one line of the table below and one pair of files.
+#include <cstdio>
+#include <span>
+#include <string_view>
+
+#include "bench/bench_processes.hpp"
+#include "bench/bench_sample.hpp"
+
+namespace {
+
+struct Part {
+  const char* name;
+  const char* about;
+  int (*run)(std::span<char*> arguments);  ///< gives the exit code
+};
+
+constexpr Part kParts[] = {
+    {"sample", "one full sample, read and parsed [--ns | --print] [-n COUNT] [--period-ms MS]",
+     headroom::bench::bench_sample},
+    {"processes", "the table of all processes, found and read [--ns] [-n COUNT]",
+     headroom::bench::bench_processes},
+};
+
+int usage(std::FILE* out, int code) {
+  std::fprintf(out, "usage: headroom-bench PART [OPTIONS]\n");
+  for (const Part& part : kParts) std::fprintf(out, "  %-14s%s\n", part.name, part.about);
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) return usage(stderr, 2);
+  const std::string_view wanted = argv[1];
+  if (wanted == "--help" || wanted == "-h") return usage(stdout, 0);
+  for (const Part& part : kParts) {
+    if (wanted == part.name) return part.run({argv + 2, static_cast<std::size_t>(argc - 2)});
+  }
+  std::fprintf(stderr, "headroom-bench: there is no part \"%s\"\n", argv[1]);
+  return usage(stderr, 2);
+}

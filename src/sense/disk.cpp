@@ -1,0 +1,79 @@
+#include "sense/disk.hpp"
+
+#include <array>
+
+#include "sense/scan.hpp"
+
+namespace headroom::sense {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/// Has a name of the kind "loop0", "md127": the kind, then a digit or '_'.
+bool is_kind(std::string_view name, std::string_view kind) {
+  return name.size() > kind.size() && name.substr(0, kind.size()) == kind &&
+         (is_digit(name[kind.size()]) || name[kind.size()] == '_');
+}
+
+bool is_without_disk(std::string_view name) {
+  constexpr std::array<std::string_view, 11> kKinds = {"loop", "ram",    "zram", "dm-",  "md",     "sr",
+                                                       "fd",   "nbd", "bcache", "drbd", "mtdblock"};
+  // The first letter tells most of them apart from "sda" and "vda" at once.
+  for (const std::string_view kind : kKinds) {
+    if (kind.front() == name.front() && is_kind(name, kind)) return true;
+  }
+  return false;
+}
+
+/// A partition follows its disk and bears its name: "sda1" after "sda", "nvme0n1p1" after "nvme0n1".
+bool is_part_of(std::string_view disk, std::string_view name) {
+  if (disk.empty() || name.size() <= disk.size() || name.substr(0, disk.size()) != disk) return false;
+  std::string_view rest = name.substr(disk.size());
+  if (is_digit(disk.back())) {
+    if (rest.front() != 'p') return rest.substr(0, 4) == "boot" || rest == "rpmb";  // of eMMC
+    rest.remove_prefix(1);
+  }
+  if (rest.empty()) return false;
+  for (const char c : rest) {
+    if (!is_digit(c)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
+  out.clear();
+  std::string_view disk;
+  Scan scan(text);
+  while (!scan.done()) {
+    scan.number();  // major
+    scan.number();  // minor
+    DiskCounters counters;
+    counters.name = scan.word();
+    if (!counters.name.empty() && !is_without_disk(counters.name) &&
+        !is_part_of(disk, counters.name)) {
+      const auto reads = scan.number();
+      scan.number();  // merged
+      const auto sectors_read = scan.number();
+      scan.number();  // ms reading
+      const auto writes = scan.number();
+      scan.number();  // merged
+      const auto sectors_written = scan.number();
+      scan.number();  // ms writing
+      scan.number();  // under way now
+      const auto busy = scan.number();
+      if (busy && reads && writes && sectors_read && sectors_written) {
+        disk = counters.name;
+        counters.sectors_read = *sectors_read;
+        counters.sectors_written = *sectors_written;
+        if (__builtin_add_overflow(*reads, *writes, &counters.operations)) counters.operations = ~0ULL;
+        counters.busy_ms = *busy;
+        out.push_back(counters);
+      }
+    }
+    scan.line();
+  }
+}
+
+}  // namespace headroom::sense

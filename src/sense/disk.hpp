@@ -1,0 +1,25 @@
+// Whole disks: /proc/diskstats.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace headroom::sense {
+
+struct DiskCounters {
+  std::string_view name;  ///< in the text it was parsed from
+  std::uint64_t sectors_read = 0;  ///< of 512 bytes, whatever the disk's own are
+  std::uint64_t sectors_written = 0;
+  std::uint64_t operations = 0;  ///< reads and writes that were finished
+  std::uint64_t busy_ms = 0;     ///< time in which at least one was under way
+};
+
+/// Text of /proc/diskstats into `out`, replacing what it held: disks as the kernel met them.
+/// Left out are partitions, and devices without a disk of their own: loop, RAM, zram, optical and
+/// floppy drives, network block devices, and what is laid over other disks (dm-, md, bcache, drbd),
+/// since the same bytes are counted again in the disks below. A line that is not understood is
+/// left out too.
+void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out);
+
+}  // namespace headroom::sense

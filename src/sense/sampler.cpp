@@ -1,0 +1,437 @@
+#include "sense/sampler.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <utility>
+
+#include <unistd.h>
+
+#include "sense/cgroup.hpp"
+#include "sense/disk.hpp"
+#include "sense/filesystem.hpp"
+#include "sense/kernel_file.hpp"
+#include "sense/meminfo.hpp"
+#include "sense/network.hpp"
+#include "sense/process.hpp"
+#include "sense/stall.hpp"
+#include "sense/stat.hpp"
+#include "sense/zoneinfo.hpp"
+
+namespace headroom::sense {
+namespace {
+
+constexpr std::chrono::milliseconds kShortest{50};
+constexpr std::uint64_t kSector = 512;
+
+/// A file of the node, under the name by which its absence is known.
+struct Source {
+  const char* sensor;
+  const char* fix;
+  KernelFile file;
+  int reported = 0;  ///< the problem that the list of absences shows
+};
+
+struct InterfaceState {
+  NetworkReading reading;
+  bool fresh = true;  ///< first seen within this stretch of time: it has no rate yet
+  std::uint64_t received_from = 0;  ///< counters at the start of the rate
+  std::uint64_t sent_from = 0;
+};
+
+struct DiskState {
+  DiskReading reading;
+  bool fresh = true;
+  std::uint64_t read_from = 0;
+  std::uint64_t written_from = 0;
+  std::uint64_t operations_from = 0;
+  std::uint64_t busy_from = 0;
+};
+
+/// Brings `states` into the order of `counters`, by name. New names get a new state, names that
+/// are no more lose theirs.
+template <class State, class Counters>
+void align(std::vector<State>& states, const std::vector<Counters>& counters) {
+  for (std::size_t i = 0; i < counters.size(); ++i) {
+    if (i < states.size() && states[i].reading.name == counters[i].name) continue;
+    const auto from = states.begin() + static_cast<std::ptrdiff_t>(std::min(i, states.size()));
+    const auto found = std::find_if(from, states.end(), [&](const State& state) {
+      return state.reading.name == counters[i].name;
+    });
+    if (found != states.end()) {
+      std::iter_swap(from, found);
+      continue;
+    }
+    State fresh;
+    fresh.reading.name = counters[i].name;
+    states.insert(from, std::move(fresh));
+  }
+  states.resize(counters.size());
+}
+
+/// Copies the readings out, reusing the strings that are there.
+template <class State, class Reading>
+void copy_readings(const std::vector<State>& states, std::vector<Reading>& out) {
+  out.resize(states.size());
+  for (std::size_t i = 0; i < states.size(); ++i) out[i] = states[i].reading;
+}
+
+/// Events per second; empty if the counter was reset in between.
+std::optional<double> rate(std::uint64_t now, std::uint64_t before, double per_seconds) {
+  if (now < before) return std::nullopt;
+  return static_cast<double>(now - before) * per_seconds;
+}
+
+std::uint64_t in_bytes(std::uint64_t sectors) {
+  std::uint64_t bytes = 0;
+  return __builtin_mul_overflow(sectors, kSector, &bytes) ? ~0ULL : bytes;
+}
+
+std::string without_slash(std::string root) {
+  while (!root.empty() && root.back() == '/') root.pop_back();
+  return root;
+}
+
+}  // namespace
+
+struct Sampler::Files {
+  explicit Files(Sources sources);
+
+  void track(std::vector<Target> targets);
+  void read(Instant at, ReadOptions options, Sample& out);
+
+ private:
+  enum Which { stat, loadavg, meminfo, net_dev, diskstats, stall_cpu, stall_memory, stall_io, statm, kSources };
+
+  Source source(const char* sensor, const char* path, const char* fix) const {
+    return {sensor, fix, KernelFile(root_ + path, keep_), 0};
+  }
+  std::optional<std::string_view> text_of(Which which) { return sources_[which].file.read(now_, buffer_); }
+  /// Takes note of a source that became absent or came back.
+  void settle(Which which) {
+    Source& settled = sources_[which];
+    if (settled.file.problem() == settled.reported) return;
+    settled.reported = settled.file.problem();
+    absences_changed_ = true;
+  }
+  void read_cpu();
+  void read_memory(ReadOptions options, MemoryReading& out);
+  void read_stall(StallReading& out);
+  void read_networks();
+  void read_disks();
+  void read_own(OwnReading& out);
+  void read_holders(std::vector<HolderReading>& out);
+  void find_gpus(const Sources& sources);
+  void find_limit(const std::string& jobs_group);
+  std::optional<ZonePages> read_zones();
+  void list_absences();
+
+  std::string root_;  ///< "" for the machine itself
+  Keep keep_;
+  ReadBuffer buffer_;
+  std::array<Source, kSources> sources_;
+  Filesystems filesystems_;
+  std::optional<MemoryLimit> limit_;
+  std::optional<Bytes> kernel_reserve_;
+  std::int64_t ticks_per_second_;
+
+  BootTime now_{};
+  bool first_ = true;
+  bool new_rates_ = false;   ///< this read ends one stretch of time and begins the next
+  double per_seconds_ = 0;   ///< 1 / length of the stretch that this read ended
+  BootTime rates_from_{};
+  std::uint64_t number_ = 0;
+
+  CpuReading cpu_;
+  std::optional<CpuTicks> ticks_from_;
+  std::vector<InterfaceCounters> interface_counters_;
+  std::vector<InterfaceState> interfaces_;
+  std::vector<DiskCounters> disk_counters_;
+  std::vector<DiskState> disks_;
+  std::vector<FilesystemReading> filesystem_readings_;
+  std::vector<GpuReading> gpus_;
+  std::vector<TrackedHolder> holders_;
+  std::optional<ProcessTable> table_;  ///< only while a holder needs it
+
+  std::vector<Absence> fixed_absences_;  ///< found at the start, true until the end
+  std::vector<Absence> absences_;
+  bool absences_changed_ = true;
+};
+
+Sampler::Files::Files(Sources sources)
+    : root_(without_slash(sources.root)),
+      keep_(root_.empty() ? Keep::open : Keep::closed),
+      sources_{source("cpu", "/proc/stat", "mount /proc"),
+               source("load", "/proc/loadavg", "mount /proc"),
+               source("memory", "/proc/meminfo", "mount /proc"),
+               source("network", "/proc/net/dev", "mount /proc"),
+               source("disk", "/proc/diskstats", "mount /proc"),
+               source("stall", "/proc/pressure/cpu", ""),
+               source("stall", "/proc/pressure/memory", ""),
+               source("stall", "/proc/pressure/io", ""),
+               source("own", "/proc/self/statm", "mount /proc")},
+      filesystems_(root_, keep_),
+      ticks_per_second_(std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1)) {
+  if (const auto zones = read_zones()) kernel_reserve_ = pages_to_bytes(zones->high);
+  find_limit(sources.jobs_group);
+  find_gpus(sources);
+}
+
+void Sampler::Files::find_limit(const std::string& jobs_group) {
+  std::string group = jobs_group;
+  if (group.empty()) {
+    GroupPaths own;
+    if (const auto text = read_once((root_ + "/proc/self/cgroup").c_str(), buffer_)) own = parse_cgroup(*text);
+    std::vector<Mount> mounts;
+    if (const auto text = read_once((root_ + "/proc/self/mountinfo").c_str(), buffer_)) {
+      mounts = parse_mountinfo(*text);
+    }
+    const std::string found = jobs_group_of(own, mounts);
+    if (!found.empty()) group = root_ + found;
+  }
+  if (group.empty()) {
+    fixed_absences_.push_back({"limit", "no memory hierarchy of control groups is mounted",
+                               "mount cgroup2 at /sys/fs/cgroup"});
+    return;
+  }
+  limit_.emplace(root_, without_slash(group), keep_);
+}
+
+void Sampler::Files::find_gpus(const Sources& sources) {
+  switch (sources.gpu) {
+    case GpuSource::none:
+      return;
+    case GpuSource::sim: {
+      auto gpus = parse_gpu_sim(sources.gpu_sim);
+      if (gpus) {
+        gpus_ = std::move(*gpus);
+      } else {
+        fixed_absences_.push_back({"gpu", gpus.error().what + ": " + gpus.error().why, gpus.error().help});
+      }
+      return;
+    }
+    case GpuSource::automatic:
+    case GpuSource::nvml:
+      fixed_absences_.push_back(absent_gpu(root_, sources.gpu == GpuSource::nvml));
+      return;
+  }
+}
+
+std::optional<ZonePages> Sampler::Files::read_zones() {
+  const auto text = read_once((root_ + "/proc/zoneinfo").c_str(), buffer_);
+  return text ? parse_zoneinfo(*text) : std::nullopt;
+}
+
+void Sampler::Files::track(std::vector<Target> targets) {
+  std::vector<TrackedHolder> holders;
+  holders.reserve(targets.size());
+  for (Target& target : targets) {
+    const auto old = std::find_if(holders_.begin(), holders_.end(),
+                                  [&](const TrackedHolder& holder) { return holder.target() == target; });
+    if (old != holders_.end()) {
+      holders.push_back(std::move(*old));
+      holders_.erase(old);
+    } else {
+      holders.emplace_back(std::move(target), root_, keep_);
+    }
+  }
+  holders_ = std::move(holders);
+}
+
+void Sampler::Files::read_cpu() {
+  const auto text = text_of(stat);
+  const auto ticks = text ? parse_stat(*text) : std::nullopt;
+  if (text && !ticks) sources_[stat].file.garbled();
+  settle(stat);
+  if (!ticks) {
+    const auto load = cpu_.load;
+    cpu_ = CpuReading{};
+    cpu_.load = load;
+    ticks_from_.reset();
+  } else {
+    fill_cpu(*ticks, new_rates_ && ticks_from_ ? &*ticks_from_ : nullptr, ticks_per_second_, cpu_);
+    if (new_rates_ || !ticks_from_) ticks_from_ = *ticks;
+  }
+  const auto load_text = text_of(loadavg);
+  cpu_.load = load_text ? parse_loadavg(*load_text) : std::nullopt;
+  if (load_text && !cpu_.load) sources_[loadavg].file.garbled();
+  settle(loadavg);
+}
+
+void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
+  const auto text = text_of(meminfo);
+  if (!parse_meminfo(text.value_or(std::string_view()), out) && text) sources_[meminfo].file.garbled();
+  settle(meminfo);
+  out.kernel_reserve = kernel_reserve_;
+  out.per_cpu_free.reset();
+  if (options.per_cpu_free) {
+    if (const auto zones = read_zones()) out.per_cpu_free = pages_to_bytes(zones->per_cpu_free);
+  }
+  if (limit_) {
+    limit_->read(now_, buffer_, out);
+  } else {
+    out.limit.reset();
+    out.limit_used.reset();
+    out.limit_path.clear();
+  }
+}
+
+void Sampler::Files::read_stall(StallReading& out) {
+  const auto lines = [this](Which which, std::optional<StallLine>& some, std::optional<StallLine>& full) {
+    const auto text = text_of(which);
+    const StallLines stall = parse_stall(text.value_or(std::string_view()));
+    if (text && !stall.some) sources_[which].file.garbled();
+    settle(which);
+    some = stall.some;
+    full = stall.full;
+  };
+  lines(stall_cpu, out.cpu_some, out.cpu_full);
+  lines(stall_memory, out.memory_some, out.memory_full);
+  lines(stall_io, out.io_some, out.io_full);
+}
+
+void Sampler::Files::read_networks() {
+  const auto text = text_of(net_dev);
+  parse_network(text.value_or(std::string_view()), interface_counters_);
+  // Every network namespace has its loopback interface: no line at all means that it is no such file.
+  if (text && interface_counters_.empty()) sources_[net_dev].file.garbled();
+  settle(net_dev);
+  align(interfaces_, interface_counters_);
+  for (std::size_t i = 0; i < interfaces_.size(); ++i) {
+    InterfaceState& state = interfaces_[i];
+    const InterfaceCounters& counters = interface_counters_[i];
+    state.reading.received_total = counters.received;
+    state.reading.sent_total = counters.sent;
+    if (!new_rates_) continue;
+    if (!std::exchange(state.fresh, false)) {
+      state.reading.received_per_second = rate(counters.received, state.received_from, per_seconds_);
+      state.reading.sent_per_second = rate(counters.sent, state.sent_from, per_seconds_);
+    }
+    state.received_from = counters.received;
+    state.sent_from = counters.sent;
+  }
+}
+
+void Sampler::Files::read_disks() {
+  const auto text = text_of(diskstats);
+  parse_diskstats(text.value_or(std::string_view()), disk_counters_);
+  // A machine may have no disk: only a text of which nothing is understood is wrong.
+  if (text && disk_counters_.empty() && !text->empty() && text->front() != ' ') {
+    sources_[diskstats].file.garbled();
+  }
+  settle(diskstats);
+  align(disks_, disk_counters_);
+  for (std::size_t i = 0; i < disks_.size(); ++i) {
+    DiskState& state = disks_[i];
+    const DiskCounters& counters = disk_counters_[i];
+    state.reading.read_total = in_bytes(counters.sectors_read);
+    state.reading.written_total = in_bytes(counters.sectors_written);
+    state.reading.operations_total = counters.operations;
+    if (!new_rates_) continue;
+    if (!std::exchange(state.fresh, false)) {
+      constexpr double kBytes = static_cast<double>(kSector);
+      state.reading.read_per_second = rate(counters.sectors_read, state.read_from, per_seconds_ * kBytes);
+      state.reading.written_per_second =
+          rate(counters.sectors_written, state.written_from, per_seconds_ * kBytes);
+      state.reading.operations_per_second = rate(counters.operations, state.operations_from, per_seconds_);
+      const auto busy = rate(counters.busy_ms, state.busy_from, per_seconds_ * 0.001);
+      state.reading.busy = busy ? std::optional(Ratio(std::min(*busy, 1.0))) : std::nullopt;
+    }
+    state.read_from = counters.sectors_read;
+    state.written_from = counters.sectors_written;
+    state.operations_from = counters.operations;
+    state.busy_from = counters.busy_ms;
+  }
+}
+
+void Sampler::Files::read_own(OwnReading& out) {
+  const auto text = text_of(statm);
+  const auto pages = text ? parse_statm(*text) : std::nullopt;
+  if (text && !pages) sources_[statm].file.garbled();
+  settle(statm);
+  out.resident = pages ? std::optional(pages_to_bytes(pages->resident)) : std::nullopt;
+  timespec cpu{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  out.cpu_total = std::chrono::seconds(cpu.tv_sec) + std::chrono::nanoseconds(cpu.tv_nsec);
+}
+
+void Sampler::Files::read_holders(std::vector<HolderReading>& out) {
+  out.resize(holders_.size());
+  const auto needs = [](const TrackedHolder& holder) { return holder.needs_processes(); };
+  bool have_table = false;
+  const auto read_table = [&] {
+    if (!table_) table_.emplace(root_);
+    have_table = table_->read(buffer_);
+  };
+  if (std::any_of(holders_.begin(), holders_.end(), needs)) {
+    read_table();
+  } else {
+    table_.reset();
+  }
+  for (std::size_t i = 0; i < holders_.size(); ++i) {
+    holders_[i].read(now_, buffer_, have_table ? &*table_ : nullptr, out[i]);
+    if (!have_table && holders_[i].needs_processes()) {  // its group has just gone
+      read_table();
+      if (have_table) holders_[i].read(now_, buffer_, &*table_, out[i]);
+    }
+  }
+}
+
+void Sampler::Files::list_absences() {
+  absences_ = fixed_absences_;
+  bool stall_listed = false;
+  for (const Source& source : sources_) {
+    if (source.reported == 0) continue;
+    if (std::string_view(source.sensor) != "stall") {
+      absences_.push_back({source.sensor, source.file.reason(), source.fix});
+    } else if (!std::exchange(stall_listed, true)) {
+      absences_.push_back({"stall",
+                           "the kernel gives no pressure stall information (" + source.file.reason() + ")",
+                           "boot a kernel that has CONFIG_PSI with psi=1"});
+    }
+  }
+  filesystems_.absences(absences_);
+}
+
+void Sampler::Files::read(Instant at, ReadOptions options, Sample& out) {
+  now_ = at.boot;
+  new_rates_ = first_ || now_ - rates_from_ >= kShortest;
+  if (new_rates_) {
+    if (!first_) per_seconds_ = 1.0 / std::chrono::duration<double>(now_ - rates_from_).count();
+    rates_from_ = now_;
+  }
+  first_ = false;
+
+  out.at = at;
+  out.number = ++number_;
+  read_cpu();
+  out.cpu = cpu_;
+  read_memory(options, out.memory);
+  read_stall(out.stall);
+  read_networks();
+  copy_readings(interfaces_, out.networks);
+  read_disks();
+  copy_readings(disks_, out.disks);
+  if (options.filesystems) filesystems_.read(now_, buffer_, filesystem_readings_);
+  out.filesystems = filesystem_readings_;
+  out.gpus = gpus_;
+  read_own(out.own);
+  read_holders(out.holders);
+  if (filesystems_.absences_changed() || absences_changed_) {
+    list_absences();
+    absences_changed_ = false;
+  }
+  out.absent = absences_;
+}
+
+Sampler::Sampler(Sources sources) : files_(std::make_unique<Files>(std::move(sources))) {}
+Sampler::~Sampler() = default;
+Sampler::Sampler(Sampler&&) noexcept = default;
+Sampler& Sampler::operator=(Sampler&&) noexcept = default;
+
+void Sampler::track(std::vector<Target> targets) { files_->track(std::move(targets)); }
+void Sampler::read(Instant at, ReadOptions options, Sample& out) { files_->read(at, options, out); }
+
+}  // namespace headroom::sense

@@ -1,0 +1,113 @@
+// A cursor over the text of a kernel file. It never reads past the end and never throws; what it
+// does not find it says.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include <headroom/units.hpp>
+
+namespace headroom::sense {
+
+/// Reads numbers and words from left to right, one line or a whole file.
+class Scan {
+ public:
+  explicit Scan(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+
+  bool done() const { return at_ == end_; }
+  /// The character under the cursor; 0 at the end.
+  char peek() const { return at_ == end_ ? '\0' : *at_; }
+
+  void skip_spaces() {
+    while (at_ != end_ && (*at_ == ' ' || *at_ == '\t')) ++at_;
+  }
+
+  /// Takes `word` if the text goes on with it.
+  bool take(std::string_view word) {
+    if (static_cast<std::size_t>(end_ - at_) < word.size() ||
+        std::memcmp(at_, word.data(), word.size()) != 0) {
+      return false;
+    }
+    at_ += word.size();
+    return true;
+  }
+
+  /// A decimal number after any spaces. A number too large for 64 bits becomes the largest one.
+  /// Empty where no digit stands; the cursor then stays behind the spaces.
+  std::optional<std::uint64_t> number() {
+    skip_spaces();
+    if (at_ == end_ || !is_digit(*at_)) return std::nullopt;
+    std::uint64_t value = 0;
+    bool over = false;
+    do {
+      const std::uint64_t digit = static_cast<std::uint64_t>(*at_ - '0');
+      over = over || value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10;
+      value = value * 10 + digit;
+    } while (++at_ != end_ && is_digit(*at_));
+    return over ? std::numeric_limits<std::uint64_t>::max() : value;
+  }
+
+  /// Like number(), but as the signed amount of bytes it is, times `unit`; saturates.
+  std::optional<Bytes> bytes(std::int64_t unit = 1) {
+    const auto value = number();
+    if (!value) return std::nullopt;
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+    if (*value > static_cast<std::uint64_t>(kMost / unit)) return Bytes(kMost);
+    return Bytes(static_cast<std::int64_t>(*value) * unit);
+  }
+
+  /// A number with a fraction ("12.34"), without sign or exponent.
+  std::optional<double> decimal() {
+    const auto whole = number();
+    if (!whole) return std::nullopt;
+    double value = static_cast<double>(*whole);
+    if (at_ != end_ && *at_ == '.') {
+      ++at_;
+      double scale = 0.1;
+      while (at_ != end_ && is_digit(*at_)) {
+        value += static_cast<double>(*at_++ - '0') * scale;
+        scale *= 0.1;
+      }
+    }
+    return value;
+  }
+
+  /// The next run of characters that are no white space; empty at the end of the line.
+  std::string_view word() {
+    skip_spaces();
+    const char* const start = at_;
+    while (at_ != end_ && *at_ != ' ' && *at_ != '\t' && *at_ != '\n') ++at_;
+    return {start, static_cast<std::size_t>(at_ - start)};
+  }
+
+  /// Skips `count` words of this line.
+  void skip_words(int count) {
+    while (count-- > 0) word();
+  }
+
+  /// What is left of the line, without its end; the cursor then stands on the next line.
+  std::string_view line() {
+    if (at_ == end_) return {};
+    const char* const start = at_;
+    const void* const newline = std::memchr(at_, '\n', static_cast<std::size_t>(end_ - at_));
+    if (newline == nullptr) {
+      at_ = end_;
+      return {start, static_cast<std::size_t>(end_ - start)};
+    }
+    const char* const stop = static_cast<const char*>(newline);
+    at_ = stop + 1;
+    return {start, static_cast<std::size_t>(stop - start)};
+  }
+
+ private:
+  static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+  const char* at_;
+  const char* end_;
+};
+
+}  // namespace headroom::sense
