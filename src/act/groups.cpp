@@ -1,0 +1,605 @@
+#include "act/groups.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <set>
+#include <utility>
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "act/process.hpp"
+#include "act/refusal.hpp"
+
+namespace headroom::act {
+namespace {
+
+constexpr std::size_t kProcesses = 4096;
+constexpr std::size_t kFolders = 1024;  // groups that a job may have made below its own
+constexpr int kDepth = 16;
+constexpr int kNames = 8;  // suffixes tried when a name is taken
+constexpr std::chrono::milliseconds kBusDeadline{2000};
+constexpr const char* kTrusted = "trusted.headroom";  // only root can set and see this one
+constexpr const char* kUser = "user.headroom";
+
+std::string file_in(const std::string& folder, const char* name) { return folder + "/" + name; }
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+bool has_attribute(const std::string& folder, const char* name) {
+  char value[8];
+  return ::lgetxattr(folder.c_str(), name, value, sizeof value) >= 0 || errno == ERANGE;
+}
+
+/// True when the folder carries our mark. A user's own mark counts only on a folder of our own;
+/// where the kernel keeps no marks on groups, a folder of our own with our name counts.
+bool is_marked(const std::string& folder) {
+  if (has_attribute(folder, kTrusted)) return true;
+  const bool kept = has_attribute(folder, kUser) || errno != ENOTSUP;
+  struct stat facts{};
+  if (::lstat(folder.c_str(), &facts) != 0 || !S_ISDIR(facts.st_mode) ||
+      facts.st_uid != ::geteuid()) {
+    return false;
+  }
+  return !kept || has_attribute(folder, kUser);
+}
+
+void mark(const std::string& folder) {
+  if (::lsetxattr(folder.c_str(), kTrusted, "1", 1, 0) != 0) {
+    ::lsetxattr(folder.c_str(), kUser, "1", 1, 0);
+  }
+}
+
+/// The group below `own` that holds all jobs: made and marked, or found with our mark. A foreign
+/// group of that name is left alone and the next name is tried.
+Result<std::string> make_parent(const std::string& own, const std::string& name) {
+  for (int attempt = 1; attempt <= kNames; ++attempt) {
+    const std::string path =
+        own + "/" + name + (attempt > 1 ? "-" + std::to_string(attempt) : std::string());
+    if (::mkdir(path.c_str(), 0755) == 0) {
+      mark(path);
+      if (is_marked(path)) return path;
+      ::rmdir(path.c_str());
+      return fail(ErrorKind::not_allowed, "cannot mark " + path + " as ours",
+                  "the kernel refuses extended attributes there", "run headroomd as root");
+    }
+    if (errno != EEXIST) return tl::unexpected(refusal("cannot make " + path, errno));
+    if (is_marked(path)) return path;
+  }
+  return fail(ErrorKind::conflict, "cannot make " + own + "/" + name,
+              "groups of that name exist and are not ours", "remove them, or choose another name");
+}
+
+/// Gives a controller of `folder` to its children.
+Result<void> enable(const std::string& folder, const char* controller) {
+  const std::string path = file_in(folder, "cgroup.subtree_control");
+  const auto enabled = read_small(path);
+  if (!enabled) return tl::unexpected(enabled.error());
+  if (has_word(*enabled, controller)) return {};
+  return write_small(path, std::string("+") + controller);
+}
+
+bool only_we_are_in(const std::string& folder) {
+  const auto text = read_small(file_in(folder, "cgroup.procs"));
+  if (!text) return false;
+  const auto pids = parse_pids(*text, 2);
+  return pids.size() == 1 && pids.front() == ::getpid();
+}
+
+/// Enables a controller below our own group. When the kernel says busy because we are in it, and
+/// we are alone there, moves us into a leaf beside the jobs and tries again.
+Result<void> enable_below(const std::string& own, const char* controller, const std::string& leaf) {
+  auto enabled = enable(own, controller);
+  if (enabled || enabled.error().kind != ErrorKind::conflict) return enabled;
+  if (!only_we_are_in(own)) {
+    return fail(ErrorKind::conflict, enabled.error().what,
+                "the group holds other processes beside headroomd",
+                "start headroomd in a group of its own: a systemd service with Delegate=yes");
+  }
+  if (::mkdir(leaf.c_str(), 0755) != 0 && errno != EEXIST) {
+    return tl::unexpected(refusal("cannot make " + leaf, errno));
+  }
+  auto moved = write_small(file_in(leaf, "cgroup.procs"), std::to_string(::getpid()));
+  if (!moved) {
+    ::rmdir(leaf.c_str());
+    return moved;
+  }
+  return enable(own, controller);
+}
+
+/// Moves what is in a scope itself (its keeper) into a leaf, so that the scope can give controllers
+/// to the jobs.
+Result<void> clear_scope(const std::string& folder) {
+  const std::string keeper = folder + "/keeper";
+  if (::mkdir(keeper.c_str(), 0755) != 0 && errno != EEXIST) {
+    return tl::unexpected(refusal("cannot make " + keeper, errno));
+  }
+  const auto text = read_small(file_in(folder, "cgroup.procs"));
+  if (!text) return tl::unexpected(text.error());
+  for (const pid_t pid : parse_pids(*text, 16)) {
+    auto moved = write_small(file_in(keeper, "cgroup.procs"), std::to_string(pid));
+    if (!moved) return moved;
+  }
+  return {};
+}
+
+/// Calls `visit(folder)` for `folder` and what lies below it, children first, within bounds.
+template <class Visit>
+void for_each_folder(const std::string& folder, int depth, std::size_t& left, const Visit& visit) {
+  if (depth > 0) {
+    if (DIR* listing = ::opendir(folder.c_str())) {
+      std::vector<std::string> children;
+      while (const dirent* entry = ::readdir(listing)) {
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && left > 0) {
+          --left;
+          children.emplace_back(folder + "/" + entry->d_name);
+        }
+      }
+      ::closedir(listing);
+      for (const auto& child : children) for_each_folder(child, depth - 1, left, visit);
+    }
+  }
+  visit(folder);
+}
+
+template <class Visit>
+void for_each_folder(const std::string& folder, const Visit& visit) {
+  std::size_t left = kFolders;
+  for_each_folder(folder, kDepth, left, visit);
+}
+
+/// The processes in a folder and below. Those in a pid namespace that we cannot see are 0.
+std::vector<pid_t> pids_in(const std::string& folder) {
+  std::vector<pid_t> pids;
+  for_each_folder(folder, [&](const std::string& below) {
+    if (pids.size() >= kProcesses) return;
+    const auto text = read_small(file_in(below, "cgroup.procs"), kProcesses * 8);
+    if (!text) return;
+    const auto more = parse_pids(*text, kProcesses - pids.size());
+    pids.insert(pids.end(), more.begin(), more.end());
+  });
+  return pids;
+}
+
+/// The folders of a group, each once: on v2 all three are the same.
+std::vector<std::string> folders_of(const Group& group) {
+  std::vector<std::string> folders;
+  for (const auto* folder : {&group.memory, &group.cpu, &group.unified}) {
+    if (!folder->empty() && std::ranges::find(folders, *folder) == folders.end()) {
+      folders.push_back(*folder);
+    }
+  }
+  return folders;
+}
+
+/// rmdir; a folder that is not there is fine. A process that has just ended may hold its group for
+/// a moment, above all on v1: then it is tried again, for 2 ms in all.
+int remove_folder(const std::string& folder) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return 0;
+    if (errno != EBUSY || attempt == kAttempts) return errno;
+    const timespec pause{0, 500'000};
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
+std::string count_or(std::optional<Bytes> amount, const char* none) {
+  return amount ? std::to_string(amount->count()) : none;
+}
+
+}  // namespace
+
+Groups::Groups(Groups&& other) noexcept
+    : tier_(std::exchange(other.tier_, Tier::none)),
+      reasons_(std::move(other.reasons_)),
+      proc_(std::move(other.proc_)),
+      memory_(std::exchange(other.memory_, {})),
+      cpu_(std::exchange(other.cpu_, {})),
+      unified_(std::exchange(other.unified_, {})),
+      scope_(std::exchange(other.scope_, std::nullopt)),
+      made_(std::move(other.made_)) {}
+
+Groups::~Groups() {
+  bool empty = true;
+  for (const auto* hierarchy : hierarchies()) {
+    if (::rmdir(hierarchy->parent.c_str()) != 0 && errno != ENOENT) empty = false;
+  }
+  if (scope_ && empty) {
+    const std::string keeper = parent_of(unified_.parent) + "/keeper";
+    if (scope_->keeper > 0) {
+      release_keeper(*scope_);
+    } else if (!unified_.parent.empty()) {
+      (void)write_small(file_in(keeper, "cgroup.kill"), "1");  // systemd cleans up behind it
+    }
+  }
+}
+
+Groups Groups::probe(const GroupsConfig& config) {
+  Groups groups;
+  const std::string prefix = config.root == "/" ? std::string() : config.root;
+  groups.proc_ = prefix + "/proc";
+  constexpr std::size_t kMountinfo = 4 << 20;  // container hosts have thousands of mounts
+  const auto mountinfo = read_small(groups.proc_ + "/self/mountinfo", kMountinfo);
+  const auto membership = read_small(groups.proc_ + "/self/cgroup");
+  if (!mountinfo || !membership) {
+    groups.reasons_.push_back(sentence(!mountinfo ? mountinfo.error() : membership.error()));
+    return groups;
+  }
+  auto mounts = parse_mounts(*mountinfo);
+  for (auto& mount : mounts) mount.point = prefix + mount.point;
+  const auto memberships = parse_memberships(*membership);
+
+  for (const auto& mount : mounts) {
+    if (!mount.v2) continue;
+    const auto path = path_in(mount, memberships);
+    const auto own = path ? directory_of(mount, *path) : std::nullopt;
+    // Its own children are given what is in cgroup.controllers; a twin of v1 has no memory there.
+    const auto controllers =
+        own ? read_small(file_in(*own, "cgroup.controllers")) : Result<std::string>(std::string());
+    const bool at_root = read_small(file_in(mount.point, "cgroup.controllers"))
+                             .map([](const auto& text) { return has_word(text, "memory"); })
+                             .value_or(false);
+    if (!at_root) break;
+    if (own && controllers) groups.probe_v2(config, mount, *own);
+    if (!own)
+      groups.reasons_.push_back("memory groups: our own group is outside of " + mount.point);
+    break;
+  }
+  if (groups.tier_ == Tier::none) groups.probe_v1(mounts, memberships, prefix, config.name);
+  if (groups.tier_ == Tier::none && groups.reasons_.empty()) {
+    groups.reasons_.push_back(
+        "memory groups: no memory or cpu controller is mounted; fix: mount cgroup2 at "
+        "/sys/fs/cgroup");
+  }
+  return groups;
+}
+
+void Groups::probe_v2(const GroupsConfig& config, const Mount& mount,
+                      const std::string& own_group) {
+  std::string own = own_group;
+  // After an earlier probe() of this process we are in the leaf; the jobs lie beside it.
+  const std::string leaf_name = config.name + "-daemon";
+  if (name_of(own) == leaf_name) own = parent_of(own);
+
+  std::optional<Scope> scope;
+  if (config.systemd_allowed && config.root == "/" && ::access("/run/systemd/system", F_OK) == 0) {
+    auto held = hold_scope(config.name, kBusDeadline);
+    auto folder = held ? directory_of(mount, held->path) : std::nullopt;
+    if (held && folder) {
+      const auto moved = clear_scope(*folder);
+      if (moved) {
+        own = *folder;
+        scope = *held;
+      } else {
+        reasons_.push_back("systemd scope: " + sentence(moved.error()));
+        release_keeper(*held);
+      }
+    } else if (held) {
+      reasons_.push_back("systemd scope: " + held->unit + " is outside of " + mount.point);
+      release_keeper(*held);
+    } else {
+      reasons_.push_back("systemd scope: " + sentence(held.error()));
+    }
+  }
+
+  const std::string leaf = own + "/" + leaf_name;
+  auto memory = enable_below(own, "memory", leaf);
+  auto parent =
+      memory ? make_parent(own, config.name) : Result<std::string>(tl::unexpected(memory.error()));
+  if (parent) {
+    memory = enable(*parent, "memory");
+    if (!memory) {
+      ::rmdir(parent->c_str());
+      parent = tl::unexpected(memory.error());
+    }
+  }
+  if (!parent) {
+    reasons_.push_back("memory groups: " + sentence(parent.error()));
+    if (scope) release_keeper(*scope);
+    return;
+  }
+  tier_ = Tier::v2;
+  scope_ = std::move(scope);
+  memory_ = unified_ = {mount, *parent};
+  auto cpu = enable_below(own, "cpu", leaf);
+  if (cpu) cpu = enable(*parent, "cpu");
+  if (cpu) {
+    cpu_ = memory_;
+  } else {
+    reasons_.push_back("cpu limits: " + sentence(cpu.error()));
+  }
+}
+
+void Groups::probe_v1(const std::vector<Mount>& mounts, const std::vector<Membership>& memberships,
+                      const std::string& prefix, const std::string& name) {
+  const auto take = [&](const char* what, const auto& matches) {
+    Hierarchy hierarchy;
+    for (const auto& mount : mounts) {
+      if (!matches(mount)) continue;
+      const auto path = path_in(mount, memberships);
+      const auto own = path ? directory_of(mount, *path) : std::nullopt;
+      auto parent = own ? make_parent(*own, name) : Result<std::string>(std::string());
+      if (!own) {
+        reasons_.push_back(std::string(what) + ": our own group is outside of " +
+                           mount.point.substr(prefix.size()));
+      } else if (!parent) {
+        reasons_.push_back(std::string(what) + ": " + sentence(parent.error()));
+      } else {
+        hierarchy = {mount, *parent};
+      }
+      return hierarchy;
+    }
+    return hierarchy;
+  };
+  const auto with = [](const char* controller) {
+    return [controller](const Mount& mount) {
+      return std::ranges::find(mount.controllers, controller) != mount.controllers.end();
+    };
+  };
+  memory_ = take("memory groups", with("memory"));
+  cpu_ = take("cpu limits", with("cpu"));
+  if (memory_.parent.empty() && cpu_.parent.empty()) return;
+  unified_ = take("pressure, freeze and kill", [](const Mount& mount) { return mount.v2; });
+  tier_ = unified_.parent.empty() ? Tier::v1 : Tier::hybrid;
+}
+
+std::vector<const Groups::Hierarchy*> Groups::hierarchies() const {
+  std::vector<const Hierarchy*> distinct;
+  for (const auto* hierarchy : {&memory_, &cpu_, &unified_}) {
+    const bool seen = std::ranges::any_of(
+        distinct, [&](const auto* other) { return other->parent == hierarchy->parent; });
+    if (!hierarchy->parent.empty() && !seen) distinct.push_back(hierarchy);
+  }
+  return distinct;
+}
+
+Result<std::vector<std::string>> Groups::ours(const Group& group) const {
+  auto folders = folders_of(group);
+  if (folders.empty()) {
+    return fail(ErrorKind::not_found, "there is no control group", "the lease has none",
+                "headroom doctor says why");
+  }
+  for (const auto& folder : folders) {
+    // Neither ".." nor a foreign folder passes: the name must be a lease's, the parent marked ours.
+    const std::string parent = parent_of(folder);
+    if (parse_lease_name(name_of(folder)) && is_marked(parent)) continue;
+    if (parse_lease_name(name_of(folder)) && ::access(parent.c_str(), F_OK) != 0) {
+      return tl::unexpected(refusal("cannot use " + folder, ENOENT));
+    }
+    return fail(ErrorKind::not_allowed, "cannot use " + folder, "it is not a group of headroom's");
+  }
+  return folders;
+}
+
+Result<Group> Groups::make(LeaseId id, uid_t) {
+  const auto known = made_.find(id);
+  if (known != made_.end()) {
+    const auto folders = folders_of(known->second);
+    const bool there = std::ranges::all_of(
+        folders, [](const auto& folder) { return ::access(folder.c_str(), F_OK) == 0; });
+    if (there) return known->second;
+    made_.erase(known);
+  }
+  if (tier_ == Tier::none) {
+    return fail(ErrorKind::not_allowed,
+                "cannot make a control group for lease " + std::to_string(id),
+                reasons_.empty() ? "" : reasons_.front(), "headroom doctor says what would help");
+  }
+  const auto used = hierarchies();
+  int error = 0;
+  std::string tried;
+  for (int life = 1; life <= kNames; ++life) {
+    const std::string name = lease_name(id, life);
+    std::vector<std::string> folders;
+    error = 0;
+    for (const auto* hierarchy : used) {
+      tried = hierarchy->parent + "/" + name;
+      // An empty one of another life goes first, so that the counters begin at nothing.
+      if (::mkdir(tried.c_str(), 0755) != 0 &&
+          (errno != EEXIST || ::rmdir(tried.c_str()) != 0 || ::mkdir(tried.c_str(), 0755) != 0)) {
+        error = errno;
+        break;
+      }
+      folders.push_back(tried);
+    }
+    if (error == 0) {
+      const auto in = [&](const Hierarchy& hierarchy) {
+        return hierarchy.parent.empty() ? std::string() : hierarchy.parent + "/" + name;
+      };
+      Group group{in(memory_), in(cpu_), in(unified_), scope_ ? scope_->unit : "",
+                  tier_ == Tier::v2};
+      made_[id] = group;
+      return group;
+    }
+    for (const auto& folder : folders) ::rmdir(folder.c_str());
+    if (error != EBUSY && error != EEXIST && error != ENOTEMPTY) break;
+  }
+  return tl::unexpected(refusal("cannot make " + tried, error));
+}
+
+Result<void> Groups::place(const Group& group, pid_t pid) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (pid <= 1 || pid == ::getpid()) {
+    return fail(ErrorKind::invalid_request, "cannot place process " + std::to_string(pid),
+                "it is not a job");
+  }
+  const std::string number = std::to_string(pid);
+  // Where it is now: should one hierarchy refuse, it goes back where it was in the others.
+  const auto before = read_small(proc_ + "/" + number + "/cgroup");
+  const auto memberships = before ? parse_memberships(*before) : std::vector<Membership>();
+  for (std::size_t i = 0; i < folders->size(); ++i) {
+    const auto placed = write_small(file_in((*folders)[i], "cgroup.procs"), number);
+    if (placed) continue;
+    for (const auto* hierarchy : hierarchies()) {
+      const auto done = folders->begin() + static_cast<std::ptrdiff_t>(i);
+      const bool moved = std::any_of(folders->begin(), done, [&](const auto& folder) {
+        return parent_of(folder) == hierarchy->parent;
+      });
+      const auto path = path_in(hierarchy->mount, memberships);
+      const auto back = path ? directory_of(hierarchy->mount, *path) : std::nullopt;
+      if (moved && back) (void)write_small(file_in(*back, "cgroup.procs"), number);
+    }
+    return placed;
+  }
+  return {};
+}
+
+Result<void> Groups::fence(const Group& group, Bytes at) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (group.memory.empty()) {
+    return fail(ErrorKind::unavailable, "cannot set a soft fence", "there is no memory group",
+                "headroom doctor says why");
+  }
+  const auto wanted = at > Bytes(0) ? std::optional(at) : std::nullopt;
+  return group.v2 ? write_small(file_in(group.memory, "memory.high"), count_or(wanted, "max"))
+                  : write_small(file_in(group.memory, "memory.soft_limit_in_bytes"),
+                                count_or(wanted, "-1"));
+}
+
+Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
+                           std::optional<Cores> cpu) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  const auto lacking = [](const char* what, const char* controller) {
+    return fail(ErrorKind::unavailable, std::string("cannot limit ") + what,
+                std::string("there is no ") + controller + " group", "headroom doctor says why");
+  };
+  if (memory && group.memory.empty()) return lacking("memory", "memory");
+  if (cpu && group.cpu.empty()) return lacking("CPU time", "cpu");
+  if ((memory && *memory <= Bytes(0)) || (cpu && *cpu <= Cores(0))) {
+    return fail(ErrorKind::invalid_request, "cannot limit to nothing", "a limit is more than 0");
+  }
+
+  if (!group.cpu.empty()) {
+    // Long enough that the kernel's least quota of 1 ms is a hundredth of a core.
+    constexpr std::int64_t kPeriod = 100'000;  // microseconds
+    constexpr std::int64_t kLeast = 1'000;
+    constexpr std::int64_t kMostCores = 1'000'000;
+    const auto quota =
+        cpu ? std::max(kLeast, std::min(cpu->milli(), kMostCores * 1000) * (kPeriod / 1000)) : 0;
+    Result<void> set;
+    if (group.v2) {
+      set = write_small(file_in(group.cpu, "cpu.max"),
+                        (cpu ? std::to_string(quota) : "max") + " " + std::to_string(kPeriod));
+    } else {
+      set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
+      if (set && cpu) {
+        set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
+        if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+      }
+    }
+    if (!set) return set;
+  }
+
+  if (group.memory.empty()) return {};
+  if (!group.v2) {
+    return write_small(file_in(group.memory, "memory.limit_in_bytes"), count_or(memory, "-1"));
+  }
+  auto set = write_small(file_in(group.memory, "memory.oom.group"), memory ? "1" : "0");
+  // Linux before 4.19 has no such file: then the kernel ends one process instead of all.
+  if (!set && set.error().kind != ErrorKind::not_found) return set;
+  return write_small(file_in(group.memory, "memory.max"), count_or(memory, "max"));
+}
+
+Result<Left> Groups::look(const Group& group) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (::access(folders->front().c_str(), F_OK) != 0) {
+    return tl::unexpected(refusal("cannot look at " + folders->front(), errno));
+  }
+  Left left;
+  left.processes = static_cast<int>(pids_in(folders->front()).size());
+  if (group.memory.empty()) return left;
+  const auto amount = [&](const char* name) {
+    const auto text = read_small(file_in(group.memory, name));
+    return text ? parse_amount(*text) : std::nullopt;
+  };
+  const auto keyed = [&](const char* name, const char* key) {
+    const auto text = read_small(file_in(group.memory, name));
+    return text ? parse_keyed(*text, key).value_or(0) : 0;
+  };
+  if (group.v2) {
+    left.memory = amount("memory.current");
+    left.memory_peak = amount("memory.peak");
+    left.oom_kills = keyed("memory.events", "oom_kill");
+    left.high_events = keyed("memory.events", "high");
+  } else {
+    left.memory = amount("memory.usage_in_bytes");
+    left.memory_peak = amount("memory.max_usage_in_bytes");
+    left.oom_kills = keyed("memory.oom_control", "oom_kill");
+  }
+  return left;
+}
+
+Result<bool> Groups::remove(const Group& group) {
+  const auto folders = ours(group);
+  if (!folders) {
+    if (folders.error().kind == ErrorKind::not_found) return true;
+    return tl::unexpected(folders.error());
+  }
+  for (const auto& folder : *folders) {
+    if (!pids_in(folder).empty()) return false;
+  }
+  int error = 0;
+  for (const auto& folder : *folders) {
+    for_each_folder(folder, [&](const std::string& below) {
+      if (error == 0) error = remove_folder(below);
+    });
+    if (error == EBUSY || error == ENOTEMPTY) return false;
+    if (error != 0) return tl::unexpected(refusal("cannot remove " + folder, error));
+  }
+  std::erase_if(made_, [&](const auto& entry) { return entry.second == group; });
+  return true;
+}
+
+std::vector<pid_t> Groups::members(const Group& group) const {
+  std::set<pid_t> seen;
+  if (const auto folders = ours(group)) {
+    for (const auto& folder : *folders) {
+      for (const pid_t pid : pids_in(folder)) {
+        if (pid > 0 && seen.size() < kProcesses) seen.insert(pid);
+      }
+    }
+  }
+  return {seen.begin(), seen.end()};
+}
+
+std::vector<Group> Groups::leftovers() const {
+  constexpr std::size_t kMost = 16384;  // more than leases are allowed
+  std::map<std::string, Group> found;
+  const auto collect = [&](const Hierarchy& hierarchy, std::string Group::* member) {
+    DIR* listing = hierarchy.parent.empty() ? nullptr : ::opendir(hierarchy.parent.c_str());
+    if (listing == nullptr) return;
+    while (const dirent* entry = ::readdir(listing)) {
+      if (entry->d_type != DT_DIR || !parse_lease_name(entry->d_name) || found.size() >= kMost)
+        continue;
+      Group& group = found[entry->d_name];
+      group.*member = hierarchy.parent + "/" + entry->d_name;
+      group.v2 = tier_ == Tier::v2;
+      if (scope_) group.scope = scope_->unit;
+    }
+    ::closedir(listing);
+  };
+  collect(memory_, &Group::memory);
+  collect(cpu_, &Group::cpu);
+  collect(unified_, &Group::unified);
+  std::vector<Group> groups;
+  for (auto& [name, group] : found) groups.push_back(std::move(group));
+  return groups;
+}
+
+std::optional<LeaseId> Groups::lease_of(const Group& group) {
+  const auto folders = folders_of(group);
+  return folders.empty() ? std::nullopt : parse_lease_name(name_of(folders.front()));
+}
+
+}  // namespace headroom::act

@@ -1,0 +1,149 @@
+// Control groups: every lease's processes in a group of their own, in whichever hierarchies this
+// kernel gives us.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <headroom/lease.hpp>
+#include <headroom/result.hpp>
+#include <headroom/units.hpp>
+
+#include "act/layout.hpp"
+#include "act/scope.hpp"
+
+namespace headroom::act {
+
+/// What the control groups of this machine can do for us.
+enum class Tier {
+  v2,      ///< cgroup2 with the memory controller (and, unless a reason says no, cpu)
+  hybrid,  ///< v1 controllers, and a cgroup2 twin for pressure, freeze and kill
+  v1,      ///< v1 controllers only
+  none,    ///< no group may be made; reasons() say why
+};
+
+constexpr const char* to_string(Tier tier) {
+  switch (tier) {
+    case Tier::v2:
+      return "v2";
+    case Tier::hybrid:
+      return "hybrid";
+    case Tier::v1:
+      return "v1";
+    case Tier::none:
+      return "none";
+  }
+  return "none";
+}
+
+struct GroupsConfig {
+  std::string root = "/";         ///< prefix of /proc and of the mount points, for tests
+  std::string name = "headroom";  ///< of the group that holds all jobs, and of the scope
+  bool systemd_allowed = true;    ///< ask systemd for a delegated scope where it is there
+};
+
+/// What the kernel counted for a group. Absent is "cannot be known here", never zero.
+struct Left {
+  int processes = 0;            ///< alive in the group and below, at most 4096 are counted
+  std::optional<Bytes> memory;  ///< charged now
+  std::optional<Bytes>
+      memory_peak;                ///< most since the group was made; absent before Linux 5.19 on v2
+  std::uint64_t oom_kills = 0;    ///< processes of the group that any OOM killer ended
+  std::uint64_t high_events = 0;  ///< touches of the soft fence; always 0 on v1, which counts none
+  bool operator==(const Left&) const = default;
+};
+
+/// Makes, fills, fences, reads and removes the groups of leases.
+///
+/// All of them lie in one parent group per hierarchy, which carries our mark (an extended
+/// attribute); a group outside of a marked parent is refused, whatever a Group says. A few system
+/// calls each, no sleeping (remove() may wait 2 ms), except probe(), which may wait 2 s for
+/// systemd. Not thread-safe, but the const functions may run on one worker while the owner does not
+/// change the object. Errors: not_allowed, not_found (the group or the process is gone), conflict
+/// (the kernel says busy), unavailable.
+class Groups {
+ public:
+  /// Looks at what this process may do and makes the parent groups. On v2 controllers can only be
+  /// given to children of a group without processes of its own; where our own group holds nobody
+  /// but us we move into its child "<name>-daemon". With systemd the parent lies in a delegated
+  /// scope that survives a restart of the daemon. Never fails: Tier::none has reasons.
+  static Groups probe(const GroupsConfig& config);
+
+  Groups(Groups&& other) noexcept;
+  Groups& operator=(Groups&&) = delete;
+  Groups(const Groups&) = delete;
+  Groups& operator=(const Groups&) = delete;
+  /// Removes the parents (and ends the scope) unless there are still groups of leases in them.
+  ~Groups();
+
+  Tier tier() const { return tier_; }
+  /// What cannot be done and why, one line each, with what would help; empty when nothing lacks.
+  const std::vector<std::string>& reasons() const { return reasons_; }
+  /// The parent of all jobs in the memory hierarchy; "" where there is none.
+  const std::string& jobs_memory_group() const { return memory_.parent; }
+
+  /// Makes the lease's groups: all or none. The same lease again gives the same groups. Groups of
+  /// that name from another life of the daemon are replaced when empty, else left alone and
+  /// another name is taken. `owner` is whose processes will live there; it gets no rights over the
+  /// groups, so that a job cannot lift its own limits.
+  Result<Group> make(LeaseId id, uid_t owner);
+
+  /// Moves a process into all groups of the lease, or into none. The caller has made sure (by
+  /// pidfd) that `pid` is the process it means.
+  Result<void> place(const Group& group, pid_t pid) const;
+
+  /// The soft fence: memory.high (v2), memory.soft_limit_in_bytes (v1). 0 removes it.
+  Result<void> fence(const Group& group, Bytes at) const;
+
+  /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the
+  /// kernel reclaims: on v1 it then fails with conflict and nothing changes, on v2 the kernel ends
+  /// the job. So lower a limit on a worker, never on the loop. On v2 a job that hits its memory
+  /// limit dies as a whole. Swap limits are left alone. When it fails half-way, what was set stays.
+  Result<void> limit(const Group& group, std::optional<Bytes> memory,
+                     std::optional<Cores> cpu) const;
+
+  /// The kernel's own counters.
+  Result<Left> look(const Group& group) const;
+
+  /// True: the groups are gone (or were). False: there are still processes; nothing is ended.
+  Result<bool> remove(const Group& group);
+
+  /// All processes in the group and below that we can see, each once, at most 4096.
+  std::vector<pid_t> members(const Group& group) const;
+
+  /// Groups of leases that are there already: those of an earlier life, to be adopted.
+  std::vector<Group> leftovers() const;
+
+  /// The lease that a group is of, by its name; empty when it is none of ours.
+  static std::optional<LeaseId> lease_of(const Group& group);
+
+ private:
+  /// One hierarchy we work in; `parent` is empty where we do not.
+  struct Hierarchy {
+    Mount mount;
+    std::string parent;
+  };
+
+  Groups() = default;
+  void probe_v2(const GroupsConfig& config, const Mount& mount, const std::string& own);
+  void probe_v1(const std::vector<Mount>& mounts, const std::vector<Membership>& memberships,
+                const std::string& prefix, const std::string& name);
+  std::vector<const Hierarchy*> hierarchies() const;
+  Result<std::vector<std::string>> ours(const Group& group) const;
+
+  Tier tier_ = Tier::none;
+  std::vector<std::string> reasons_;
+  std::string proc_;   ///< "/proc" behind the root prefix
+  Hierarchy memory_;   ///< v1, or the v2 one
+  Hierarchy cpu_;      ///< v1; on v2 the same as memory_, or without parent
+  Hierarchy unified_;  ///< the v2 one
+  std::optional<Scope> scope_;
+  std::map<LeaseId, Group> made_;  ///< in this life; as many as there are leases
+};
+
+}  // namespace headroom::act

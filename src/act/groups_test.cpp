@@ -1,0 +1,578 @@
+#include "act/groups.hpp"
+
+#include <gmock/gmock.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "act/child_for_test.hpp"
+#include "act/process.hpp"
+#include "act/refusal.hpp"
+
+namespace headroom::act {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace headroom::literals;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+std::string content(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Takes memory and writes to all of it.
+int* take(std::size_t bytes) {
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  std::memset(memory, 1, bytes);
+  return static_cast<int*>(memory);
+}
+
+/// On the kernel of this machine, in groups of our own, whatever tier that gives.
+class RealGroups : public testing::Test {
+ protected:
+  RealGroups() {
+    static int count = 0;
+    config_.name = "headroom-test-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+    groups_ = std::make_unique<Groups>(Groups::probe(config_));
+  }
+  void SetUp() override {
+    RecordProperty("tier", to_string(groups_->tier()));
+    if (groups_->tier() == Tier::none) {
+      GTEST_SKIP() << "no control groups here: " << testing::PrintToString(groups_->reasons());
+    }
+  }
+  void TearDown() override {
+    for (const auto& group : groups_->leftovers()) (void)groups_->remove(group);
+    const std::string parent = groups_->jobs_memory_group();
+    groups_.reset();
+    EXPECT_FALSE(!parent.empty() && fs::exists(parent)) << parent << " is left behind";
+  }
+  bool v2() const { return groups_->tier() == Tier::v2; }
+
+  GroupsConfig config_;
+  std::unique_ptr<Groups> groups_;
+};
+
+TEST_F(RealGroups, MakesTheGroupsOfALeaseOnce) {
+  const auto group = groups_->make(73, 1000);
+  ASSERT_TRUE(group) << sentence(group.error());
+  for (const auto& folder : {group->memory, group->cpu, group->unified}) {
+    if (!folder.empty()) {
+      EXPECT_TRUE(fs::is_directory(folder)) << folder;
+      EXPECT_EQ(fs::path(folder).filename(), "lease-73");
+    }
+  }
+  EXPECT_EQ(fs::path(group->memory).parent_path(), groups_->jobs_memory_group());
+  EXPECT_EQ(group->v2, v2());
+  EXPECT_EQ(groups_->make(73, 1000), group);
+  EXPECT_EQ(Groups::lease_of(*group), LeaseId{73});
+}
+
+TEST_F(RealGroups, TheParentLiesBelowOurOwnGroup) {
+  // A container's limit on us must hold for the jobs too, whatever part of the tree is mounted.
+  if (v2()) GTEST_SKIP() << "with v2 we may have moved into a leaf beside the jobs";
+  const std::string own = fs::path(groups_->jobs_memory_group()).parent_path();
+  EXPECT_THAT(content(own + "/cgroup.procs"), HasSubstr(std::to_string(::getpid()) + "\n"));
+}
+
+TEST_F(RealGroups, PlacesAProcessInEveryHierarchy) {
+  const auto group = *groups_->make(1, 0);
+  Child child;
+  const auto placed = groups_->place(group, child.pid());
+  ASSERT_TRUE(placed) << sentence(placed.error());
+  const std::string memberships = content("/proc/" + std::to_string(child.pid()) + "/cgroup");
+  const auto lines = parse_memberships(memberships);
+  if (!v2()) {
+    EXPECT_THAT(*path_in({"/", "", false, {"memory"}}, lines), HasSubstr("/lease-1"));
+    EXPECT_THAT(*path_in({"/", "", false, {"cpu"}}, lines), HasSubstr("/lease-1"));
+  }
+  if (!group.unified.empty()) {
+    EXPECT_THAT(*path_in({"/", "", true, {}}, lines), HasSubstr("/lease-1"));
+  }
+  EXPECT_THAT(groups_->members(group), UnorderedElementsAre(child.pid()));
+  EXPECT_EQ(groups_->look(group)->processes, 1);
+}
+
+TEST_F(RealGroups, DoesNotPlaceWhatIsNoJobOrHasEnded) {
+  const auto group = *groups_->make(1, 0);
+  for (const pid_t pid : {-1, 0, 1, ::getpid()}) {
+    EXPECT_EQ(groups_->place(group, pid).error().kind, ErrorKind::invalid_request) << pid;
+  }
+  Child child;
+  child.wait_killed();
+  EXPECT_EQ(groups_->place(group, child.pid()).error().kind, ErrorKind::not_found);
+}
+
+TEST_F(RealGroups, FencesSoftlyAndTakesTheFenceAway) {
+  const auto group = *groups_->make(1, 0);
+  const std::string file = group.memory + (v2() ? "/memory.high" : "/memory.soft_limit_in_bytes");
+  const std::string before = content(file);
+  const auto set = groups_->fence(group, 64_MiB);
+  ASSERT_TRUE(set) << sentence(set.error());
+  EXPECT_EQ(content(file), "67108864\n");
+  ASSERT_TRUE(groups_->fence(group, Bytes(0)));
+  EXPECT_EQ(content(file), before);
+}
+
+TEST_F(RealGroups, LimitsAndLiftsTheLimits) {
+  const auto group = *groups_->make(1, 0);
+  const auto set = groups_->limit(group, 64_MiB, Cores(1500));
+  ASSERT_TRUE(set) << sentence(set.error());
+  const std::string memory = group.memory + (v2() ? "/memory.max" : "/memory.limit_in_bytes");
+  const std::string cpu = group.cpu + (v2() ? "/cpu.max" : "/cpu.cfs_quota_us");
+  EXPECT_EQ(content(memory), "67108864\n");
+  EXPECT_EQ(content(cpu), v2() ? "150000 100000\n" : "150000\n");
+  if (v2()) {
+    EXPECT_EQ(content(group.memory + "/memory.oom.group"), "1\n");
+  }
+  ASSERT_TRUE(groups_->limit(group, 64_MiB, Cores(1)));  // less than the kernel's least
+  EXPECT_EQ(content(cpu), v2() ? "1000 100000\n" : "1000\n");
+  ASSERT_TRUE(groups_->limit(group, {}, {}));
+  EXPECT_EQ(content(cpu), v2() ? "max 100000\n" : "-1\n");
+  if (v2()) {
+    EXPECT_EQ(content(memory), "max\n");
+  }
+  if (!v2()) {
+    EXPECT_GT(parse_amount(content(memory))->count(), 1LL << 50);
+  }
+  EXPECT_EQ(groups_->limit(group, Bytes(0), {}).error().kind, ErrorKind::invalid_request);
+  EXPECT_EQ(groups_->limit(group, {}, Cores(-5)).error().kind, ErrorKind::invalid_request);
+}
+
+TEST_F(RealGroups, CountsADeathAtTheLimit) {
+  const auto group = *groups_->make(1, 0);
+  ASSERT_TRUE(groups_->limit(group, 48_MiB, {}));
+  Child child([] { return take(256 << 20) != nullptr ? 0 : 1; });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  const int status = child.wait();
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  const auto left = groups_->look(group);
+  ASSERT_TRUE(left);
+  EXPECT_GE(left->oom_kills, 1u);
+  EXPECT_EQ(left->processes, 0);
+  if (left->memory_peak) {
+    EXPECT_LE(*left->memory_peak, 48_MiB);
+    EXPECT_GE(*left->memory_peak, 40_MiB);
+  }
+}
+
+TEST_F(RealGroups, ALimitCarriesNoDeathIntoTheSiblings) {
+  const auto small = *groups_->make(1, 0);
+  const auto other = *groups_->make(2, 0);
+  ASSERT_TRUE(groups_->limit(small, 48_MiB, {}));
+  Child grower([] { return take(256 << 20) != nullptr ? 0 : 1; });
+  Child quiet([] { return take(8 << 20) != nullptr ? 7 : 1; });
+  ASSERT_TRUE(groups_->place(small, grower.pid()));
+  ASSERT_TRUE(groups_->place(other, quiet.pid()));
+  grower.go();
+  grower.wait();
+  quiet.go();
+  EXPECT_EQ(WEXITSTATUS(quiet.wait()), 7);
+  EXPECT_EQ(groups_->look(other)->oom_kills, 0u);
+}
+
+TEST_F(RealGroups, ReadsWhatIsChargedAndThePeak) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    int* memory = take(32 << 20);
+    ::raise(SIGSTOP);
+    return memory != nullptr ? 0 : 1;
+  });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(child.wait_stopped());
+  const auto left = groups_->look(group);
+  ASSERT_TRUE(left && left->memory);
+  EXPECT_GE(*left->memory, 32_MiB);
+  EXPECT_LE(*left->memory, 64_MiB);
+  if (left->memory_peak) {
+    EXPECT_GE(*left->memory_peak, 32_MiB);
+  }
+}
+
+TEST_F(RealGroups, ALimitBelowWhatIsUsedIsRefusedOnV1AndEndsTheJobOnV2) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    int* memory = take(64 << 20);
+    ::raise(SIGSTOP);
+    return memory != nullptr ? 0 : 1;
+  });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(child.wait_stopped());
+  const auto lowered = groups_->limit(group, 16_MiB, {});
+  if (v2()) {
+    EXPECT_EQ(WTERMSIG(child.wait()), SIGKILL);
+    EXPECT_GE(groups_->look(group)->oom_kills, 1u);
+  } else {
+    ASSERT_FALSE(lowered);
+    EXPECT_EQ(lowered.error().kind, ErrorKind::conflict);
+    EXPECT_TRUE(watch(*identify(child.pid()))->alive());
+  }
+}
+
+TEST_F(RealGroups, TouchesOfTheFenceAreCountedOnV2) {
+  if (!v2()) GTEST_SKIP() << "v1 does not count them";
+  const auto group = *groups_->make(1, 0);
+  ASSERT_TRUE(groups_->fence(group, 16_MiB));
+  Child child([] { return take(18 << 20) != nullptr ? 0 : 1; });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  EXPECT_EQ(child.wait(), 0) << "a fence slows, it does not end";
+  EXPECT_GT(groups_->look(group)->high_events, 0u);
+}
+
+TEST_F(RealGroups, DoesNotRemoveWhatIsInUseAndEndsNothing) {
+  const auto group = *groups_->make(1, 0);
+  Child child;
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  EXPECT_EQ(groups_->remove(group), false);
+  EXPECT_TRUE(watch(*identify(child.pid()))->alive());
+  EXPECT_TRUE(fs::exists(group.memory));
+  child.wait_killed();
+  EXPECT_EQ(groups_->remove(group), true);
+  for (const auto& folder : {group.memory, group.cpu, group.unified})
+    EXPECT_FALSE(fs::exists(folder));
+  EXPECT_EQ(groups_->remove(group), true) << "gone is gone";
+  EXPECT_EQ(groups_->look(group).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->fence(group, 1_MiB).error().kind, ErrorKind::not_found);
+  const auto again = groups_->make(1, 0);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(fs::exists(again->memory));
+}
+
+TEST_F(RealGroups, RemovesRightAfterTheEndOfAJobMoreThanOnce) {
+  for (LeaseId id = 1; id <= 20; ++id) {
+    const auto group = *groups_->make(id, 0);
+    Child child;
+    ASSERT_TRUE(groups_->place(group, child.pid()));
+    child.wait_killed();
+    EXPECT_EQ(groups_->remove(group), true) << id;
+  }
+}
+
+TEST_F(RealGroups, SeesAWholeTreeOfProcessesAndGroups) {
+  const auto group = *groups_->make(1, 0);
+  Child first;
+  Child second;
+  ASSERT_TRUE(groups_->place(group, first.pid()));
+  ASSERT_TRUE(groups_->place(group, second.pid()));
+  // A job that may do so makes groups below its own.
+  const std::string base = group.memory.empty() ? group.unified : group.memory;
+  fs::create_directories(base + "/a/b");
+  ASSERT_TRUE(write_small(base + "/a/b/cgroup.procs", std::to_string(second.pid())));
+  EXPECT_THAT(groups_->members(group), UnorderedElementsAre(first.pid(), second.pid()));
+  EXPECT_EQ(groups_->look(group)->processes, 2);
+  first.wait_killed();
+  EXPECT_EQ(groups_->remove(group), false);
+  second.wait_killed();
+  EXPECT_EQ(groups_->remove(group), true);
+}
+
+TEST_F(RealGroups, ChildrenOfAJobStayInItsGroup) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) {
+      ::pause();
+      ::_exit(0);
+    }
+    ::raise(SIGSTOP);
+    ::kill(grandchild, SIGKILL);
+    ::waitpid(grandchild, nullptr, 0);
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(child.wait_stopped());
+  EXPECT_EQ(groups_->members(group).size(), 2u);
+  ::kill(child.pid(), SIGCONT);
+  EXPECT_EQ(child.wait(), 0);
+}
+
+TEST_F(RealGroups, FindsItsGroupsAgainAfterARestart) {
+  const auto group = *groups_->make(7, 0);
+  const auto empty = *groups_->make(8, 0);
+  Child child;
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  groups_.reset();  // the daemon ends; the job goes on
+  EXPECT_TRUE(fs::exists(group.memory));
+
+  groups_ = std::make_unique<Groups>(Groups::probe(config_));
+  EXPECT_THAT(groups_->leftovers(), UnorderedElementsAre(group, empty));
+  EXPECT_EQ(groups_->look(group)->processes, 1);
+  const auto fresh = groups_->make(7, 0);
+  ASSERT_TRUE(fresh);
+  EXPECT_EQ(fs::path(fresh->memory).filename(), "lease-7.2") << "not into another life's group";
+  EXPECT_EQ(Groups::lease_of(*fresh), LeaseId{7});
+  const auto reused = groups_->make(8, 0);
+  ASSERT_TRUE(reused);
+  EXPECT_EQ(*reused, empty) << "an empty one makes way";
+  child.wait_killed();
+  EXPECT_EQ(groups_->remove(group), true);
+}
+
+TEST_F(RealGroups, CountersBeginAtNothingInAReusedName) {
+  const auto group = *groups_->make(7, 0);
+  ASSERT_TRUE(groups_->limit(group, 32_MiB, {}));
+  Child child([] { return take(128 << 20) != nullptr ? 0 : 1; });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  child.wait();
+  groups_.reset();
+  groups_ = std::make_unique<Groups>(Groups::probe(config_));
+  const auto again = *groups_->make(7, 0);
+  EXPECT_EQ(groups_->look(again)->oom_kills, 0u);
+}
+
+TEST_F(RealGroups, LeavesForeignGroupsAlone) {
+  const std::string parent = groups_->jobs_memory_group();
+  const std::string foreign = fs::path(parent).parent_path().string() + "/lease-5";
+  Group theirs;
+  theirs.memory = foreign;
+  theirs.v2 = v2();
+  fs::create_directory(foreign);
+  EXPECT_EQ(groups_->fence(theirs, 1_MiB).error().kind, ErrorKind::not_allowed);
+  EXPECT_EQ(groups_->limit(theirs, 1_MiB, {}).error().kind, ErrorKind::not_allowed);
+  EXPECT_EQ(groups_->remove(theirs).error().kind, ErrorKind::not_allowed);
+  EXPECT_EQ(groups_->look(theirs).error().kind, ErrorKind::not_allowed);
+  EXPECT_THAT(groups_->members(theirs), IsEmpty());
+  EXPECT_TRUE(fs::exists(foreign));
+  fs::remove(foreign);
+  Group itself;
+  itself.memory = parent;
+  EXPECT_EQ(groups_->remove(itself).error().kind, ErrorKind::not_allowed);
+  itself.memory = parent + "/lease-5/..";
+  EXPECT_EQ(groups_->remove(itself).error().kind, ErrorKind::not_allowed);
+}
+
+TEST_F(RealGroups, AForeignGroupOfTheParentsNameIsNotTaken) {
+  const std::string own = fs::path(groups_->jobs_memory_group()).parent_path();
+  GroupsConfig config = config_;
+  config.name += "-x";
+  config.systemd_allowed = false;
+  if (!groups_->make(1, 0)->scope.empty()) GTEST_SKIP() << "the scope is ours alone";
+  fs::create_directory(own + "/" + config.name);  // without our mark
+  {
+    Groups other = Groups::probe(config);
+    EXPECT_EQ(other.jobs_memory_group(), own + "/" + config.name + "-2");
+  }
+  EXPECT_TRUE(fs::exists(own + "/" + config.name));
+  fs::remove(own + "/" + config.name);
+}
+
+TEST_F(RealGroups, AGroupWithoutFoldersIsNoGroup) {
+  EXPECT_EQ(groups_->place({}, 4711).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->fence({}, 1_MiB).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->look({}).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->remove({}), true);
+  EXPECT_FALSE(Groups::lease_of({}));
+}
+
+TEST(Groups, WithoutRightsThereAreReasonsAndNoGroup) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can become nobody";
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  Child child([&] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 1;
+    Groups groups = Groups::probe({"/", "headroom-test-nobody", true});
+    const auto made = groups.make(1, 65534);
+    std::string said =
+        std::string(to_string(groups.tier())) + "|" + groups.jobs_memory_group() + "|";
+    for (const auto& reason : groups.reasons()) said += reason + "\n";
+    if (made || made.error().kind != ErrorKind::not_allowed) said += "made a group";
+    if (!groups.leftovers().empty()) said += "found groups";
+    return ::write(ends[1], said.data(), said.size()) > 0 ? 0 : 2;
+  });
+  child.go();
+  ASSERT_EQ(child.wait(), 0);
+  ::close(ends[1]);
+  char text[8192];
+  const ssize_t got = ::read(ends[0], text, sizeof text);
+  ::close(ends[0]);
+  ASSERT_GT(got, 0);
+  const std::string said(text, static_cast<std::size_t>(got));
+  EXPECT_THAT(said, testing::StartsWith("none||memory groups: ")) << said;
+  EXPECT_THAT(said, HasSubstr("Permission denied"));
+  EXPECT_THAT(said, HasSubstr("; fix: "));
+  EXPECT_THAT(said, Not(HasSubstr("made a group")));
+  EXPECT_THAT(said, Not(HasSubstr("found groups")));
+}
+
+/// A tree of plain folders in place of the kernel's.
+class FakeGroups : public testing::Test {
+ protected:
+  FakeGroups() {
+    std::string pattern = fs::temp_directory_path() / "headroom-groups-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    root_ = pattern;
+    config_ = {root_, "headroom", false};
+  }
+  ~FakeGroups() override { fs::remove_all(root_); }
+  void write(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << text;
+  }
+  void lay_out_v1() {
+    write("/proc/self/mountinfo",
+          "1 2 0:3 /docker/abc /cg/memory rw - cgroup c rw,memory\n"
+          "1 2 0:4 / /cg/cpu rw - cgroup c rw,cpu\n");
+    write("/proc/self/cgroup", "4:memory:/docker/abc/own\n1:cpu:/\n0::/\n");
+    fs::create_directories(root_ + "/cg/memory/own");
+    fs::create_directories(root_ + "/cg/cpu");
+  }
+  void lay_out_v2() {
+    write("/proc/self/mountinfo", "1 2 0:3 / /cg rw - cgroup2 c rw\n");
+    write("/proc/self/cgroup", "0::/own\n");
+    write("/cg/cgroup.controllers", "cpu memory\n");
+    write("/cg/own/cgroup.controllers", "cpu memory\n");
+    write("/cg/own/cgroup.subtree_control", "cpu memory\n");
+  }
+  std::string root_;
+  GroupsConfig config_;
+};
+
+TEST_F(FakeGroups, AMissingProcIsAReason) {
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.tier(), Tier::none);
+  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("mountinfo")));
+}
+
+TEST_F(FakeGroups, AMachineWithoutControllersIsAReason) {
+  write("/proc/self/mountinfo", "1 2 0:3 / / rw - ext4 /dev/sda rw\n");
+  write("/proc/self/cgroup", "");
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.tier(), Tier::none);
+  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("mount cgroup2")));
+}
+
+TEST_F(FakeGroups, FindsItsPlaceInAContainersMount) {
+  lay_out_v1();
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.tier(), Tier::v1);
+  EXPECT_EQ(groups.jobs_memory_group(), root_ + "/cg/memory/own/headroom");
+  EXPECT_THAT(groups.reasons(), IsEmpty());
+}
+
+TEST_F(FakeGroups, AGroupThatTheMountDoesNotShowIsAReason) {
+  lay_out_v1();
+  write("/proc/self/cgroup", "4:memory:/elsewhere\n1:cpu:/\n");
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.tier(), Tier::v1) << "the cpu controller is still there";
+  EXPECT_EQ(groups.jobs_memory_group(), "");
+  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("outside of /cg/memory")));
+}
+
+TEST_F(FakeGroups, WithoutAMemoryGroupOnlyMemoryIsRefused) {
+  lay_out_v1();
+  write("/proc/self/cgroup", "1:cpu:/\n");
+  Groups groups = Groups::probe(config_);
+  const auto group = groups.make(1, 0);
+  ASSERT_TRUE(group);
+  EXPECT_EQ(group->memory, "");
+  EXPECT_EQ(groups.fence(*group, 1_MiB).error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(groups.limit(*group, 1_MiB, {}).error().kind, ErrorKind::unavailable);
+  const auto left = groups.look(*group);
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(left->memory) << "unknown is not zero";
+  EXPECT_FALSE(left->memory_peak);
+}
+
+TEST_F(FakeGroups, LeavesNoHalfMadeGroup) {
+  lay_out_v1();
+  Groups groups = Groups::probe(config_);
+  fs::remove(root_ + "/cg/cpu/headroom");
+  const auto group = groups.make(1, 0);
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().kind, ErrorKind::not_found);
+  EXPECT_FALSE(fs::exists(root_ + "/cg/memory/own/headroom/lease-1"));
+}
+
+TEST_F(FakeGroups, PutsAProcessBackWhenOneHierarchyRefuses) {
+  lay_out_v1();
+  Groups groups = Groups::probe(config_);
+  const auto group = *groups.make(1, 0);
+  write("/proc/4711/cgroup", "4:memory:/docker/abc/home\n1:cpu:/\n");
+  write("/cg/memory/own/headroom/lease-1/cgroup.procs", "");
+  write("/cg/memory/home/cgroup.procs", "");
+  const auto placed = groups.place(group, 4711);  // the cpu group has no cgroup.procs
+  ASSERT_FALSE(placed);
+  EXPECT_EQ(content(root_ + "/cg/memory/home/cgroup.procs"), "4711");
+}
+
+TEST_F(FakeGroups, FilesThatVanishAreErrorsWithWords) {
+  lay_out_v1();
+  Groups groups = Groups::probe(config_);
+  const auto group = *groups.make(1, 0);
+  for (const auto& result : {groups.fence(group, 1_MiB), groups.limit(group, 1_MiB, {}),
+                             groups.limit(group, {}, Cores(1000)), groups.place(group, 4711)}) {
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::not_found);
+    EXPECT_FALSE(result.error().what.empty());
+    EXPECT_FALSE(result.error().why.empty());
+  }
+  EXPECT_EQ(groups.look(group)->oom_kills, 0u);
+  EXPECT_FALSE(groups.look(group)->memory);
+}
+
+TEST_F(FakeGroups, RefusesV2WhenTheJobsGroupCannotGiveMemoryToItsChildren) {
+  lay_out_v2();  // plain folders: a new group has no cgroup.subtree_control
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.tier(), Tier::none);
+  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("cgroup.subtree_control")));
+  EXPECT_FALSE(fs::exists(root_ + "/cg/own/headroom")) << "nothing half-made is left";
+}
+
+TEST_F(FakeGroups, ReadsTheCountersOfV2) {
+  lay_out_v2();
+  write("/cg/own/headroom/cgroup.subtree_control", "cpu memory\n");
+  const std::string parent = root_ + "/cg/own/headroom";
+  if (::lsetxattr(parent.c_str(), "trusted.headroom", "1", 1, 0) != 0 &&
+      ::lsetxattr(parent.c_str(), "user.headroom", "1", 1, 0) != 0) {
+    GTEST_SKIP() << "no extended attributes in " << root_;
+  }
+  Groups groups = Groups::probe(config_);
+  ASSERT_EQ(groups.tier(), Tier::v2) << testing::PrintToString(groups.reasons());
+  const auto group = *groups.make(1, 0);
+  EXPECT_EQ(group.memory, group.unified);
+  EXPECT_TRUE(group.v2);
+  const std::string lease = "/cg/own/headroom/lease-1";
+  write(lease + "/cgroup.procs", "12\n0\n13\n");
+  write(lease + "/memory.current", "4096\n");
+  write(lease + "/memory.events", "low 0\nhigh 5\nmax 0\noom 0\noom_kill 2\n");
+  const auto left = groups.look(group);
+  ASSERT_TRUE(left);
+  EXPECT_EQ(*left, (Left{3, 4096_B, {}, 2, 5})) << "no memory.peak before Linux 5.19";
+  EXPECT_THAT(groups.members(group), UnorderedElementsAre(12, 13));
+  EXPECT_EQ(groups.remove(group), false);
+  for (const char* file : {"/memory.high", "/memory.max", "/memory.oom.group", "/cpu.max"}) {
+    write(lease + file, "");
+  }
+  ASSERT_TRUE(groups.fence(group, 7_MiB));
+  ASSERT_TRUE(groups.limit(group, 9_MiB, Cores(2500)));
+  EXPECT_EQ(content(root_ + lease + "/memory.high"), "7340032");
+  EXPECT_EQ(content(root_ + lease + "/memory.max"), "9437184");
+  EXPECT_EQ(content(root_ + lease + "/memory.oom.group"), "1");
+  EXPECT_EQ(content(root_ + lease + "/cpu.max"), "250000 100000");
+}
+
+}  // namespace
+}  // namespace headroom::act
