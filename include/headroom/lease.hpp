@@ -106,8 +106,11 @@ struct Lease {
   LeaseId parent = 0;   ///< nested: draws from this lease's booking
   bool fence = false;   ///< wants the soft fence
   bool enforce = false; ///< wants the hard limit
+  bool grouped = false; ///< wants groups of its own
+  bool spread = false;  ///< wants the emptiest device, not the fullest that fits
   Group group;
-  Bytes fence_at;       ///< where the soft fence stands now; 0 = none
+  Bytes fence_at;       ///< where the soft fence is meant to stand; 0 = none (journaled before it is set)
+  bool fence_set = false;  ///< the kernel took it (journaled after)
   Instant asked;
   Instant granted;      ///< epoch while waiting
   Instant ended;        ///< epoch until it has ended

@@ -96,7 +96,7 @@ struct Config {
 
   struct State {
     std::string dir = "/var/lib/headroom";
-    Bytes journal = Bytes(16LL << 20);  ///< size of the journal file, preallocated
+    Bytes journal = Bytes(4LL << 20);  ///< size of each of the journal's two files, preallocated
     bool operator==(const State&) const = default;
   } state;
 

@@ -1,0 +1,230 @@
+#include "control/control.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace headroom::control {
+namespace {
+
+std::pair<uid_t, std::string> key_of(const Lease& lease) {
+  return {lease.owner, lease.idempotency_key};
+}
+
+bool is_tracked(const Lease& lease) {
+  return decide::holds(lease.state) && lease.parent == 0 &&
+         (lease.holder.pid != 0 || lease.group != Group());
+}
+
+}  // namespace
+
+Control::Control(Config config) {
+  state_.config = std::make_shared<const Config>(std::move(config));
+}
+
+Effects Control::apply(const Event& event, Instant at) {
+  at_ = at;
+  effects_.clear();
+  std::visit([this](const auto& e) { on(e); }, event);
+  const auto* asked = std::get_if<Asked>(&event);
+  if (asked == nullptr || !std::holds_alternative<AskFit>(asked->ask)) ++state_.revision;
+  return std::exchange(effects_, {});
+}
+
+decide::Books Control::books() const {
+  return {state_.promises, state_.ledger, state_.queue, *state_.config, at_, state_.revision};
+}
+
+void Control::say(std::string type, LeaseId lease, std::string text) {
+  EventLine line;
+  line.at = at_.wall;
+  line.type = std::move(type);
+  line.lease = lease;
+  line.text = std::move(text);
+  effects_.emplace_back(Say{std::move(line)});
+}
+
+void Control::keep(Record record) {
+  const auto* put = std::get_if<PutLease>(&record);
+  const auto* drop = std::get_if<DropLease>(&record);
+  const LeaseId id = put != nullptr ? put->lease.id : drop != nullptr ? drop->id : 0;
+  if (const auto before = state_.promises.leases.find(id); before != state_.promises.leases.end()) {
+    unindex(before->second);
+  }
+  state_.promises.keep(record);
+  if (put != nullptr) index(put->lease);
+  effects_.emplace_back(Journal{std::move(record)});
+}
+
+void Control::index(const Lease& lease) {
+  const bool living = lease.state != LeaseState::ended;
+  if (!lease.idempotency_key.empty()) state_.keys[key_of(lease)] = lease.id;
+  if (!living) {
+    state_.ended.emplace(lease.ended.boot, lease.id);
+    return;
+  }
+  if (lease.holder.pid != 0) state_.holders[lease.holder].insert(lease.id);
+  if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
+  if (lease.expires) state_.expires.emplace(*lease.expires, lease.id);
+  if (lease.state == LeaseState::waiting) {
+    state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
+    if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
+    return;
+  }
+  if (is_tracked(lease)) ++state_.tracked;
+  if (lease.parent != 0) return;  // its parent's booking counts for it
+  decide::Entry entry;
+  entry.owner = lease.owner;
+  entry.booked = lease.booked;
+  entry.gpu = lease.gpu.empty() ? -1 : state_.ledger.device(Resource::gpu_memory, lease.gpu);
+  entry.disk = lease.mount.empty() ? -1 : state_.ledger.device(Resource::disk, lease.mount);
+  entry.exclusive = lease.needs.gpus == 1;
+  if (lease.expected) entry.ends = lease.granted.boot + *lease.expected;
+  if (const auto use = state_.uses.find(lease.id); use != state_.uses.end()) {
+    entry.measured = use->second.measured.value_or(Amounts());
+  }
+  state_.ledger.book(lease.id, entry);
+}
+
+void Control::unindex(const Lease& lease) {
+  if (lease.state == LeaseState::ended) {
+    state_.ended.erase({lease.ended.boot, lease.id});
+    if (const auto key = state_.keys.find(key_of(lease));
+        key != state_.keys.end() && key->second == lease.id) {
+      state_.keys.erase(key);
+    }
+    return;
+  }
+  if (const auto holder = state_.holders.find(lease.holder); holder != state_.holders.end()) {
+    holder->second.erase(lease.id);
+    if (holder->second.empty()) state_.holders.erase(holder);
+  }
+  if (const auto parent = state_.nested.find(lease.parent); parent != state_.nested.end()) {
+    parent->second.erase(lease.id);
+    if (parent->second.empty()) state_.nested.erase(parent);
+  }
+  if (lease.expires) state_.expires.erase({*lease.expires, lease.id});
+  if (lease.state == LeaseState::waiting) {
+    state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
+    if (lease.give_up) state_.give_up.erase({*lease.give_up, lease.id});
+    return;
+  }
+  if (is_tracked(lease)) ++state_.tracked;
+  state_.ledger.unbook(lease.id);
+}
+
+std::optional<BootTime> Control::next_deadline() const {
+  std::optional<BootTime> next;
+  const auto sooner = [&next](BootTime at) { next = next ? std::min(*next, at) : at; };
+  if (!state_.give_up.empty()) sooner(state_.give_up.begin()->first);
+  if (!state_.expires.empty()) sooner(state_.expires.begin()->first);
+  for (const auto& [id, look] : state_.looks) sooner(look.next);
+  for (const auto& [request, poll] : state_.polls) {
+    if (poll.until) sooner(*poll.until);
+  }
+  return next;
+}
+
+void Control::on(const Ticked&) {
+  const auto due = [this](const std::set<std::pair<BootTime, LeaseId>>& set) {
+    return !set.empty() && set.begin()->first <= at_.boot;
+  };
+  while (due(state_.give_up)) end(state_.give_up.begin()->second, "it waited as long as it was told to");
+  while (due(state_.expires)) end(state_.expires.begin()->second, "its time ran out");
+  for (auto& [id, look] : state_.looks) {
+    if (look.next > at_.boot) continue;
+    look.delay = std::min(look.delay * 2, std::chrono::milliseconds(2000));
+    look.next = at_.boot + look.delay;
+    effects_.emplace_back(Release{id, look.group});
+  }
+  for (auto it = state_.polls.begin(); it != state_.polls.end();) {
+    const auto [request, poll] = *it;
+    if (!poll.until || *poll.until > at_.boot) {
+      ++it;
+      continue;
+    }
+    it = state_.polls.erase(it);
+    respond(request, state_.promises.leases.at(poll.lease));
+  }
+  forget_old();
+  run_queue();
+}
+
+void Control::on(const Configured& event) {
+  // The order of waiters depends on a setting: take them out under the old one.
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.state == LeaseState::waiting) {
+      state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
+    }
+  }
+  state_.config = std::make_shared<const Config>(event.config);
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.state == LeaseState::waiting) {
+      state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
+    }
+  }
+  for (auto& [key, gauge] : state_.gauges) {
+    gauge.configure(judge::gauge_settings(*state_.config, key.first));
+  }
+  if (state_.sample) {
+    const auto cores = static_cast<std::int64_t>(state_.cpu_unbooked.value_or(0) * 1000);
+    state_.ledger.refresh(*state_.sample, *state_.config, Cores(cores));
+  }
+  run_queue();
+}
+
+void Control::on(const Restored& event) {
+  for (const Record& record : event.records) {
+    if (const auto* put = std::get_if<PutLease>(&record)) {
+      if (const auto before = state_.promises.leases.find(put->lease.id);
+          before != state_.promises.leases.end()) {
+        unindex(before->second);
+      }
+      state_.promises.keep(record);
+      index(put->lease);
+    } else if (const auto* drop = std::get_if<DropLease>(&record)) {
+      if (const auto before = state_.promises.leases.find(drop->id);
+          before != state_.promises.leases.end()) {
+        unindex(before->second);
+      }
+      state_.promises.keep(record);
+    } else {
+      state_.promises.keep(record);
+    }
+  }
+  const std::set<Holder> alive(event.alive.begin(), event.alive.end());
+  std::vector<LeaseId> living;
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.state != LeaseState::ended) living.push_back(id);
+  }
+  int kept = 0;
+  for (const LeaseId id : living) {
+    const auto found = state_.promises.leases.find(id);
+    if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) continue;
+    const Lease& lease = found->second;
+    if (!event.same_boot) {
+      end(id, "the machine was restarted");
+    } else if (lease.holder.pid != 0 && !alive.contains(lease.holder)) {
+      holder_gone(id);
+    } else {
+      ++kept;
+      if (lease.holder.pid != 0) effects_.emplace_back(Watch{lease.holder});
+      // The daemon may have died between the promise of a group and its making.
+      if (decide::holds(lease.state) && lease.grouped && lease.group == Group() &&
+          lease.reason.empty()) {
+        state_.placing.insert(id);
+        effects_.emplace_back(PlaceHolder{id, lease.holder, lease.owner, lease.fence_at,
+                                          lease.enforce ? lease.needs.memory : std::nullopt,
+                                          lease.enforce ? lease.needs.cpu : std::nullopt});
+      } else if (decide::holds(lease.state) && lease.fence_at.count() > 0 && !lease.fence_set) {
+        effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "adopted after a restart"});
+      }
+    }
+  }
+  if (!living.empty()) {
+    say("daemon.restored", 0,
+        std::to_string(kept) + " of " + std::to_string(living.size()) + " leases still held");
+  }
+  forget_old();
+}
+
+}  // namespace headroom::control

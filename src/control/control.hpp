@@ -1,0 +1,92 @@
+// The one state machine. Every event of the daemon goes through here, one at a time.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "control/state.hpp"
+#include "decide/verdict.hpp"
+#include "words/effect.hpp"
+#include "words/event.hpp"
+#include "words/view.hpp"
+
+namespace headroom::control {
+
+/// Takes one event at one instant, changes the state, says what has to be done about it.
+///
+/// No clock, no I/O, no thread, no randomness: the same events give the same state and the same effects.
+/// Not thread-safe; the loop thread owns it.
+class Control {
+ public:
+  explicit Control(Config config);
+
+  /// REQUIRES: `at.boot` does not go back.
+  Effects apply(const Event& event, Instant at);
+
+  const State& state() const { return state_; }
+  /// When a `Ticked` is due; empty: never.
+  std::optional<BootTime> next_deadline() const;
+  /// Everything a reader may want to see, as of now. Work in proportion to the number of leases.
+  View view(Instant at) const;
+
+ private:
+  using Leases = std::map<LeaseId, Lease>;
+
+  void on(const Sampled& event);
+  void on(const Asked& event);
+  void on(const Withdrawn& event);
+  void on(const Exited& event);
+  void on(const Ticked& event);
+  void on(const Restored& event);
+  void on(const Configured& event);
+  void on(const Placed& event);
+  void on(const Fenced& event);
+  void on(const Released& event);
+
+  // Requests (requests.cpp). Each answers, or leaves a poll behind.
+  void ask(const Asked& asked, const AskFit& ask);
+  void ask(const Asked& asked, const AskLease& ask);
+  void ask(const Asked& asked, const AskWait& ask);
+  void ask(const Asked& asked, const AskChange& ask);
+  void ask(const Asked& asked, const AskEnd& ask);
+  void ask(const Asked& asked, const AskAcknowledge& ask);
+  void respond(RequestId request, const Lease& lease);
+  void refuse(RequestId request, Error error, std::optional<Verdict> verdict = {});
+  /// The lease if the caller may change it; else it refuses.
+  const Lease* owned(const Asked& asked, LeaseId id);
+
+  // The life of a lease (lifecycle.cpp).
+  void grant(Lease lease, int gpu);
+  void run_queue();
+  void holder_gone(LeaseId id);
+  void end(LeaseId id, std::string reason);
+  /// Ends it unless something of it is still there.
+  void try_end(LeaseId id);
+  void release(LeaseId id, const Group& group);
+  void learn(const Lease& lease);
+  void forget_old();
+  void answer_polls(LeaseId id);
+
+  // Readings (readings.cpp).
+  void measure(const Sample& sample);
+  void measure_cpu(const Sample& sample, const Sample* before);
+  void settle(LeaseId id);
+  void credit_fences();
+  void judge(const Sample& sample);
+  void check_owed();
+
+  // Changes a promise: into the journal, the promises and every index.
+  void keep(Record record);
+  void index(const Lease& lease);
+  void unindex(const Lease& lease);
+  void say(std::string type, LeaseId lease, std::string text);
+
+  decide::Books books() const;
+  LeaseView lease_view(const Lease& lease, bool with_outlook = true) const;
+
+  State state_;
+  Instant at_;       // of the event in hand
+  Effects effects_;  // of the event in hand
+};
+
+}  // namespace headroom::control

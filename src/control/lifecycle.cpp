@@ -1,0 +1,283 @@
+// The life of a lease, from the queue to its end.
+#include <algorithm>
+#include <utility>
+
+#include "control/control.hpp"
+#include "decide/verdict.hpp"
+
+namespace headroom::control {
+namespace {
+
+constexpr std::size_t kKeptEnded = 1000;
+constexpr std::chrono::hours kKeptFor{24};
+// Names whose size is learned; further ones are not, until somebody makes the names fewer.
+constexpr std::size_t kNames = 2000;
+constexpr std::chrono::milliseconds kFirstLook{50};
+// A driver that frees late does so within seconds; after this the bytes are said to be lost.
+constexpr std::chrono::seconds kPatience{10};
+// What a device's use may differ by and still count as back.
+constexpr std::int64_t kSlack = 64LL << 20;
+
+std::string booked_text(const Lease& lease) {
+  std::string text;
+  const auto add = [&](Resource resource, std::int64_t amount, const char* what) {
+    if (amount <= 0) return;
+    if (!text.empty()) text += ", ";
+    text += decide::amount_text(resource, amount) + what;
+  };
+  add(Resource::gpu_memory, lease.booked.gpu_memory.count(), " of GPU memory");
+  add(Resource::memory, lease.booked.memory.count(), " of memory");
+  add(Resource::cpu, lease.booked.cpu.milli(), "");
+  add(Resource::disk, lease.booked.disk.count(), " of disk");
+  return text;
+}
+
+}  // namespace
+
+void Control::grant(Lease lease, int gpu) {
+  const auto wanted = decide::want(state_.ledger, lease.needs);
+  const bool waited = lease.state == LeaseState::waiting && lease.asked.boot != at_.boot;
+  lease.state = LeaseState::reserved;
+  lease.granted = at_;
+  lease.booked = wanted->amounts;
+  if (gpu >= 0) lease.gpu = state_.ledger.pool(gpu).device;
+  if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
+  if (lease.fence && lease.grouped) lease.fence_at = lease.booked.memory;
+  const LeaseId id = lease.id;
+  const bool grouped = lease.grouped;
+  state_.uses[id].rose = at_.boot;
+  if (lease.holder.pid != 0 && !waited) effects_.emplace_back(Watch{lease.holder});
+  say("lease.granted", id, lease.name + " got " + booked_text(lease));
+  if (grouped) {
+    state_.placing.insert(id);
+    effects_.emplace_back(PlaceHolder{id, lease.holder, lease.owner, lease.fence_at,
+                                      lease.enforce ? lease.needs.memory : std::nullopt,
+                                      lease.enforce ? lease.needs.cpu : std::nullopt});
+  }
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Changed{id});
+  if (!grouped) answer_polls(id);
+}
+
+void Control::run_queue() {
+  // Every turn grants one waiter, so this ends with the queue.
+  while (const auto start = decide::next_start(books())) {
+    Lease lease = state_.promises.leases.at(start->lease);
+    grant(std::move(lease), start->gpu);
+  }
+}
+
+void Control::answer_polls(LeaseId id) {
+  for (auto it = state_.polls.begin(); it != state_.polls.end();) {
+    if (it->second.lease != id) {
+      ++it;
+      continue;
+    }
+    respond(it->first, state_.promises.leases.at(id));
+    it = state_.polls.erase(it);
+  }
+}
+
+void Control::on(const Placed& event) {
+  state_.placing.erase(event.lease);
+  const auto found = state_.promises.leases.find(event.lease);
+  if (found == state_.promises.leases.end()) return;
+  Lease lease = found->second;
+  if (event.group) {
+    lease.group = *event.group;
+    lease.fence_set = event.fenced;
+    if (!event.fenced) lease.fence_at = Bytes();
+    if (!event.problem.empty()) lease.reason = event.problem;
+  } else {
+    lease.fence_at = Bytes();
+    lease.reason = event.group.error().what +
+                   (event.group.error().why.empty() ? "" : ": " + event.group.error().why);
+  }
+  const bool over = lease.state == LeaseState::ended;
+  const Group group = lease.group;
+  keep(PutLease{std::move(lease)});
+  // Its holder may have died while the groups were made.
+  if (over && event.group) release(event.lease, group);
+  effects_.emplace_back(Changed{event.lease});
+  answer_polls(event.lease);
+}
+
+void Control::on(const Fenced& event) {
+  const auto found = state_.promises.leases.find(event.lease);
+  if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
+  if (found->second.fence_set == event.done) return;
+  Lease lease = found->second;
+  lease.fence_set = event.done;
+  keep(PutLease{std::move(lease)});
+}
+
+void Control::on(const Exited& event) {
+  const auto found = state_.holders.find(event.holder);
+  if (found == state_.holders.end()) return;
+  const std::vector<LeaseId> ids(found->second.begin(), found->second.end());
+  for (const LeaseId id : ids) holder_gone(id);
+  run_queue();
+}
+
+void Control::holder_gone(LeaseId id) {
+  const Lease& lease = state_.promises.leases.at(id);
+  if (lease.state == LeaseState::waiting) return end(id, "its process ended while it waited");
+  if (lease.state == LeaseState::ended) return;
+  if (!lease.gpu.empty()) {
+    const auto use = state_.uses.find(id);
+    const std::int64_t held = use != state_.uses.end() && use->second.measured
+                                  ? use->second.measured->gpu_memory.count()
+                                  : 0;
+    const decide::Pool& pool =
+        state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
+    if (held > kSlack && pool.unknown.empty() && !state_.owed.contains(id)) {
+      const std::int64_t used = pool.capacity - pool.reserve - pool.free;
+      state_.owed[id] = {used - held + kSlack, at_.boot + kPatience};
+      effects_.emplace_back(Sense{false});
+    }
+  }
+  if (lease.group != Group()) release(id, lease.group);
+  try_end(id);
+}
+
+void Control::release(LeaseId id, const Group& group) {
+  state_.looks[id] = {at_.boot + kFirstLook, kFirstLook, group};
+  effects_.emplace_back(Release{id, group});
+}
+
+void Control::on(const Released& event) {
+  const auto found = state_.promises.leases.find(event.lease);
+  if (event.gone) state_.looks.erase(event.lease);
+  if (found == state_.promises.leases.end()) return;
+  Use& use = state_.uses[event.lease];
+  use.peak.memory = std::max(use.peak.memory, event.memory_peak);
+  if (found->second.state == LeaseState::ended) {
+    state_.uses.erase(event.lease);
+    return;
+  }
+  if (event.gone || event.oom_kills > found->second.oom_kills) {
+    Lease lease = found->second;
+    lease.oom_kills = std::max(lease.oom_kills, event.oom_kills);
+    if (event.gone) lease.group = Group();
+    keep(PutLease{std::move(lease)});
+  }
+  try_end(event.lease);
+  const auto after = state_.promises.leases.find(event.lease);
+  if (!event.gone && after->second.state == LeaseState::releasing && event.processes > 0) {
+    std::string reason = std::to_string(event.processes) +
+                         (event.processes == 1 ? " process of it still runs" : " processes of it still run");
+    if (after->second.reason != reason) {
+      Lease lease = after->second;
+      lease.reason = std::move(reason);
+      say("lease.orphans", event.lease, lease.name + ": its process has ended, " + lease.reason);
+      keep(PutLease{std::move(lease)});
+      effects_.emplace_back(Changed{event.lease});
+    }
+  }
+  run_queue();
+}
+
+void Control::try_end(LeaseId id) {
+  const Lease& lease = state_.promises.leases.at(id);
+  const bool held = state_.looks.contains(id) || state_.owed.contains(id) ||
+                    state_.nested.contains(id);
+  if (!held) return end(id, "its process ended");
+  if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
+  Lease releasing = lease;
+  releasing.state = LeaseState::releasing;
+  if (releasing.reason.empty() && state_.nested.contains(id)) {
+    releasing.reason = "a command inside it still runs";
+  }
+  keep(PutLease{std::move(releasing)});
+  effects_.emplace_back(Changed{id});
+}
+
+void Control::end(LeaseId id, std::string reason) {
+  Lease lease = state_.promises.leases.at(id);
+  if (lease.state == LeaseState::ended) return;
+  const bool held = decide::holds(lease.state);
+  const bool memory = held && lease.booked.memory.count() > 0;
+  const LeaseId parent = lease.parent;
+  lease.state = LeaseState::ended;
+  lease.ended = at_;
+  lease.reason = std::move(reason);
+  if (const auto use = state_.uses.find(id); use != state_.uses.end()) {
+    lease.peak = use->second.peak;
+  }
+  say("lease.ended", id, lease.name + " ended: " + lease.reason);
+  if (held && !state_.looks.contains(id) && lease.group != Group()) {
+    // Ended by its owner while it runs: what fenced it is taken away, its groups go when they are empty.
+    if (lease.fence_at.count() > 0) effects_.emplace_back(Fence{id, lease.group, Bytes(), "ended"});
+    lease.fence_at = Bytes();
+    lease.fence_set = false;
+    state_.looks[id] = {at_.boot + kFirstLook, kFirstLook, lease.group};
+  }
+  state_.owed.erase(id);
+  if (held) learn(lease);
+  keep(PutLease{std::move(lease)});
+  if (!state_.looks.contains(id)) state_.uses.erase(id);
+  if (memory) effects_.emplace_back(Sense{true});
+  effects_.emplace_back(Changed{id});
+  if (!state_.placing.contains(id)) answer_polls(id);
+  if (parent != 0 && !state_.nested.contains(parent)) {
+    const auto outer = state_.promises.leases.find(parent);
+    if (outer != state_.promises.leases.end() && outer->second.state == LeaseState::releasing) {
+      try_end(parent);
+    }
+  }
+  forget_old();
+}
+
+void Control::learn(const Lease& lease) {
+  // A run that failed or was ended early says little about what a whole one needs.
+  if (lease.name.empty() || lease.parent != 0 || lease.oom_kills > 0) return;
+  if (!lease.exit_status || *lease.exit_status != 0) return;
+  if (state_.promises.learned.size() >= kNames && !state_.promises.learned.contains(lease.name)) {
+    return;
+  }
+  std::vector<LearnedRun> runs;
+  if (const auto before = state_.promises.learned.find(lease.name);
+      before != state_.promises.learned.end()) {
+    runs = before->second;
+  }
+  if (runs.size() == kLearnedRuns) runs.erase(runs.begin());
+  const auto length = std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot);
+  runs.push_back({lease.peak, length});
+  keep(PutLearned{lease.name, std::move(runs)});
+}
+
+void Control::forget_old() {
+  while (!state_.ended.empty() && (state_.ended.size() > kKeptEnded ||
+                                   state_.promises.leases.at(state_.ended.begin()->second).ended.wall +
+                                           kKeptFor < at_.wall)) {
+    const LeaseId id = state_.ended.begin()->second;
+    if (state_.looks.contains(id) || state_.placing.contains(id)) break;
+    keep(DropLease{id});
+  }
+}
+
+void Control::check_owed() {
+  std::vector<LeaseId> back;
+  for (auto& [id, owed] : state_.owed) {
+    const Lease& lease = state_.promises.leases.at(id);
+    const decide::Pool& pool =
+        state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
+    if (!pool.unknown.empty()) continue;
+    if (pool.capacity - pool.reserve - pool.free <= owed.used_until) {
+      back.push_back(id);
+    } else if (owed.patience <= at_.boot && lease.state != LeaseState::quarantined) {
+      Lease lost = lease;
+      lost.state = LeaseState::quarantined;
+      lost.reason = "its process has ended, and the device has not given its memory back";
+      say("lease.quarantined", id, lost.name + ": " + lost.reason);
+      keep(PutLease{std::move(lost)});
+      effects_.emplace_back(Changed{id});
+    }
+  }
+  for (const LeaseId id : back) {
+    state_.owed.erase(id);
+    try_end(id);
+  }
+}
+
+}  // namespace headroom::control

@@ -1,0 +1,272 @@
+// What a sample says about the leases and the machine.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "control/control.hpp"
+#include "decide/verdict.hpp"
+#include "judge/health.hpp"
+
+namespace headroom::control {
+namespace {
+
+using namespace literals;
+
+constexpr std::chrono::seconds kSettles{5};   // not risen for this long: loaded
+constexpr double kRise = 1.02;                // less than this is not a rise
+constexpr double kAtFence = 0.97;             // from here on the kernel slows a job down
+constexpr Bytes kFirstCredit = 64_MiB;
+
+double percent(std::int64_t part, std::int64_t whole) {
+  return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+}
+
+Amounts highest(const Amounts& a, const Amounts& b) {
+  return {std::max(a.memory, b.memory), std::max(a.gpu_memory, b.gpu_memory),
+          std::max(a.cpu, b.cpu), std::max(a.disk, b.disk)};
+}
+
+}  // namespace
+
+void Control::on(const Sampled& event) {
+  const auto before = std::exchange(state_.sample, event.sample);
+  const Sample& sample = *event.sample;
+  measure(sample);
+  measure_cpu(sample, before.get());
+  const auto cores = static_cast<std::int64_t>(state_.cpu_unbooked.value_or(0) * 1000);
+  state_.ledger.refresh(sample, *state_.config, Cores(cores));
+  for (const auto& [id, use] : state_.uses) {
+    if (use.measured) state_.ledger.measure(id, *use.measured);
+  }
+  check_owed();
+  credit_fences();
+  judge(sample);
+  run_queue();
+}
+
+void Control::measure(const Sample& sample) {
+  // Leases that share one process without a group of its own share its use: each gets up to its booking,
+  // in the order they were granted, the last one all the rest.
+  std::map<Holder, Bytes> given;
+  std::map<std::string, std::vector<LeaseId>> by_gpu;
+  for (const HolderReading& reading : sample.holders) {
+    const auto found = state_.promises.leases.find(reading.lease);
+    if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
+    const Lease& lease = found->second;
+    Amounts measured;
+    if (reading.memory) {
+      measured.memory = *reading.memory;
+      const auto sharers = state_.holders.find(lease.holder);
+      if (lease.group == Group() && sharers != state_.holders.end() && sharers->second.size() > 1) {
+        Bytes& taken = given[lease.holder];
+        const Bytes rest = std::max(Bytes(), *reading.memory - taken);
+        const bool last = *sharers->second.rbegin() == lease.id;
+        measured.memory = last ? rest : std::min(rest, lease.booked.memory);
+        taken += measured.memory;
+      }
+    }
+    if (reading.cpu) measured.cpu = *reading.cpu;
+    if (reading.written) measured.disk = *reading.written;
+    if (reading.gpu_memory && reading.gpu == lease.gpu) measured.gpu_memory = *reading.gpu_memory;
+    if (!reading.gpu_memory && !lease.gpu.empty()) by_gpu[lease.gpu].push_back(lease.id);
+    state_.uses[lease.id].measured = measured;
+  }
+  // Where the driver does not say who uses a device: what it uses more than before its first lease came,
+  // given out in the order of the grants, never more than was booked.
+  for (auto& [gpu, ids] : by_gpu) {
+    const auto reading = std::find_if(sample.gpus.begin(), sample.gpus.end(),
+                                      [&](const GpuReading& r) { return r.id == gpu; });
+    if (reading == sample.gpus.end() || !reading->memory_used) continue;
+    const decide::Pool& pool =
+        state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, gpu));
+    Bytes risen = std::max(Bytes(), *reading->memory_used - Bytes(pool.used_idle));
+    std::sort(ids.begin(), ids.end());
+    for (const LeaseId id : ids) {
+      const Bytes mine = std::min(risen, state_.promises.leases.at(id).booked.gpu_memory);
+      state_.uses[id].measured->gpu_memory = mine;
+      risen -= mine;
+    }
+  }
+  for (const HolderReading& reading : sample.holders) {
+    const auto use = state_.uses.find(reading.lease);
+    if (use == state_.uses.end() || !use->second.measured) continue;
+    use->second.peak = highest(use->second.peak, *use->second.measured);
+    settle(reading.lease);
+  }
+}
+
+void Control::settle(LeaseId id) {
+  const auto found = state_.promises.leases.find(id);
+  if (found == state_.promises.leases.end()) return;
+  const Lease& lease = found->second;
+  const bool rising = lease.state == LeaseState::reserved || lease.state == LeaseState::loading;
+  if (!rising) return;
+  Use& use = state_.uses[id];
+  const Bytes now = std::max(use.measured->memory, use.measured->gpu_memory);
+  if (static_cast<double>(now.count()) > kRise * static_cast<double>(use.highest.count())) {
+    use.highest = now;
+    use.rose = at_.boot;
+  }
+  LeaseState next = lease.state;
+  if (now.count() > 0 && lease.state == LeaseState::reserved) next = LeaseState::loading;
+  if (at_.boot - use.rose >= kSettles) next = LeaseState::active;
+  if (next == lease.state) return;
+  Lease changed = lease;
+  changed.state = next;
+  keep(PutLease{std::move(changed)});
+  effects_.emplace_back(Changed{id});
+}
+
+void Control::measure_cpu(const Sample& sample, const Sample* before) {
+  if (!sample.cpu.busy || before == nullptr) return;
+  double booked_use = 0;
+  for (const HolderReading& reading : sample.holders) {
+    if (reading.cpu) booked_use += reading.cpu->value();
+  }
+  const double unbooked =
+      std::max(0.0, sample.cpu.busy->value() * sample.cpu.cores - booked_use);
+  const double seconds =
+      std::chrono::duration<double>(sample.at.boot - before->at.boot).count();
+  const double weight = 1.0 - std::exp(-std::max(0.0, seconds) / 60.0);
+  state_.cpu_unbooked = state_.cpu_unbooked.value_or(unbooked) +
+                        weight * (unbooked - state_.cpu_unbooked.value_or(unbooked));
+}
+
+void Control::credit_fences() {
+  for (auto& [id, use] : state_.uses) {
+    if (!use.measured) continue;
+    const auto found = state_.promises.leases.find(id);
+    if (found == state_.promises.leases.end()) continue;
+    const Lease& lease = found->second;
+    if (!lease.fence_set || lease.fence_at.count() == 0 || !decide::holds(lease.state)) continue;
+    const auto line =
+        static_cast<std::int64_t>(kAtFence * static_cast<double>(lease.fence_at.count()));
+    if (use.measured->memory.count() < line) {
+      use.held = false;
+      continue;
+    }
+    // Touching the fence is a request for credit: it is raised while the memory is really there.
+    const Bytes step = std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20),
+                                 use.credit + use.credit});
+    const std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).room();
+    const Bytes given = std::min(step, Bytes(room));
+    if (given < kFirstCredit) {
+      if (!use.held) {
+        say("lease.held", id,
+            lease.name + " is at its fence of " +
+                decide::amount_text(Resource::memory, lease.fence_at.count()) +
+                ", and there is no room to raise it");
+      }
+      use.held = true;
+      continue;
+    }
+    use.credit = given;
+    use.held = false;
+    Lease raised = lease;
+    raised.fence_at += given;
+    raised.fence_set = false;
+    const Bytes at = raised.fence_at;
+    const Group group = raised.group;
+    say("lease.overrun", id,
+        lease.name + " uses more than it booked (" +
+            decide::amount_text(Resource::memory, use.measured->memory.count()) + " of " +
+            decide::amount_text(Resource::memory, lease.booked.memory.count()) +
+            "); its fence goes to " + decide::amount_text(Resource::memory, at.count()));
+    keep(PutLease{std::move(raised)});
+    effects_.emplace_back(Fence{id, group, at, "it touched its fence, and there is room"});
+    effects_.emplace_back(Changed{id});
+  }
+}
+
+void Control::judge(const Sample& sample) {
+  std::set<std::pair<Resource, std::string>> seen;
+  const auto feed = [&](Resource resource, const std::string& device, std::optional<double> value) {
+    const auto key = std::pair(resource, device);
+    seen.insert(key);
+    auto gauge = state_.gauges.find(key);
+    if (gauge == state_.gauges.end()) {
+      gauge = state_.gauges
+                  .emplace(key, judge::Gauge(resource, device,
+                                             judge::gauge_settings(*state_.config, resource)))
+                  .first;
+    }
+    const judge::GaugeChange change = gauge->second.update(value, at_);
+    if (const auto alert = state_.alerts.apply(resource, device, change, state_.last_alert, at_)) {
+      effects_.emplace_back(Changed{*alert});
+      EventLine line;
+      line.at = at_.wall;
+      line.resource = resource;
+      line.device = device;
+      const char* step = change.alert == judge::AlertStep::opened      ? "opened"
+                         : change.alert == judge::AlertStep::escalated ? "escalated"
+                         : change.alert == judge::AlertStep::lowered   ? "lowered"
+                         : change.alert == judge::AlertStep::ended     ? "ended"
+                                                                       : "reminded";
+      line.type = std::string("alert.") + step;
+      char text[96];
+      std::snprintf(text, sizeof text, ": %s, %.1f, line %.1f", to_string(alert->level), change.value,
+                    alert->threshold);
+      line.text = alert->text + (device.empty() ? "" : " on " + device);
+      if (alert->ended) {
+        line.text += " ended after " + std::to_string(alert->lasted->count()) + " s";
+        if (state_.promises.acknowledged.contains(key)) {
+          keep(PutAcknowledged{resource, device, false});
+        }
+      } else {
+        line.text += text;
+      }
+      effects_.emplace_back(Say{std::move(line)});
+      // Somebody had seen this alert before the daemon was restarted.
+      if (change.alert == judge::AlertStep::opened && state_.promises.acknowledged.contains(key)) {
+        (void)state_.alerts.acknowledge(alert->id);
+      }
+    }
+  };
+
+  std::optional<double> cpu;
+  if (sample.cpu.busy) cpu = sample.cpu.busy->percent();
+  feed(Resource::cpu, "", cpu);
+  const MemoryReading& m = sample.memory;
+  std::optional<double> memory;
+  if (m.total && m.available) {
+    memory = percent((*m.total - *m.available).count(), m.total->count());
+    if (m.limit && m.limit_used && *m.limit < *m.total) {
+      memory = std::max(*memory, percent(m.limit_used->count(), m.limit->count()));
+    }
+  }
+  feed(Resource::memory, "", memory);
+  for (const FilesystemReading& fs : sample.filesystems) {
+    feed(Resource::disk, fs.mount, percent((fs.total - fs.free).count(), fs.total.count()));
+  }
+  for (const GpuReading& gpu : sample.gpus) {
+    std::optional<double> used;
+    const int pool = state_.ledger.device(Resource::gpu_memory, gpu.id);
+    if (gpu.memory_used) {
+      std::int64_t counts = gpu.memory_used->count();
+      if (state_.config->pressure.gpu_memory_basis == Basis::unbooked) {
+        counts = std::max<std::int64_t>(0, counts - state_.ledger.pool(pool).booked);
+      }
+      used = percent(counts, gpu.memory_total.count());
+    }
+    feed(Resource::gpu_memory, gpu.id, used);
+    feed(Resource::gpu_temperature, gpu.id, gpu.celsius);
+    const auto heat = state_.gauges.find({Resource::gpu_temperature, gpu.id});
+    state_.ledger.set_hot(pool, heat->second.level() >= Level::critical);
+  }
+  // A device that is gone is under no pressure that anybody knows of.
+  for (auto it = state_.gauges.begin(); it != state_.gauges.end();) {
+    if (seen.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    const auto change = it->second.close(at_);
+    if (const auto alert = state_.alerts.apply(it->first.first, it->first.second, change,
+                                               state_.last_alert, at_)) {
+      effects_.emplace_back(Changed{*alert});
+    }
+    it = state_.gauges.erase(it);
+  }
+}
+
+}  // namespace headroom::control

@@ -1,0 +1,329 @@
+// What clients ask for.
+#include <algorithm>
+#include <utility>
+
+#include "control/control.hpp"
+#include "decide/verdict.hpp"
+
+namespace headroom::control {
+namespace {
+
+bool may(const Caller& caller, uid_t owner) {
+  return caller.trusted || (caller.known && caller.uid == owner);
+}
+
+Error short_of(const Verdict& verdict, const std::string& name) {
+  Error error;
+  const bool never = verdict.answer == Answer::never;
+  error.kind = never ? ErrorKind::can_never_fit : ErrorKind::insufficient_resources;
+  error.what = (name.empty() ? std::string("it") : name) +
+               (never ? " can never fit" : " does not fit now");
+  error.why = verdict.why;
+  if (!verdict.help.empty()) error.help = verdict.help.front().text;
+  return error;
+}
+
+// What runs of this name have used at most, and a tenth more; nothing where they were not measured.
+Needs learned_needs(const std::vector<LearnedRun>& runs) {
+  Amounts most;
+  for (const LearnedRun& run : runs) {
+    most.memory = std::max(most.memory, run.peak.memory);
+    most.gpu_memory = std::max(most.gpu_memory, run.peak.gpu_memory);
+  }
+  const auto more = [](Bytes bytes) { return bytes + Bytes(bytes.count() / 10); };
+  Needs needs;
+  if (most.memory.count() > 0) needs.memory = more(most.memory);
+  if (most.gpu_memory.count() > 0) needs.gpu_memory = more(most.gpu_memory);
+  return needs;
+}
+
+std::chrono::seconds learned_length(const std::vector<LearnedRun>& runs) {
+  std::chrono::seconds longest{0};
+  for (const LearnedRun& run : runs) longest = std::max(longest, run.length);
+  return longest;
+}
+
+}  // namespace
+
+void Control::refuse(RequestId request, Error error, std::optional<Verdict> verdict) {
+  effects_.emplace_back(Respond{request, Refusal{std::move(error), std::move(verdict)}});
+}
+
+void Control::respond(RequestId request, const Lease& lease) {
+  effects_.emplace_back(Respond{request, lease_view(lease)});
+}
+
+const Lease* Control::owned(const Asked& asked, LeaseId id) {
+  const auto found = state_.promises.leases.find(id);
+  if (found == state_.promises.leases.end()) {
+    refuse(asked.request, {ErrorKind::not_found, "there is no lease l-" + std::to_string(id),
+                           "it never was, or it ended more than a day ago", "headroom lease"});
+    return nullptr;
+  }
+  if (!may(asked.caller, found->second.owner)) {
+    refuse(asked.request,
+           {ErrorKind::not_allowed, "lease l-" + std::to_string(id) + " belongs to another user",
+            "only its owner, root and the group headroom may change it", ""});
+    return nullptr;
+  }
+  return &found->second;
+}
+
+void Control::on(const Asked& asked) {
+  std::visit([&](const auto& what) { ask(asked, what); }, asked.ask);
+}
+
+void Control::on(const Withdrawn& event) { state_.polls.erase(event.request); }
+
+void Control::ask(const Asked& asked, const AskFit& ask) {
+  auto wanted = decide::want(state_.ledger, ask.needs);
+  if (!wanted) {
+    if (wanted.error().kind == ErrorKind::can_never_fit) {
+      Verdict verdict;
+      verdict.revision = state_.revision;
+      verdict.why = wanted.error().what;
+      effects_.emplace_back(Respond{asked.request, std::move(verdict)});
+    } else {
+      refuse(asked.request, wanted.error());
+    }
+    return;
+  }
+  Lease lease;
+  lease.id = state_.promises.next_lease;
+  lease.priority = ask.priority;
+  lease.asked = at_;
+  wanted->owner = asked.caller.uid;
+  wanted->spread = ask.spread;
+  wanted->expected = ask.expected;
+  wanted->key = decide::Queue::key(lease, state_.config->leases.ageing);
+  effects_.emplace_back(Respond{asked.request, decide::decide(books(), *wanted)});
+}
+
+void Control::ask(const Asked& asked, const AskLease& ask) {
+  if (!asked.caller.known) {
+    return refuse(asked.request,
+                  {ErrorKind::not_allowed, "it is not known who asks",
+                   "the kernel does not tell the user of this connection", "use the Unix socket"});
+  }
+  if (!ask.idempotency_key.empty()) {
+    const auto before = state_.keys.find({asked.caller.uid, ask.idempotency_key});
+    if (before != state_.keys.end()) {
+      const Lease& lease = state_.promises.leases.at(before->second);
+      // A repeated request whose groups are still being made gets its answer with the first one.
+      if (state_.placing.contains(lease.id)) {
+        state_.polls.emplace(asked.request, Poll{lease.id, std::nullopt});
+        return;
+      }
+      return respond(asked.request, lease);
+    }
+  }
+
+  Lease lease;
+  lease.id = state_.promises.next_lease;
+  lease.name = ask.name;
+  lease.owner = asked.caller.uid;
+  lease.priority = ask.priority;
+  lease.needs = ask.needs;
+  lease.holder = ask.holder;
+  lease.fence = ask.fence;
+  lease.enforce = ask.enforce;
+  lease.grouped = ask.group;
+  lease.spread = ask.spread;
+  lease.asked = at_;
+  lease.expected = ask.expected;
+  lease.idempotency_key = ask.idempotency_key;
+  if (ask.ttl.count() > 0) lease.expires = at_.boot + ask.ttl;
+
+  if (ask.parent != 0) {
+    const auto parent = state_.promises.leases.find(ask.parent);
+    // An outer run that has ended holds nothing any more: then this is a request like any other.
+    if (parent != state_.promises.leases.end() && decide::holds(parent->second.state)) {
+      if (!may(asked.caller, parent->second.owner)) {
+        return refuse(asked.request, {ErrorKind::not_allowed, "the outer lease belongs to another user",
+                                      "a nested run draws from its own user's booking", ""});
+      }
+      // Bookings nest one level deep: an inner run draws from the outermost.
+      lease.parent = parent->second.parent != 0 ? parent->second.parent : parent->first;
+      lease.grouped = false;  // it stays in its parent's groups
+      lease.fence = lease.enforce = false;
+    }
+  }
+  if (const auto runs = state_.promises.learned.find(ask.name);
+      runs != state_.promises.learned.end()) {
+    if (!ask.has_needs) lease.needs = learned_needs(runs->second);
+    if (!lease.expected && learned_length(runs->second).count() > 0) {
+      lease.expected = learned_length(runs->second);
+      lease.expected_learned = true;
+    }
+  }
+  if (!ask.has_needs && lease.needs == Needs()) {
+    return refuse(asked.request,
+                  {ErrorKind::invalid_request, "it does not say what it needs",
+                   "nothing was learned of \"" + ask.name + "\" yet",
+                   "say it once, for example --mem 2G"});
+  }
+
+  auto wanted = decide::wanted_of(books(), lease);
+  if (!wanted) return refuse(asked.request, wanted.error());
+  Verdict verdict = decide::decide(books(), *wanted);
+  if (verdict.answer == Answer::now) {
+    const LeaseId id = lease.id;
+    grant(std::move(lease), verdict.gpu.empty() ? -1 : state_.ledger.gpu(verdict.gpu));
+    if (state_.placing.contains(id)) {
+      state_.polls.emplace(asked.request, Poll{id, std::nullopt});
+    } else {
+      respond(asked.request, state_.promises.leases.at(id));
+    }
+    return;
+  }
+  if (verdict.answer == Answer::never || (ask.wait && ask.wait->count() == 0)) {
+    say("decision.refused", 0, ask.name + ": " + verdict.why);
+    Error error = short_of(verdict, ask.name);
+    return refuse(asked.request, std::move(error), std::move(verdict));
+  }
+  if (state_.queue.size() >= static_cast<std::size_t>(state_.config->leases.queue)) {
+    return refuse(asked.request,
+                  {ErrorKind::too_many_requests, "the queue is full",
+                   std::to_string(state_.queue.size()) + " requests wait already",
+                   "try later, or raise leases.queue"});
+  }
+  lease.state = LeaseState::waiting;
+  if (ask.wait) lease.give_up = at_.boot + *ask.wait;
+  const LeaseId id = lease.id;
+  const Holder holder = lease.holder;
+  say("lease.waiting", id, lease.name + " waits: " + verdict.why);
+  keep(PutLease{std::move(lease)});
+  if (holder.pid != 0) effects_.emplace_back(Watch{holder});
+  effects_.emplace_back(Changed{id});
+  respond(asked.request, state_.promises.leases.at(id));
+}
+
+void Control::ask(const Asked& asked, const AskWait& ask) {
+  const auto found = state_.promises.leases.find(ask.lease);
+  if (found == state_.promises.leases.end()) {
+    return refuse(asked.request,
+                  {ErrorKind::not_found, "there is no lease l-" + std::to_string(ask.lease),
+                   "it never was, or it ended more than a day ago", "headroom lease"});
+  }
+  const bool settled =
+      found->second.state != LeaseState::waiting && !state_.placing.contains(ask.lease);
+  if (settled || ask.patience.count() <= 0) return respond(asked.request, found->second);
+  state_.polls.emplace(asked.request, Poll{ask.lease, at_.boot + ask.patience});
+}
+
+void Control::ask(const Asked& asked, const AskChange& ask) {
+  const Lease* found = owned(asked, ask.lease);
+  if (found == nullptr) return;
+  Lease lease = *found;
+  if (lease.state == LeaseState::ended) {
+    // Only how it ended may still be told.
+    if (ask.exit_status && !ask.needs && !ask.ttl && !ask.expected) {
+      const bool first = !lease.exit_status;
+      lease.exit_status = ask.exit_status;
+      keep(PutLease{lease});
+      if (first) learn(lease);
+      return respond(asked.request, lease);
+    }
+    return refuse(asked.request, {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) +
+                                                           " has ended",
+                                  lease.reason, "book a new one"});
+  }
+  if (ask.exit_status) lease.exit_status = ask.exit_status;
+  if (ask.expected) {
+    lease.expected = ask.expected;
+    lease.expected_learned = false;
+  }
+  if (ask.ttl) {
+    lease.expires.reset();
+    if (ask.ttl->count() > 0) lease.expires = at_.boot + *ask.ttl;
+  }
+  if (ask.needs) {
+    auto wanted = decide::want(state_.ledger, *ask.needs);
+    if (!wanted) return refuse(asked.request, wanted.error());
+    if (decide::holds(lease.state)) {
+      const auto more = [](Bytes now, Bytes before) { return std::max(now - before, Bytes()); };
+      decide::Wanted growth = *wanted;
+      growth.owner = lease.owner;
+      growth.parent = lease.parent;
+      growth.exclusive = false;
+      growth.amounts = {more(wanted->amounts.memory, lease.booked.memory),
+                        more(wanted->amounts.gpu_memory, lease.booked.gpu_memory),
+                        Cores(std::max<std::int64_t>(
+                            0, wanted->amounts.cpu.milli() - lease.booked.cpu.milli())),
+                        more(wanted->amounts.disk, lease.booked.disk)};
+      growth.gpus.clear();
+      if (growth.amounts.gpu_memory.count() > 0) {
+        if (lease.gpu.empty()) {
+          return refuse(asked.request,
+                        {ErrorKind::conflict, "a lease cannot move to a device",
+                         "it was granted without one", "book a second lease for the device"});
+        }
+        growth.gpus.push_back(state_.ledger.device(Resource::gpu_memory, lease.gpu));
+      }
+      Lease order;
+      order.id = state_.promises.next_lease;
+      order.priority = lease.priority;
+      order.asked = at_;
+      growth.key = decide::Queue::key(order, state_.config->leases.ageing);
+      if (growth.amounts != Amounts()) {
+        Verdict verdict = decide::decide(books(), growth);
+        if (verdict.answer != Answer::now) {
+          Error error = short_of(verdict, lease.name);
+          return refuse(asked.request, std::move(error), std::move(verdict));
+        }
+      }
+      if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
+      lease.booked = wanted->amounts;
+    }
+    lease.needs = *ask.needs;
+    if (decide::holds(lease.state) && lease.fence && lease.group != Group()) {
+      lease.fence_at = lease.booked.memory;
+      lease.fence_set = false;
+    }
+  }
+  const bool fence = ask.needs && lease.fence && decide::holds(lease.state) && lease.group != Group();
+  const LeaseId id = lease.id;
+  const Group group = lease.group;
+  const Bytes fence_at = lease.fence_at;
+  keep(PutLease{std::move(lease)});
+  if (fence) effects_.emplace_back(Fence{id, group, fence_at, "resized"});
+  effects_.emplace_back(Changed{id});
+  run_queue();
+  respond(asked.request, state_.promises.leases.at(id));
+}
+
+void Control::ask(const Asked& asked, const AskEnd& ask) {
+  const Lease* lease = owned(asked, ask.lease);
+  if (lease == nullptr) return;
+  if (lease->state != LeaseState::ended) {
+    const LeaseId id = lease->id;
+    const std::vector<LeaseId> inside = [&] {
+      const auto nested = state_.nested.find(id);
+      return nested == state_.nested.end()
+                 ? std::vector<LeaseId>()
+                 : std::vector<LeaseId>(nested->second.begin(), nested->second.end());
+    }();
+    for (const LeaseId child : inside) end(child, "its outer lease was ended");
+    end(id, "it was ended by uid " + std::to_string(asked.caller.uid));
+    run_queue();
+  }
+  respond(asked.request, state_.promises.leases.at(ask.lease));
+}
+
+void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
+  if (!asked.caller.known) {
+    return refuse(asked.request, {ErrorKind::not_allowed, "it is not known who asks",
+                                  "the kernel does not tell the user of this connection",
+                                  "use the Unix socket"});
+  }
+  auto alert = ask.acknowledged ? state_.alerts.acknowledge(ask.alert)
+                                : Result<Alert>(fail(ErrorKind::invalid_request,
+                                                     "an acknowledgement is not taken back", "",
+                                                     "it ends with its alert"));
+  if (!alert) return refuse(asked.request, alert.error());
+  keep(PutAcknowledged{alert->resource, alert->device, true});
+  effects_.emplace_back(Changed{*alert});
+  effects_.emplace_back(Respond{asked.request, *alert});
+}
+
+}  // namespace headroom::control

@@ -1,0 +1,87 @@
+// All state of the daemon: promises, which the journal keeps, and readings, which are learned anew.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/sample.hpp>
+
+#include "decide/ledger.hpp"
+#include "decide/promises.hpp"
+#include "decide/queue.hpp"
+#include "judge/alerts.hpp"
+#include "judge/gauge.hpp"
+#include "words/config.hpp"
+#include "words/event.hpp"
+
+namespace headroom::control {
+
+/// What is known of a lease's use.
+struct Use {
+  std::optional<Amounts> measured;  ///< empty: nothing was read yet
+  Amounts peak;
+  Bytes highest;                    ///< of what decides between loading and active
+  BootTime rose{};                  ///< when that last rose
+  Bytes credit;                     ///< the last step of the soft fence; doubles while it is asked for
+  bool held = false;                ///< at its fence, and no room to raise it
+};
+
+/// An ended or ending lease whose groups still have to be looked at.
+struct Look {
+  BootTime next{};
+  std::chrono::milliseconds delay{0};
+  Group group;
+};
+
+/// GPU bytes that a lease whose holder has died must still give back.
+struct Owed {
+  std::int64_t used_until = 0;  ///< the device's use at which they are back
+  BootTime patience{};          ///< after this they are quarantined
+};
+
+/// A client that waits for a lease to leave the queue.
+struct Poll {
+  LeaseId lease = 0;
+  std::optional<BootTime> until;  ///< empty: as long as it takes
+};
+
+struct State {
+  std::shared_ptr<const Config> config;
+  std::uint64_t revision = 0;  ///< counts the events that changed anything
+
+  decide::Promises promises;
+
+  // Indices of the promises.
+  decide::Ledger ledger;
+  decide::Queue queue;
+  std::map<Holder, std::set<LeaseId>> holders;   ///< of leases that have not ended
+  std::map<LeaseId, std::set<LeaseId>> nested;   ///< living leases inside a lease
+  std::map<std::pair<uid_t, std::string>, LeaseId> keys;
+  std::set<std::pair<BootTime, LeaseId>> give_up;
+  std::set<std::pair<BootTime, LeaseId>> expires;
+  std::set<std::pair<BootTime, LeaseId>> ended;  ///< in the order they ended
+  std::uint64_t tracked = 0;  ///< counts changes of whose use is to be measured
+
+  // Readings.
+  std::shared_ptr<const Sample> sample;
+  std::map<LeaseId, Use> uses;
+  std::map<LeaseId, Look> looks;
+  std::map<LeaseId, Owed> owed;
+  std::set<LeaseId> placing;  ///< granted, the groups are not made yet
+  std::map<RequestId, Poll> polls;
+  std::map<std::pair<Resource, std::string>, judge::Gauge> gauges;
+  judge::Alerts alerts;
+  std::uint64_t last_alert = 0;
+  std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute
+};
+
+}  // namespace headroom::control

@@ -1,0 +1,279 @@
+#include "decide/ledger.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace headroom::decide {
+namespace {
+
+// Short bursts of other programs on a few percent of the cores are always there; a request for all
+// cores of an idle machine must still fit. CPU is compressible: being wrong by this slows, never kills.
+constexpr double kCpuNoise = 0.05;
+
+// A measured amount counts up to what was booked; what is above it is somebody's overrun, and shows in
+// `free`.
+Amounts within(const Amounts& measured, const Amounts& booked) {
+  const auto cut = [](auto value, auto most) { return std::clamp(value, decltype(value)(), most); };
+  return {cut(measured.memory, booked.memory), cut(measured.gpu_memory, booked.gpu_memory),
+          cut(measured.cpu, booked.cpu), cut(measured.disk, booked.disk)};
+}
+
+}  // namespace
+
+std::int64_t Pool::room() const {
+  if (!unknown.empty()) return 0;
+  const std::int64_t by_books = capacity - reserve - booked;
+  const std::int64_t by_machine = free - unmaterialised;
+  return std::max<std::int64_t>(0, std::min(by_books, by_machine) - margin);
+}
+
+Slots slots(const Amounts& amounts, int gpu, int disk) {
+  Slots out;
+  const auto add = [&](int pool, std::int64_t amount) {
+    if (pool >= 0 && amount > 0) out.at[out.count++] = {pool, amount};
+  };
+  add(Ledger::kMemory, amounts.memory.count());
+  add(Ledger::kCpu, amounts.cpu.milli());
+  add(gpu, amounts.gpu_memory.count());
+  add(disk, amounts.disk.count());
+  return out;
+}
+
+Ratio reserve_share(Strategy strategy) {
+  switch (strategy) {
+    case Strategy::conservative: return Ratio(0.20);
+    case Strategy::balanced: return Ratio(0.12);
+    case Strategy::aggressive:
+    case Strategy::adaptive:
+    case Strategy::dynamic:
+    case Strategy::predictive:
+    case Strategy::cooperative: return Ratio(0.05);
+  }
+  return Ratio(0.05);
+}
+
+Ledger::Ledger() : pools_(2) {
+  pools_[kMemory].resource = Resource::memory;
+  pools_[kMemory].name = "memory";
+  pools_[kMemory].unknown = "memory was not read yet";
+  pools_[kCpu].resource = Resource::cpu;
+  pools_[kCpu].name = "CPU";
+  pools_[kCpu].unknown = "the CPU was not read yet";
+}
+
+int Ledger::device(Resource resource, const std::string& device) {
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    if (pools_[i].resource == resource && pools_[i].device == device) return static_cast<int>(i);
+  }
+  Pool& pool = pools_.emplace_back();
+  pool.resource = resource;
+  pool.device = device;
+  pool.name = device;
+  pool.unknown = "it was not read yet";
+  return static_cast<int>(pools_.size()) - 1;
+}
+
+void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unbooked) {
+  Pool& memory = pools_[kMemory];
+  const MemoryReading& m = sample.memory;
+  if (m.total && m.available) {
+    memory.unknown.clear();
+    const bool limited = m.limit && *m.limit < *m.total;
+    memory.capacity = (limited ? *m.limit : *m.total).count();
+    const auto share = static_cast<std::int64_t>(static_cast<double>(memory.capacity) *
+                                                 reserve_share(config.strategy).value());
+    // What the kernel keeps is the machine's, not a group's.
+    memory.reserve =
+        std::max(share, limited ? 0 : m.kernel_reserve.value_or(Bytes()).count());
+    memory.margin = config.node.margin_memory.of(Bytes(memory.capacity)).count();
+    memory.free = (*m.available + m.per_cpu_free.value_or(Bytes())).count();
+    if (limited && m.limit_used) {
+      memory.free = std::min(memory.free, (*m.limit - *m.limit_used).count());
+    }
+  } else {
+    memory.unknown = "the machine does not say how much memory is available";
+  }
+
+  Pool& cpu = pools_[kCpu];
+  if (sample.cpu.cores > 0) {
+    cpu.unknown.clear();
+    cpu.capacity = std::int64_t{sample.cpu.cores} * 1000;
+    const auto noise = static_cast<std::int64_t>(static_cast<double>(cpu.capacity) * kCpuNoise);
+    const std::int64_t unbooked = std::max<std::int64_t>(0, cpu_unbooked.milli() - noise);
+    cpu.free = cpu.capacity - unbooked - cpu.measured;
+  } else {
+    cpu.unknown = "the number of cores is not known";
+  }
+
+  for (Pool& pool : pools_) {
+    if (pool.resource == Resource::gpu_memory) pool.unknown = "the device does not answer";
+    if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
+  }
+  for (const GpuReading& reading : sample.gpus) {
+    Pool& pool = pools_[static_cast<std::size_t>(device(Resource::gpu_memory, reading.id))];
+    pool.name = "GPU " + std::to_string(reading.index);
+    pool.gpu_index = reading.index;
+    pool.compute = reading.compute;
+    pool.capacity = reading.memory_total.count();
+    pool.reserve = reading.memory_reserved.count();
+    pool.margin = config.node.margin_gpu_memory.of(reading.memory_total).count();
+    if (!reading.memory_used) {
+      pool.unknown = "the device does not say how much of its memory is used";
+      continue;
+    }
+    pool.unknown.clear();
+    pool.free = pool.capacity - pool.reserve - reading.memory_used->count();
+    if (pool.leases == 0) pool.used_idle = reading.memory_used->count();
+  }
+  for (const FilesystemReading& reading : sample.filesystems) {
+    Pool& pool = pools_[static_cast<std::size_t>(device(Resource::disk, reading.mount))];
+    pool.unknown.clear();
+    pool.capacity = reading.total.count();
+    pool.reserve = (reading.free - reading.available).count();  // kept for root
+    pool.margin = config.node.margin_disk.of(reading.total).count();
+    pool.free = reading.available.count();
+  }
+}
+
+void Ledger::count_amounts(const Entry& entry, int sign) {
+  const Amounts used = within(entry.measured, entry.booked);
+  const Slots booked = slots(entry.booked, entry.gpu, entry.disk);
+  for (const Slot& slot : booked) {
+    Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
+    std::int64_t measured = 0;
+    if (slot.pool == kMemory) measured = used.memory.count();
+    if (slot.pool == kCpu) measured = used.cpu.milli();
+    if (slot.pool == entry.gpu) measured = used.gpu_memory.count();
+    if (slot.pool == entry.disk) measured = used.disk.count();
+    pool.booked += sign * slot.amount;
+    pool.measured += sign * measured;
+    pool.unmaterialised += sign * (slot.amount - measured);
+    if (slot.pool == kCpu) pool.free -= sign * measured;
+  }
+}
+
+void Ledger::count_lease(LeaseId id, const Entry& entry, int sign) {
+  for (const Slot& slot : slots(entry.booked, entry.gpu, entry.disk)) {
+    Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
+    pool.leases += sign;
+    if (entry.exclusive && slot.pool == entry.gpu) pool.exclusive += sign;
+    if (sign > 0) {
+      pool.by_size.emplace(slot.amount, id);
+    } else {
+      pool.by_size.erase({slot.amount, id});
+    }
+  }
+}
+
+void Ledger::book(LeaseId id, const Entry& entry) {
+  const auto [at, fresh] = entries_.emplace(id, entry);
+  if (!fresh) return;
+  count_amounts(entry, +1);
+  count_lease(id, entry, +1);
+  if (entry.ends) by_end_.emplace(*entry.ends, id);
+  UserSum& user = users_[entry.owner];
+  user.booked.memory += entry.booked.memory;
+  user.booked.gpu_memory += entry.booked.gpu_memory;
+  user.booked.cpu = Cores(user.booked.cpu.milli() + entry.booked.cpu.milli());
+  user.booked.disk += entry.booked.disk;
+  ++user.leases;
+}
+
+void Ledger::unbook(LeaseId id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  const Entry& entry = found->second;
+  count_amounts(entry, -1);
+  count_lease(id, entry, -1);
+  if (entry.ends) by_end_.erase({*entry.ends, id});
+  const auto user = users_.find(entry.owner);
+  user->second.booked.memory -= entry.booked.memory;
+  user->second.booked.gpu_memory -= entry.booked.gpu_memory;
+  user->second.booked.cpu = Cores(user->second.booked.cpu.milli() - entry.booked.cpu.milli());
+  user->second.booked.disk -= entry.booked.disk;
+  if (--user->second.leases == 0) users_.erase(user);
+  entries_.erase(found);
+}
+
+void Ledger::measure(LeaseId id, const Amounts& measured) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || found->second.measured == measured) return;
+  count_amounts(found->second, -1);
+  found->second.measured = measured;
+  count_amounts(found->second, +1);
+}
+
+void Ledger::set_end(LeaseId id, std::optional<BootTime> ends) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end() || found->second.ends == ends) return;
+  if (found->second.ends) by_end_.erase({*found->second.ends, id});
+  found->second.ends = ends;
+  if (ends) by_end_.emplace(*ends, id);
+}
+
+const Entry* Ledger::entry(LeaseId id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+int Ledger::gpu(std::string_view id) const {
+  int index = -1;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), index);
+  const bool by_index = error == std::errc() && end == id.data() + id.size();
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    if (pools_[i].resource != Resource::gpu_memory) continue;
+    if (pools_[i].device == id || (by_index && pools_[i].gpu_index == index)) {
+      return static_cast<int>(i);
+    }
+  }
+  return -1;
+}
+
+int Ledger::disk(std::string_view path) const {
+  int best = -1;
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < pools_.size(); ++i) {
+    const Pool& pool = pools_[i];
+    if (pool.resource != Resource::disk || !path.starts_with(pool.device)) continue;
+    const bool whole = pool.device == "/" || path.size() == pool.device.size() ||
+                       path[pool.device.size()] == '/';
+    if (whole && (best < 0 || pool.device.size() > longest)) {
+      best = static_cast<int>(i);
+      longest = pool.device.size();
+    }
+  }
+  return best;
+}
+
+bool Ledger::has_gpus() const {
+  return std::any_of(pools_.begin(), pools_.end(),
+                     [](const Pool& pool) { return pool.resource == Resource::gpu_memory; });
+}
+
+std::vector<Room> Ledger::rooms() const {
+  std::vector<Room> out;
+  out.reserve(pools_.size());
+  for (const Pool& pool : pools_) {
+    Room room;
+    room.resource = pool.resource;
+    room.device = pool.device;
+    room.name = pool.name;
+    room.why = pool.unknown;
+    if (pool.unknown.empty()) room.room = pool.room();
+    room.capacity = pool.capacity;
+    room.reserve = pool.reserve;
+    room.booked = pool.booked;
+    room.measured = pool.measured;
+    room.free = pool.free;
+    room.unmaterialised = pool.unmaterialised;
+    room.margin = pool.margin;
+    // What is in use beyond the bookings and the reserve, as far as it takes room away: with it, the
+    // terms add up to the capacity wherever room is above 0.
+    room.unbooked = std::max<std::int64_t>(0, (pool.capacity - pool.reserve - pool.booked) -
+                                                  (pool.free - pool.unmaterialised));
+    out.push_back(std::move(room));
+  }
+  return out;
+}
+
+}  // namespace headroom::decide

@@ -1,0 +1,135 @@
+// The ledger: what each resource has, what is booked of it, and how much room is left.
+// Integers only; every sum is kept up to date as leases come and go, so that a question about one
+// request does not depend on how many leases there are.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/room.hpp>
+#include <headroom/sample.hpp>
+
+#include "words/config.hpp"
+
+namespace headroom::decide {
+
+/// One resource of one device. Amounts are bytes, or thousandths of a core.
+struct Pool {
+  Resource resource = Resource::memory;
+  std::string device;
+  std::string name;
+  int gpu_index = -1;
+  std::optional<double> compute;
+  bool hot = false;        ///< its temperature is critical: nothing new is placed on it
+  std::string unknown;     ///< why there is no answer, or empty
+  std::int64_t capacity = 0;
+  std::int64_t reserve = 0;
+  std::int64_t margin = 0;
+  std::int64_t free = 0;
+  std::int64_t used_idle = 0;  ///< GPU: what was used when its first lease came
+  std::int64_t booked = 0;
+  std::int64_t measured = 0;
+  std::int64_t unmaterialised = 0;
+  int leases = 0;
+  int exclusive = 0;       ///< leases on it that share with nobody
+  std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
+
+  /// What can still be booked; 0 when unknown or overdrawn.
+  std::int64_t room() const;
+  /// The most that can ever be booked at once.
+  std::int64_t most() const { return capacity - reserve - margin; }
+};
+
+/// One amount against one pool.
+struct Slot {
+  int pool = -1;
+  std::int64_t amount = 0;
+};
+
+/// What one lease has in the ledger.
+struct Entry {
+  uid_t owner = 0;
+  Amounts booked;
+  Amounts measured;
+  int gpu = -1;   ///< pool index
+  int disk = -1;  ///< pool index
+  bool exclusive = false;
+  std::optional<BootTime> ends;  ///< when it is expected to end
+};
+
+/// What one user has booked.
+struct UserSum {
+  Amounts booked;
+  int leases = 0;
+};
+
+class Ledger {
+ public:
+  static constexpr int kMemory = 0;
+  static constexpr int kCpu = 1;
+
+  Ledger();
+
+  /// Takes capacity and free amounts from a sample. `cpu_unbooked` is the last minute's CPU use that
+  /// no lease accounts for. Devices that are missing from the sample become unknown, not empty.
+  void refresh(const Sample& sample, const Config& config, Cores cpu_unbooked);
+
+  /// Books; REQUIRES that `id` is not booked. The entry's pools must exist.
+  void book(LeaseId id, const Entry& entry);
+  /// Takes a booking out; unknown ids are ignored.
+  void unbook(LeaseId id);
+  /// Says what the holder of a booked lease uses now.
+  void measure(LeaseId id, const Amounts& measured);
+  void set_end(LeaseId id, std::optional<BootTime> ends);
+  void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
+
+  const std::vector<Pool>& pools() const { return pools_; }
+  const Pool& pool(int index) const { return pools_[static_cast<std::size_t>(index)]; }
+  const Entry* entry(LeaseId id) const;
+  const std::map<LeaseId, Entry>& entries() const { return entries_; }
+  /// Booked leases by the time they are expected to end, soonest first; those that say none are not in it.
+  const std::set<std::pair<BootTime, LeaseId>>& by_end() const { return by_end_; }
+  const std::map<uid_t, UserSum>& users() const { return users_; }
+
+  /// The pool of a GPU by UUID or index ("GPU-5d1f…", "0"); -1 when there is none.
+  int gpu(std::string_view id) const;
+  /// The pool of the filesystem that holds `path`: the longest mount that is a prefix; -1 when none.
+  int disk(std::string_view path) const;
+  bool has_gpus() const;
+  /// The pool of a device by its exact name, made unknown where the machine has not shown it (yet):
+  /// a lease on a GPU that has fallen off the bus stays booked on it.
+  int device(Resource resource, const std::string& device);
+
+  /// The terms of every pool.
+  std::vector<Room> rooms() const;
+
+ private:
+  void count_amounts(const Entry& entry, int sign);
+  void count_lease(LeaseId id, const Entry& entry, int sign);
+
+  std::vector<Pool> pools_;
+  std::map<LeaseId, Entry> entries_;
+  std::set<std::pair<BootTime, LeaseId>> by_end_;
+  std::map<uid_t, UserSum> users_;
+};
+
+/// The amounts of an entry against its pools; `count` of them are set.
+struct Slots {
+  Slot at[4];
+  int count = 0;
+  const Slot* begin() const { return at; }
+  const Slot* end() const { return at + count; }
+};
+Slots slots(const Amounts& amounts, int gpu, int disk);
+
+/// The share of memory that a strategy keeps back from bookings.
+Ratio reserve_share(Strategy strategy);
+
+}  // namespace headroom::decide

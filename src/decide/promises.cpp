@@ -1,0 +1,42 @@
+#include "decide/promises.hpp"
+
+#include <algorithm>
+
+namespace headroom::decide {
+
+void Promises::keep(const Record& record) {
+  if (const auto* put = std::get_if<PutLease>(&record)) {
+    next_lease = std::max(next_lease, put->lease.id + 1);
+    leases.insert_or_assign(put->lease.id, put->lease);
+  } else if (const auto* drop = std::get_if<DropLease>(&record)) {
+    leases.erase(drop->id);
+  } else if (const auto* put_learned = std::get_if<PutLearned>(&record)) {
+    if (put_learned->runs.empty()) {
+      learned.erase(put_learned->name);
+    } else {
+      learned.insert_or_assign(put_learned->name, put_learned->runs);
+    }
+  } else if (const auto* seen = std::get_if<PutAcknowledged>(&record)) {
+    if (seen->acknowledged) {
+      acknowledged.emplace(seen->resource, seen->device);
+    } else {
+      acknowledged.erase({seen->resource, seen->device});
+    }
+  } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
+    next_lease = std::max(next_lease, next->next);
+  }
+}
+
+std::vector<Record> Promises::records() const {
+  std::vector<Record> all;
+  all.reserve(1 + leases.size() + learned.size() + acknowledged.size());
+  all.emplace_back(PutNextLease{next_lease});
+  for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
+  for (const auto& [name, runs] : learned) all.emplace_back(PutLearned{name, runs});
+  for (const auto& [resource, device] : acknowledged) {
+    all.emplace_back(PutAcknowledged{resource, device, true});
+  }
+  return all;
+}
+
+}  // namespace headroom::decide

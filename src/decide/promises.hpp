@@ -1,0 +1,35 @@
+// What headroom has promised: all of it, and nothing else, is kept by the journal.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/pressure.hpp>
+
+#include "words/record.hpp"
+
+namespace headroom::decide {
+
+struct Promises {
+  LeaseId next_lease = 1;
+  std::map<LeaseId, Lease> leases;  ///< living, and those that ended lately
+  std::map<std::string, std::vector<LearnedRun>> learned;
+  std::set<std::pair<Resource, std::string>> acknowledged;
+
+  /// Takes one record in. The only way these members change.
+  void keep(const Record& record);
+  /// The records that make these promises out of nothing: a snapshot.
+  std::vector<Record> records() const;
+  bool operator==(const Promises&) const = default;
+};
+
+/// Whether the lease counts against room: granted and not ended.
+constexpr bool holds(LeaseState state) {
+  return state != LeaseState::waiting && state != LeaseState::ended;
+}
+
+}  // namespace headroom::decide

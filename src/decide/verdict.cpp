@@ -1,0 +1,636 @@
+#include "decide/verdict.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+namespace headroom::decide {
+namespace {
+
+// Most leases that a refusal names.
+constexpr std::size_t kNamed = 3;
+
+// A copy of the ledger's rooms in which leases can be ended and started to look ahead.
+struct Space {
+  std::vector<std::int64_t> room;
+  std::vector<int> leases;
+  std::vector<int> exclusive;
+  std::map<uid_t, UserSum> users;
+
+  explicit Space(const Ledger& ledger) : users(ledger.users()) {
+    const auto& pools = ledger.pools();
+    room.reserve(pools.size());
+    leases.reserve(pools.size());
+    exclusive.reserve(pools.size());
+    for (const Pool& pool : pools) {
+      room.push_back(pool.room());
+      leases.push_back(pool.leases);
+      exclusive.push_back(pool.exclusive);
+    }
+  }
+  void add(const Amounts& amounts, int gpu, int disk, bool alone, uid_t owner, int sign) {
+    for (const Slot& slot : slots(amounts, gpu, disk)) {
+      const auto i = static_cast<std::size_t>(slot.pool);
+      room[i] -= sign * slot.amount;
+      leases[i] += sign;
+      if (alone && slot.pool == gpu) exclusive[i] += sign;
+    }
+    UserSum& user = users[owner];
+    const auto plus = [sign](Bytes& sum, Bytes amount) { sum += sign > 0 ? amount : -amount; };
+    plus(user.booked.memory, amounts.memory);
+    plus(user.booked.gpu_memory, amounts.gpu_memory);
+    user.booked.cpu = Cores(user.booked.cpu.milli() + sign * amounts.cpu.milli());
+    user.leases += sign;
+  }
+  void end(const Entry& entry) {
+    add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, -1);
+  }
+  void start(const Wanted& wanted, int gpu) {
+    add(wanted.amounts, gpu, wanted.disk, wanted.exclusive, wanted.owner, +1);
+  }
+};
+
+struct Fit {
+  bool fits = false;
+  int gpu = -1;       // where
+  int best_gpu = -1;  // the device that comes nearest
+  Amounts short_by;
+  int short_pool = -1;
+  std::string capped;  // the user's cap that is in the way
+};
+
+std::int64_t total_gpu(const Ledger& ledger) {
+  std::int64_t sum = 0;
+  for (const Pool& pool : ledger.pools()) {
+    if (pool.resource == Resource::gpu_memory) sum += pool.capacity;
+  }
+  return sum;
+}
+
+struct Cap {
+  Amounts most;
+  int leases;
+};
+Cap cap_of(const Books& books) {
+  const Config::Leases& c = books.config.leases;
+  const Bytes memory(books.ledger.pool(Ledger::kMemory).capacity);
+  const Bytes gpu(total_gpu(books.ledger));
+  const double cores = static_cast<double>(books.ledger.pool(Ledger::kCpu).capacity);
+  return {{c.user_memory.of(memory), c.user_gpu_memory.of(gpu),
+           Cores(static_cast<std::int64_t>(cores * c.user_cpu.value())), Bytes()},
+          c.user_leases};
+}
+
+// Which of the user's caps would be broken by `more` on top of `sum`, in words; empty: none.
+std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const Amounts& more) {
+  if (owner == 0) return {};
+  const Cap cap = cap_of(books);
+  if (more.memory.count() > 0 && sum.booked.memory + more.memory > cap.most.memory) {
+    return "memory at " + amount_text(Resource::memory, cap.most.memory.count());
+  }
+  if (more.gpu_memory.count() > 0 && sum.booked.gpu_memory + more.gpu_memory > cap.most.gpu_memory) {
+    return "GPU memory at " + amount_text(Resource::gpu_memory, cap.most.gpu_memory.count());
+  }
+  if (more.cpu.milli() > 0 && sum.booked.cpu.milli() + more.cpu.milli() > cap.most.cpu.milli()) {
+    return "CPU at " + amount_text(Resource::cpu, cap.most.cpu.milli());
+  }
+  if (sum.leases + 1 > cap.leases) return std::to_string(cap.leases) + " leases";
+  return {};
+}
+
+// Whether the request fits into the space, and where. Pure; O(devices).
+Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
+  Fit fit;
+  const Ledger& ledger = books.ledger;
+  bool good = true;
+  const auto missing = [&](int pool, std::int64_t amount) {
+    return std::max<std::int64_t>(0, amount - space.room[static_cast<std::size_t>(pool)]);
+  };
+  const auto lacks = [&](int pool, std::int64_t by) {
+    good = false;
+    if (fit.short_pool < 0) fit.short_pool = pool;
+    return by;
+  };
+  if (!wanted.gpus.empty()) {
+    const bool spread = wanted.spread || books.config.leases.place == Place::spread;
+    const std::int64_t amount = wanted.amounts.gpu_memory.count();
+    std::int64_t best_room = -1;
+    for (const int gpu : wanted.gpus) {
+      const auto i = static_cast<std::size_t>(gpu);
+      if (best_room < space.room[i]) {
+        best_room = space.room[i];
+        fit.best_gpu = gpu;
+      }
+      const Pool& pool = ledger.pool(gpu);
+      if (!pool.unknown.empty() || pool.hot || space.exclusive[i] > 0) continue;
+      if (wanted.exclusive && space.leases[i] > 0) continue;
+      if (space.room[i] < amount) continue;
+      const bool better = fit.gpu < 0 ||
+                          (spread ? space.room[i] > space.room[static_cast<std::size_t>(fit.gpu)]
+                                  : space.room[i] < space.room[static_cast<std::size_t>(fit.gpu)]);
+      if (better) fit.gpu = gpu;
+    }
+    if (fit.gpu < 0) {
+      fit.short_by.gpu_memory = Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount)));
+    }
+  }
+  if (const std::int64_t by = missing(Ledger::kMemory, wanted.amounts.memory.count());
+      wanted.amounts.memory.count() > 0 && by > 0) {
+    fit.short_by.memory = Bytes(lacks(Ledger::kMemory, by));
+  }
+  if (const std::int64_t by = missing(Ledger::kCpu, wanted.amounts.cpu.milli());
+      wanted.amounts.cpu.milli() > 0 && by > 0) {
+    fit.short_by.cpu = Cores(lacks(Ledger::kCpu, by));
+  }
+  if (wanted.disk >= 0 && wanted.amounts.disk.count() > 0) {
+    if (const std::int64_t by = missing(wanted.disk, wanted.amounts.disk.count()); by > 0) {
+      fit.short_by.disk = Bytes(lacks(wanted.disk, by));
+    }
+  }
+  const auto user = space.users.find(wanted.owner);
+  fit.capped = over_cap(books, wanted.owner, user == space.users.end() ? UserSum() : user->second,
+                        wanted.amounts);
+  fit.fits = good && fit.capped.empty();
+  return fit;
+}
+
+// Looks ahead: ends leases one by one in the order they are expected to end.
+class Future {
+ public:
+  Future(const Books& books, Space space)
+      : books_(books), space_(std::move(space)), next_(books.ledger.by_end().begin()) {}
+
+  Space& space() { return space_; }
+  LeaseId last_ended() const { return last_; }
+  BootTime at() const { return at_; }
+
+  /// Goes on until the request fits. Empty: it cannot be said when.
+  std::optional<Fit> until_fits(const Wanted& wanted) {
+    while (true) {
+      if (Fit fit = fit_into(books_, space_, wanted); fit.fits) return fit;
+      if (!step()) return std::nullopt;
+    }
+  }
+  void start(const Wanted& wanted, int gpu) {
+    space_.start(wanted, gpu);
+    if (wanted.expected) started_.insert({at_ + *wanted.expected, {wanted, gpu}});
+  }
+
+ private:
+  bool step() {
+    const auto& by_end = books_.ledger.by_end();
+    const bool real = next_ != by_end.end();
+    if (!started_.empty() && (!real || started_.begin()->first < next_->first)) {
+      const auto first = started_.begin();
+      at_ = std::max(at_, first->first);
+      const auto& [wanted, gpu] = first->second;
+      space_.add(wanted.amounts, gpu, wanted.disk, wanted.exclusive, wanted.owner, -1);
+      started_.erase(first);
+      return true;
+    }
+    if (!real) return false;
+    at_ = std::max(at_, next_->first);
+    last_ = next_->second;
+    space_.end(*books_.ledger.entry(last_));
+    ++next_;
+    return true;
+  }
+
+  const Books& books_;
+  Space space_;
+  std::set<std::pair<BootTime, LeaseId>>::const_iterator next_;
+  std::multimap<BootTime, std::pair<Wanted, int>> started_;
+  // A lease that runs longer than expected is expected to end any moment: never in the past.
+  BootTime at_ = books_.now.boot;
+  LeaseId last_ = 0;
+};
+
+// What the head of the queue must not lose to those that start before it.
+struct Head {
+  Wanted wanted;
+  std::optional<BootTime> starts;    // empty: it cannot be said when
+  std::vector<std::int64_t> spare;   // room that is left beside it, at its start
+};
+
+Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) {
+  Head head{wanted, {}, {}};
+  Future future(books, space);
+  if (const auto fit = future.until_fits(wanted)) {
+    head.starts = future.at();
+    future.space().start(wanted, fit->gpu);
+    head.spare = future.space().room;
+  }
+  return head;
+}
+
+// Whether starting `wanted` at `gpu` now leaves the head its earliest start (EASY backfill: Lifka, "The
+// ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head cannot use
+// may be taken: nothing of a pool that it is short of, and of the others no more than leaves its need.
+bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
+                       const Wanted& wanted, int gpu) {
+  const Slots mine = slots(wanted.amounts, gpu, wanted.disk);
+  if (head.starts) {
+    if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts) return true;
+    return std::all_of(mine.begin(), mine.end(), [&](const Slot& slot) {
+      return slot.amount <= head.spare[static_cast<std::size_t>(slot.pool)];
+    });
+  }
+  for (const Slot& slot : mine) {
+    std::int64_t need = 0;
+    if (slot.pool == Ledger::kMemory) need = head.wanted.amounts.memory.count();
+    if (slot.pool == Ledger::kCpu) need = head.wanted.amounts.cpu.milli();
+    if (slot.pool == head.wanted.disk) need = head.wanted.amounts.disk.count();
+    const auto& gpus = head.wanted.gpus;
+    if (std::find(gpus.begin(), gpus.end(), slot.pool) != gpus.end()) {
+      if (head.wanted.exclusive) return false;
+      need = head.wanted.amounts.gpu_memory.count();
+    }
+    if (need > 0 && space.room[static_cast<std::size_t>(slot.pool)] - slot.amount < need) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// What a nested request may still take of its parent's booking.
+Fit fit_into_parent(const Books& books, const Wanted& wanted) {
+  Fit fit;
+  const auto parent = books.promises.leases.find(wanted.parent);
+  if (parent == books.promises.leases.end() || !holds(parent->second.state)) return fit;
+  Amounts left = parent->second.booked;
+  for (const auto& [id, lease] : books.promises.leases) {
+    if (lease.parent != wanted.parent || !holds(lease.state)) continue;
+    left.memory -= lease.booked.memory;
+    left.gpu_memory -= lease.booked.gpu_memory;
+    left.cpu = Cores(left.cpu.milli() - lease.booked.cpu.milli());
+    left.disk -= lease.booked.disk;
+  }
+  const auto over = [](std::int64_t want, std::int64_t have) {
+    return want > 0 ? std::max<std::int64_t>(0, want - have) : 0;
+  };
+  fit.short_by.memory = Bytes(over(wanted.amounts.memory.count(), left.memory.count()));
+  fit.short_by.gpu_memory = Bytes(over(wanted.amounts.gpu_memory.count(), left.gpu_memory.count()));
+  fit.short_by.cpu = Cores(over(wanted.amounts.cpu.milli(), left.cpu.milli()));
+  fit.short_by.disk = Bytes(over(wanted.amounts.disk.count(), left.disk.count()));
+  fit.fits = fit.short_by == Amounts();
+  fit.gpu = books.ledger.gpu(parent->second.gpu);
+  return fit;
+}
+
+WallTime wall(const Books& books, BootTime at) { return books.now.wall + (at - books.now.boot); }
+
+std::string lease_text(const Books& books, LeaseId id) {
+  const auto found = books.promises.leases.find(id);
+  const std::string name = found == books.promises.leases.end() ? "" : found->second.name + " ";
+  return "lease " + name + "(l-" + std::to_string(id) + ")";
+}
+
+std::int64_t amount_in(const Books& books, LeaseId id, int pool) {
+  const Entry* entry = books.ledger.entry(id);
+  if (entry == nullptr) return 0;
+  for (const Slot& slot : slots(entry->booked, entry->gpu, entry->disk)) {
+    if (slot.pool == pool) return slot.amount;
+  }
+  return 0;
+}
+
+// Why it does not fit now, in one sentence; fills who is in the way.
+void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId ends_first,
+             Verdict& verdict) {
+  if (!fit.capped.empty()) {
+    verdict.why = "your leases would be more than one user may book: " + fit.capped;
+    return;
+  }
+  if (fit.short_pool < 0) {
+    verdict.why = "another request waits before it, and would be delayed";
+    return;
+  }
+  const Pool& pool = books.ledger.pool(fit.short_pool);
+  const Amounts& a = wanted.amounts;
+  const std::int64_t need = pool.resource == Resource::memory       ? a.memory.count()
+                            : pool.resource == Resource::cpu        ? a.cpu.milli()
+                            : pool.resource == Resource::gpu_memory ? a.gpu_memory.count()
+                                                                    : a.disk.count();
+  if (!pool.unknown.empty()) {
+    verdict.why = pool.name + ": " + pool.unknown;
+    return;
+  }
+  verdict.why = amount_text(pool.resource, need) + " of " +
+                (pool.resource == Resource::disk ? "disk on " : "") + pool.name + " wanted, " +
+                amount_text(pool.resource, pool.room()) + " room";
+  if (pool.resource == Resource::gpu_memory && pool.room() >= need) {
+    verdict.why = pool.name + (pool.hot ? " is too hot" : " is not free for this alone");
+  }
+  if (ends_first != 0 && amount_in(books, ends_first, fit.short_pool) > 0) {
+    verdict.in_the_way.push_back(ends_first);
+  }
+  std::int64_t covered = 0;
+  const std::int64_t lack = need - pool.room();
+  for (auto it = pool.by_size.rbegin();
+       it != pool.by_size.rend() && verdict.in_the_way.size() < kNamed && covered < lack; ++it) {
+    covered += it->first;
+    if (it->second != ends_first) verdict.in_the_way.push_back(it->second);
+  }
+  if (verdict.in_the_way.empty()) {
+    verdict.why += "; what is used was booked by nobody";
+    return;
+  }
+  verdict.why += "; ";
+  for (std::size_t i = 0; i < verdict.in_the_way.size(); ++i) {
+    const LeaseId id = verdict.in_the_way[i];
+    if (i > 0) verdict.why += ", ";
+    verdict.why += lease_text(books, id) + " holds " +
+                   amount_text(pool.resource, amount_in(books, id, fit.short_pool));
+  }
+}
+
+// Larger than anything this machine could ever give? Then says why.
+bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
+  const auto& ledger = books.ledger;
+  const auto too_large = [&](int pool_index, std::int64_t amount) {
+    const Pool& pool = ledger.pool(pool_index);
+    if (amount <= 0 || !pool.unknown.empty() || amount <= pool.most()) return false;
+    verdict.why = amount_text(pool.resource, amount) + " of " + pool.name +
+                  " is more than can ever be booked: " + amount_text(pool.resource, pool.most());
+    return true;
+  };
+  if (too_large(Ledger::kMemory, wanted.amounts.memory.count())) {
+    verdict.short_by.memory =
+        Bytes(wanted.amounts.memory.count() - ledger.pool(Ledger::kMemory).most());
+    return true;
+  }
+  if (too_large(Ledger::kCpu, wanted.amounts.cpu.milli())) {
+    verdict.short_by.cpu = Cores(wanted.amounts.cpu.milli() - ledger.pool(Ledger::kCpu).most());
+    return true;
+  }
+  if (wanted.disk >= 0 && too_large(wanted.disk, wanted.amounts.disk.count())) {
+    verdict.short_by.disk = Bytes(wanted.amounts.disk.count() - ledger.pool(wanted.disk).most());
+    return true;
+  }
+  if (!wanted.gpus.empty()) {
+    int largest = wanted.gpus.front();
+    for (const int gpu : wanted.gpus) {
+      if (ledger.pool(gpu).most() > ledger.pool(largest).most()) largest = gpu;
+    }
+    if (too_large(largest, wanted.amounts.gpu_memory.count())) {
+      verdict.best_gpu = ledger.pool(largest).device;
+      verdict.short_by.gpu_memory =
+          Bytes(wanted.amounts.gpu_memory.count() - ledger.pool(largest).most());
+      return true;
+    }
+  }
+  if (const std::string cap = over_cap(books, wanted.owner, UserSum(), wanted.amounts); !cap.empty()) {
+    verdict.why = "it is more than one user may ever book: " + cap;
+    return true;
+  }
+  return false;
+}
+
+void fill_place(const Books& books, const Wanted& wanted, int gpu, Verdict& verdict) {
+  verdict.amounts = wanted.amounts;
+  if (gpu >= 0) verdict.gpu = books.ledger.pool(gpu).device;
+  if (wanted.disk >= 0) verdict.mount = books.ledger.pool(wanted.disk).device;
+}
+
+Verdict decide_nested(const Books& books, const Wanted& wanted) {
+  Verdict verdict;
+  verdict.revision = books.revision;
+  const Fit fit = fit_into_parent(books, wanted);
+  fill_place(books, wanted, fit.gpu, verdict);
+  if (fit.fits) {
+    verdict.answer = Answer::now;
+    return verdict;
+  }
+  verdict.short_by = fit.short_by;
+  verdict.in_the_way.push_back(wanted.parent);
+  const auto parent = books.promises.leases.find(wanted.parent);
+  const Amounts whole =
+      parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
+  const bool could = wanted.amounts.memory <= whole.memory &&
+                     wanted.amounts.gpu_memory <= whole.gpu_memory &&
+                     wanted.amounts.cpu <= whole.cpu && wanted.amounts.disk <= whole.disk;
+  verdict.answer = could ? Answer::queued : Answer::never;
+  verdict.place = could ? 1 : 0;
+  verdict.why = could ? "other commands inside " + lease_text(books, wanted.parent) +
+                            " have taken its booking"
+                      : "it runs inside " + lease_text(books, wanted.parent) +
+                            ", which has booked less than that";
+  verdict.help.push_back({"larger", "book more for the outer run", wanted.parent, {}});
+  return verdict;
+}
+
+}  // namespace
+
+std::string amount_text(Resource resource, std::int64_t amount) {
+  char text[32];
+  if (resource == Resource::cpu) {
+    std::snprintf(text, sizeof text, "%.1f cores", static_cast<double>(amount) / 1000.0);
+  } else if (amount < (1LL << 20)) {
+    std::snprintf(text, sizeof text, "%.0f KiB", static_cast<double>(amount) / 1024.0);
+  } else if (amount < (1LL << 30)) {
+    std::snprintf(text, sizeof text, "%.0f MiB", static_cast<double>(amount) / (1 << 20));
+  } else {
+    std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(amount) / (1 << 30));
+  }
+  return text;
+}
+
+Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
+  Wanted wanted;
+  const auto positive = [](const auto& amount, std::int64_t value) { return !amount || value > 0; };
+  if (!positive(needs.memory, needs.memory ? needs.memory->count() : 0) ||
+      !positive(needs.gpu_memory, needs.gpu_memory ? needs.gpu_memory->count() : 0) ||
+      !positive(needs.cpu, needs.cpu ? needs.cpu->milli() : 0) ||
+      !positive(needs.disk, needs.disk ? needs.disk->count() : 0)) {
+    return fail(ErrorKind::invalid_request, "an amount is zero or less",
+                "a need is more than nothing, or it is left out");
+  }
+  if (needs.gpus < 0 || needs.gpus > 1) {
+    return fail(ErrorKind::can_never_fit, "a lease holds at most one whole device",
+                std::to_string(needs.gpus) + " were wanted", "one lease for each device");
+  }
+  wanted.amounts = {needs.memory.value_or(Bytes()), needs.gpu_memory.value_or(Bytes()),
+                    needs.cpu.value_or(Cores()), needs.disk.value_or(Bytes())};
+  wanted.exclusive = needs.gpus == 1;
+  if (needs.gpu_memory || wanted.exclusive) {
+    if (!ledger.has_gpus()) {
+      return fail(ErrorKind::can_never_fit, "GPU memory was wanted, and this machine has no GPU",
+                  "none is known to headroom", "headroom doctor says what was looked for");
+    }
+    if (!needs.gpu.empty()) {
+      const int pool = ledger.gpu(needs.gpu);
+      if (pool < 0) {
+        return fail(ErrorKind::not_found, "there is no GPU " + needs.gpu, "it is not in this machine",
+                    "headroom --json lists the devices");
+      }
+      wanted.gpus.push_back(pool);
+    } else {
+      for (std::size_t i = 0; i < ledger.pools().size(); ++i) {
+        if (ledger.pools()[i].resource == Resource::gpu_memory) {
+          wanted.gpus.push_back(static_cast<int>(i));
+        }
+      }
+    }
+    if (needs.compute) {
+      std::erase_if(wanted.gpus, [&](int gpu) {
+        const auto& compute = ledger.pool(gpu).compute;
+        return !compute || *compute < *needs.compute;
+      });
+      if (wanted.gpus.empty()) {
+        char text[64];
+        std::snprintf(text, sizeof text, "no device has compute capability %.1f", *needs.compute);
+        return fail(ErrorKind::can_never_fit, text, "the devices of this machine are older");
+      }
+    }
+    if (wanted.exclusive) {
+      // A whole device is booked by its size, so that the sum over devices stays true.
+      std::int64_t most = 0;
+      for (const int gpu : wanted.gpus) most = std::max(most, ledger.pool(gpu).most());
+      if (!needs.gpu_memory) wanted.amounts.gpu_memory = Bytes(std::max<std::int64_t>(1, most));
+    }
+  } else if (!needs.gpu.empty() || needs.compute) {
+    return fail(ErrorKind::invalid_request, "a device was named, and nothing of it wanted", {},
+                "add --gpu-mem or --gpus 1");
+  }
+  if (needs.disk) {
+    wanted.disk = ledger.disk(needs.disk_path.empty() ? "/" : needs.disk_path);
+    if (wanted.disk < 0) {
+      return fail(ErrorKind::not_found,
+                  "no local filesystem holds " +
+                      (needs.disk_path.empty() ? std::string("/") : needs.disk_path),
+                  "headroom watches local disks only");
+    }
+  }
+  if (wanted.amounts == Amounts()) {
+    return fail(ErrorKind::invalid_request, "nothing is wanted", "the needs are empty",
+                "name at least one of memory, GPU memory, CPU, disk");
+  }
+  return wanted;
+}
+
+Result<Wanted> wanted_of(const Books& books, const Lease& lease) {
+  auto wanted = want(books.ledger, lease.needs);
+  if (!wanted) return wanted;
+  wanted->owner = lease.owner;
+  wanted->expected = lease.expected;
+  wanted->key = Queue::key(lease, books.config.leases.ageing);
+  wanted->parent = lease.parent;
+  return wanted;
+}
+
+Verdict decide(const Books& books, const Wanted& wanted) {
+  if (wanted.parent != 0) return decide_nested(books, wanted);
+  Verdict verdict;
+  verdict.revision = books.revision;
+  fill_place(books, wanted, -1, verdict);
+  if (never(books, wanted, verdict)) {
+    verdict.answer = Answer::never;
+    verdict.help.push_back({"smaller", "ask for less", 0, {}});
+    return verdict;
+  }
+
+  const Space space(books.ledger);
+  const Fit fit = fit_into(books, space, wanted);
+  // Nested waiters stand in the queue too, but wait for nothing that others could take.
+  std::vector<Wanted> ahead;
+  for (const Queue::Key& key : books.queue.in_order()) {
+    if (key >= wanted.key) break;
+    const Lease& waiter = books.promises.leases.at(key.second);
+    if (waiter.parent != 0) continue;
+    // One whose device is gone waits for that, and keeps nobody.
+    if (auto other = wanted_of(books, waiter)) ahead.push_back(std::move(*other));
+  }
+  const bool may = fit.fits && (ahead.empty() ||
+                                leaves_head_alone(books, space,
+                                                  look_at_head(books, space, ahead.front()), wanted,
+                                                  fit.gpu));
+  if (fit.best_gpu >= 0) verdict.best_gpu = books.ledger.pool(fit.best_gpu).device;
+  if (may) {
+    verdict.answer = Answer::now;
+    fill_place(books, wanted, fit.gpu, verdict);
+    return verdict;
+  }
+
+  verdict.answer = Answer::queued;
+  verdict.place = static_cast<int>(ahead.size()) + 1;
+  verdict.short_by = fit.short_by;
+  Future future(books, space);
+  bool known = true;
+  for (const Wanted& other : ahead) {
+    const auto there = future.until_fits(other);
+    known = there.has_value();
+    if (!known) break;
+    future.start(other, there->gpu);
+  }
+  LeaseId ends_first = 0;
+  if (known) {
+    if (future.until_fits(wanted)) {
+      verdict.earliest = wall(books, future.at());
+      ends_first = future.last_ended();
+    }
+  }
+  explain(books, wanted, fit, ends_first, verdict);
+  if (verdict.earliest) {
+    verdict.help.push_back({"wait", "it fits when " + lease_text(books, ends_first) + " ends",
+                            ends_first, verdict.earliest});
+  } else if (!verdict.in_the_way.empty()) {
+    verdict.help.push_back({"wait",
+                            "it fits after " + lease_text(books, verdict.in_the_way.front()) +
+                                " has ended; when that is, nobody has said",
+                            verdict.in_the_way.front(), {}});
+  }
+  if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 && fit.capped.empty()) {
+    const Pool& pool = books.ledger.pool(fit.short_pool);
+    verdict.help.push_back(
+        {"smaller", "ask for at most " + amount_text(pool.resource, pool.room()) + " of " + pool.name,
+         0, {}});
+  }
+  return verdict;
+}
+
+std::optional<Start> next_start(const Books& books) {
+  if (books.queue.empty()) return std::nullopt;
+  const Space space(books.ledger);
+  std::optional<Head> head;
+  for (const Queue::Key& key : books.queue.in_order()) {
+    const Lease& waiter = books.promises.leases.at(key.second);
+    auto wanted = wanted_of(books, waiter);
+    if (!wanted) continue;
+    if (waiter.parent != 0) {
+      if (const Fit fit = fit_into_parent(books, *wanted); fit.fits) return Start{waiter.id, fit.gpu};
+      continue;
+    }
+    const Fit fit = fit_into(books, space, *wanted);
+    if (!head) {
+      if (fit.fits) return Start{waiter.id, fit.gpu};
+      head = look_at_head(books, space, *wanted);
+    } else if (fit.fits && leaves_head_alone(books, space, *head, *wanted, fit.gpu)) {
+      return Start{waiter.id, fit.gpu};
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<Outlook> outlook(const Books& books) {
+  std::vector<Outlook> out;
+  Future future(books, Space(books.ledger));
+  bool known = true;
+  int place = 0;
+  for (const Queue::Key& key : books.queue.in_order()) {
+    const Lease& waiter = books.promises.leases.at(key.second);
+    Outlook one{waiter.id, ++place, {}};
+    const auto wanted = wanted_of(books, waiter);
+    if (wanted && waiter.parent == 0 && known) {
+      if (const auto fit = future.until_fits(*wanted)) {
+        one.earliest = wall(books, future.at());
+        future.start(*wanted, fit->gpu);
+      } else {
+        known = false;
+      }
+    }
+    out.push_back(one);
+  }
+  return out;
+}
+
+}  // namespace headroom::decide

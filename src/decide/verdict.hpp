@@ -1,0 +1,74 @@
+// The one verdict: would it fit, now or when, and if not, what is in the way.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/result.hpp>
+#include <headroom/room.hpp>
+
+#include "decide/ledger.hpp"
+#include "decide/promises.hpp"
+#include "decide/queue.hpp"
+#include "words/config.hpp"
+
+namespace headroom::decide {
+
+/// Everything a decision looks at. Refers to the state; REQUIRES that it outlives the decision.
+struct Books {
+  const Promises& promises;
+  const Ledger& ledger;
+  const Queue& queue;
+  const Config& config;
+  Instant now;
+  std::uint64_t revision = 0;
+};
+
+/// A request as the ledger sees it.
+struct Wanted {
+  uid_t owner = 0;
+  Amounts amounts;
+  std::vector<int> gpus;        ///< pools it may be placed on; empty: it wants no device
+  int disk = -1;
+  bool exclusive = false;
+  bool spread = false;
+  std::optional<std::chrono::seconds> expected;
+  Queue::Key key{};             ///< its place in the order of waiters
+  LeaseId parent = 0;           ///< draws from this lease
+};
+
+/// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies, with
+/// not_found for an unknown device or path, with invalid_request for an amount of nothing.
+Result<Wanted> want(const Ledger& ledger, const Needs& needs);
+
+/// Decides about one request: the function behind fit and lease alike. Changes nothing.
+/// REQUIRES: `wanted.key` is not that of a waiter, or is that of the waiter itself.
+Verdict decide(const Books& books, const Wanted& wanted);
+
+/// Where a waiter that may start now is placed.
+struct Start {
+  LeaseId lease = 0;
+  int gpu = -1;
+};
+/// The next waiter that may start now: the head of the queue if it fits, else the first one behind it
+/// whose start does not delay the head. Empty: nobody.
+std::optional<Start> next_start(const Books& books);
+
+/// The pool indices and amounts of a waiting lease, as `want` gave them when it asked.
+Result<Wanted> wanted_of(const Books& books, const Lease& lease);
+
+/// Place and earliest time of every waiter, in order.
+struct Outlook {
+  LeaseId lease = 0;
+  int place = 0;
+  std::optional<WallTime> earliest;
+};
+std::vector<Outlook> outlook(const Books& books);
+
+/// "3.0 GiB" and "0.5 cores" for sentences.
+std::string amount_text(Resource resource, std::int64_t amount);
+
+}  // namespace headroom::decide

@@ -1,0 +1,78 @@
+// What has to be done about an event: plain values. Each carries its reason.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/pressure.hpp>
+#include <headroom/result.hpp>
+#include <headroom/room.hpp>
+
+#include "words/event.hpp"
+#include "words/record.hpp"
+#include "words/view.hpp"
+
+namespace headroom {
+
+/// No, and why.
+struct Refusal {
+  Error error;
+  std::optional<Verdict> verdict;
+};
+
+/// Tell the client of `request`.
+struct Respond {
+  RequestId request = 0;
+  std::variant<Verdict, LeaseView, Alert, Refusal> what;
+};
+/// Keep this. Journal records are written before any other effect of the same event leaves.
+struct Journal {
+  Record record;
+};
+/// Say that this happened: into the list of events, the log, and to those who watch.
+struct Say {
+  EventLine line;
+};
+/// Tell those who watch that this lease, or this alert, is different now.
+struct Changed {
+  std::variant<LeaseId, Alert> what;
+};
+/// Read the machine now: memory has just come back. `per_cpu` counts the per-CPU free lists too.
+struct Sense {
+  bool per_cpu = false;
+};
+/// Tell when this process ends.
+struct Watch {
+  Holder holder;
+};
+/// Make groups for the lease and move its holder there; then fence or limit it.
+struct PlaceHolder {
+  LeaseId lease = 0;
+  Holder holder;
+  uid_t owner = 0;
+  Bytes fence_at;                    ///< 0 = none
+  std::optional<Bytes> memory_limit;
+  std::optional<Cores> cpu_limit;
+};
+/// Move the soft fence.
+struct Fence {
+  LeaseId lease = 0;
+  Group group;
+  Bytes at;
+  std::string reason;
+};
+/// Look at the group of a lease whose holder has ended; remove it if it is empty.
+struct Release {
+  LeaseId lease = 0;
+  Group group;
+};
+
+using Effect =
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Release>;
+using Effects = std::vector<Effect>;
+
+}  // namespace headroom

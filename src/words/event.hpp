@@ -1,0 +1,131 @@
+// What happens to the control machine: plain values, no behaviour.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/result.hpp>
+#include <headroom/sample.hpp>
+
+#include "words/config.hpp"
+#include "words/record.hpp"
+
+namespace headroom {
+
+using RequestId = std::uint64_t;
+
+/// Who asks.
+struct Caller {
+  uid_t uid = 0;
+  bool known = false;    ///< false: the kernel could not say
+  bool trusted = false;  ///< root, or in the group that may change everything
+};
+
+/// Would it fit? Changes nothing.
+struct AskFit {
+  std::string name;
+  Needs needs;
+  Priority priority = Priority::normal;
+  bool spread = false;
+  std::optional<std::chrono::seconds> expected;
+};
+/// Book it.
+struct AskLease {
+  std::string name;
+  Needs needs;
+  bool has_needs = true;  ///< false: book what the name has needed before
+  Priority priority = Priority::normal;
+  bool spread = false;
+  std::optional<std::chrono::milliseconds> wait;  ///< 0 = now or not at all; empty = without limit
+  std::optional<std::chrono::seconds> expected;
+  std::chrono::seconds ttl{0};
+  Holder holder;
+  LeaseId parent = 0;
+  bool fence = false;
+  bool enforce = false;
+  bool group = false;  ///< move the holder into groups of its own
+  std::string idempotency_key;
+};
+/// Answer when the lease is no longer waiting, at the latest after `patience`.
+struct AskWait {
+  LeaseId lease = 0;
+  std::chrono::milliseconds patience{0};
+};
+/// Change a living lease: resize, renew, say how long, say how its holder ended.
+struct AskChange {
+  LeaseId lease = 0;
+  std::optional<Needs> needs;
+  std::optional<std::chrono::seconds> ttl;
+  std::optional<std::chrono::seconds> expected;
+  std::optional<int> exit_status;
+};
+struct AskEnd {
+  LeaseId lease = 0;
+};
+struct AskAcknowledge {
+  std::uint64_t alert = 0;
+  bool acknowledged = true;
+};
+using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge>;
+
+/// The machine was read.
+struct Sampled {
+  std::shared_ptr<const Sample> sample;
+};
+/// A client asked for something.
+struct Asked {
+  RequestId request = 0;
+  Caller caller;
+  Ask ask;
+};
+/// The client of a request that is not answered yet has gone.
+struct Withdrawn {
+  RequestId request = 0;
+};
+/// A holder has ended.
+struct Exited {
+  Holder holder;
+};
+/// Time has passed a deadline.
+struct Ticked {};
+/// The journal was read at start. `alive` are the holders that still run; `same_boot` says whether boot
+/// times in the records mean this boot: after a reboot no holder lives.
+struct Restored {
+  std::vector<Record> records;
+  std::vector<Holder> alive;
+  bool same_boot = true;
+};
+struct Configured {
+  Config config;
+};
+/// The groups of a lease were made and its holder moved in, or why not.
+struct Placed {
+  LeaseId lease = 0;
+  Result<Group> group;
+  bool fenced = false;
+  std::string problem;  ///< what of fence or limit did not work, or empty
+};
+/// The soft fence was moved.
+struct Fenced {
+  LeaseId lease = 0;
+  bool done = false;
+};
+/// A group whose holder has ended was looked at, and removed if nothing runs in it any more.
+struct Released {
+  LeaseId lease = 0;
+  bool gone = false;
+  int processes = 0;
+  Bytes memory_peak;
+  std::uint64_t oom_kills = 0;
+};
+
+using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
+                           Fenced, Released>;
+
+}  // namespace headroom

@@ -1,0 +1,374 @@
+#include "words/record.hpp"
+
+#include <cstring>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+namespace headroom {
+namespace {
+
+enum class Kind : std::uint8_t { put_lease = 1, drop_lease, put_learned, acknowledged, next_lease };
+
+// A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
+// is left out. Strings longer than a field are cut by the edge that takes them in, never here.
+class Writer {
+ public:
+  explicit Writer(std::string& out) : out_(out) {}
+
+  void number(std::uint8_t tag, std::int64_t value) {
+    if (value == 0) return;
+    char field[11] = {static_cast<char>(tag), 8, 0};
+    std::memcpy(field + 3, &value, 8);
+    out_.append(field, sizeof field);
+  }
+  void text(std::uint8_t tag, std::string_view value) {
+    if (value.empty()) return;
+    const auto length = static_cast<std::uint16_t>(
+        std::min<std::size_t>(value.size(), std::numeric_limits<std::uint16_t>::max()));
+    const char head[3] = {static_cast<char>(tag), static_cast<char>(length & 0xff),
+                          static_cast<char>(length >> 8)};
+    out_.append(head, sizeof head);
+    out_.append(value.data(), length);
+  }
+  template <class T>
+  void maybe(std::uint8_t tag, const std::optional<T>& value) {
+    if (!value) return;
+    std::int64_t raw = 0;
+    if constexpr (std::is_same_v<T, Bytes>) {
+      raw = value->count();
+    } else if constexpr (std::is_same_v<T, Cores>) {
+      raw = value->milli();
+    } else if constexpr (std::is_same_v<T, double>) {
+      std::memcpy(&raw, &*value, sizeof raw);
+    } else if constexpr (std::is_same_v<T, BootTime>) {
+      raw = value->time_since_epoch().count();
+    } else if constexpr (std::is_integral_v<T>) {
+      raw = *value;
+    } else {
+      raw = value->count();
+    }
+    char field[11] = {static_cast<char>(tag), 8, 0};
+    std::memcpy(field + 3, &raw, 8);
+    out_.append(field, sizeof field);
+  }
+
+ private:
+  std::string& out_;
+};
+
+struct Field {
+  std::uint8_t tag = 0;
+  std::string_view value;
+  bool number(std::int64_t& out) const {
+    if (value.size() != 8) return false;
+    std::memcpy(&out, value.data(), 8);
+    return true;
+  }
+};
+
+// Walks the fields; false at the end or where one is cut (then `bad`).
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  bool next(Field& field) {
+    if (rest_.empty()) return false;
+    if (rest_.size() < 3) {
+      bad = true;
+      return false;
+    }
+    const std::size_t length = static_cast<std::uint8_t>(rest_[1]) |
+                               static_cast<std::size_t>(static_cast<std::uint8_t>(rest_[2])) << 8;
+    if (rest_.size() < 3 + length) {
+      bad = true;
+      return false;
+    }
+    field = {static_cast<std::uint8_t>(rest_[0]), rest_.substr(3, length)};
+    rest_.remove_prefix(3 + length);
+    return true;
+  }
+  bool bad = false;
+
+ private:
+  std::string_view rest_;
+};
+
+tl::unexpected<Error> broken(const char* why) {
+  return fail(ErrorKind::internal, "a journal record cannot be read", why);
+}
+
+// Tags of a lease. They are on disk: never renumber, only append.
+enum LeaseTag : std::uint8_t {
+  id = 1, name, owner, state, priority, need_memory, need_gpu_memory, need_cpu, need_disk,
+  need_disk_path, need_gpus, need_gpu, need_compute, booked_memory, booked_gpu_memory, booked_cpu,
+  booked_disk, gpu, mount, pid, start_time, parent, fence, enforce, group_memory, group_cpu,
+  group_unified, group_scope, group_v2, fence_at, fence_set, asked_boot, asked_wall, granted_boot,
+  granted_wall, ended_boot, ended_wall, expected, expected_learned, give_up, expires, key, reason,
+  peak_memory, peak_gpu_memory, peak_cpu, peak_disk, oom_kills, exit_status, grouped, spread,
+  last_tag = spread,
+};
+
+void write(Writer& w, const Lease& l) {
+  w.number(id, static_cast<std::int64_t>(l.id));
+  w.text(name, l.name);
+  w.number(owner, l.owner);
+  w.number(state, static_cast<int>(l.state));
+  w.number(priority, static_cast<int>(l.priority));
+  w.maybe(need_memory, l.needs.memory);
+  w.maybe(need_gpu_memory, l.needs.gpu_memory);
+  w.maybe(need_cpu, l.needs.cpu);
+  w.maybe(need_disk, l.needs.disk);
+  w.text(need_disk_path, l.needs.disk_path);
+  w.number(need_gpus, l.needs.gpus);
+  w.text(need_gpu, l.needs.gpu);
+  w.maybe(need_compute, l.needs.compute);
+  w.number(booked_memory, l.booked.memory.count());
+  w.number(booked_gpu_memory, l.booked.gpu_memory.count());
+  w.number(booked_cpu, l.booked.cpu.milli());
+  w.number(booked_disk, l.booked.disk.count());
+  w.text(gpu, l.gpu);
+  w.text(mount, l.mount);
+  w.number(pid, l.holder.pid);
+  w.number(start_time, static_cast<std::int64_t>(l.holder.start_time));
+  w.number(parent, static_cast<std::int64_t>(l.parent));
+  w.number(fence, l.fence);
+  w.number(enforce, l.enforce);
+  w.text(group_memory, l.group.memory);
+  w.text(group_cpu, l.group.cpu);
+  w.text(group_unified, l.group.unified);
+  w.text(group_scope, l.group.scope);
+  w.number(group_v2, l.group.v2);
+  w.number(fence_at, l.fence_at.count());
+  w.number(fence_set, l.fence_set);
+  w.number(asked_boot, l.asked.boot.time_since_epoch().count());
+  w.number(asked_wall, l.asked.wall.time_since_epoch().count());
+  w.number(granted_boot, l.granted.boot.time_since_epoch().count());
+  w.number(granted_wall, l.granted.wall.time_since_epoch().count());
+  w.number(ended_boot, l.ended.boot.time_since_epoch().count());
+  w.number(ended_wall, l.ended.wall.time_since_epoch().count());
+  w.maybe(expected, l.expected);
+  w.number(expected_learned, l.expected_learned);
+  w.maybe(give_up, l.give_up);
+  w.maybe(expires, l.expires);
+  w.text(key, l.idempotency_key);
+  w.text(reason, l.reason);
+  w.number(peak_memory, l.peak.memory.count());
+  w.number(peak_gpu_memory, l.peak.gpu_memory.count());
+  w.number(peak_cpu, l.peak.cpu.milli());
+  w.number(peak_disk, l.peak.disk.count());
+  w.number(oom_kills, static_cast<std::int64_t>(l.oom_kills));
+  w.maybe(exit_status, l.exit_status);
+  w.number(grouped, l.grouped);
+  w.number(spread, l.spread);
+}
+
+bool is_text(std::uint8_t tag) {
+  switch (tag) {
+    case name: case need_disk_path: case need_gpu: case gpu: case mount: case group_memory:
+    case group_cpu: case group_unified: case group_scope: case key: case reason:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <class E>
+bool enumerator(std::int64_t raw, E last, E& out) {
+  if (raw < 0 || raw > static_cast<std::int64_t>(last)) return false;
+  out = static_cast<E>(raw);
+  return true;
+}
+
+Result<Record> read_lease(std::string_view bytes) {
+  Lease l;
+  Reader reader(bytes);
+  Field field;
+  const auto boot = [](std::int64_t v) { return BootTime(std::chrono::nanoseconds(v)); };
+  const auto wall = [](std::int64_t v) { return WallTime(std::chrono::nanoseconds(v)); };
+  while (reader.next(field)) {
+    if (is_text(field.tag)) {
+      std::string text(field.value);
+      switch (field.tag) {
+        case name: l.name = std::move(text); break;
+        case need_disk_path: l.needs.disk_path = std::move(text); break;
+        case need_gpu: l.needs.gpu = std::move(text); break;
+        case gpu: l.gpu = std::move(text); break;
+        case mount: l.mount = std::move(text); break;
+        case group_memory: l.group.memory = std::move(text); break;
+        case group_cpu: l.group.cpu = std::move(text); break;
+        case group_unified: l.group.unified = std::move(text); break;
+        case group_scope: l.group.scope = std::move(text); break;
+        case key: l.idempotency_key = std::move(text); break;
+        case reason: l.reason = std::move(text); break;
+        default: break;
+      }
+      continue;
+    }
+    if (field.tag > last_tag) continue;  // a field of a newer version
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    switch (field.tag) {
+      case id: l.id = static_cast<LeaseId>(v); break;
+      case owner: l.owner = static_cast<uid_t>(v); break;
+      case state:
+        if (!enumerator(v, LeaseState::ended, l.state)) return broken("unknown lease state");
+        break;
+      case priority:
+        if (!enumerator(v, Priority::critical, l.priority)) return broken("unknown priority");
+        break;
+      case need_memory: l.needs.memory = Bytes(v); break;
+      case need_gpu_memory: l.needs.gpu_memory = Bytes(v); break;
+      case need_cpu: l.needs.cpu = Cores(v); break;
+      case need_disk: l.needs.disk = Bytes(v); break;
+      case need_gpus: l.needs.gpus = static_cast<int>(v); break;
+      case need_compute: {
+        double compute = 0;
+        std::memcpy(&compute, &v, sizeof compute);
+        // A flipped bit can make a number that compares with nothing, itself included.
+        if (!(compute >= 0 && compute < 1000)) return broken("a compute capability is no number");
+        l.needs.compute = compute;
+        break;
+      }
+      case booked_memory: l.booked.memory = Bytes(v); break;
+      case booked_gpu_memory: l.booked.gpu_memory = Bytes(v); break;
+      case booked_cpu: l.booked.cpu = Cores(v); break;
+      case booked_disk: l.booked.disk = Bytes(v); break;
+      case pid: l.holder.pid = static_cast<pid_t>(v); break;
+      case start_time: l.holder.start_time = static_cast<std::uint64_t>(v); break;
+      case parent: l.parent = static_cast<LeaseId>(v); break;
+      case fence: l.fence = v != 0; break;
+      case enforce: l.enforce = v != 0; break;
+      case group_v2: l.group.v2 = v != 0; break;
+      case fence_at: l.fence_at = Bytes(v); break;
+      case fence_set: l.fence_set = v != 0; break;
+      case asked_boot: l.asked.boot = boot(v); break;
+      case asked_wall: l.asked.wall = wall(v); break;
+      case granted_boot: l.granted.boot = boot(v); break;
+      case granted_wall: l.granted.wall = wall(v); break;
+      case ended_boot: l.ended.boot = boot(v); break;
+      case ended_wall: l.ended.wall = wall(v); break;
+      case expected: l.expected = std::chrono::seconds(v); break;
+      case expected_learned: l.expected_learned = v != 0; break;
+      case give_up: l.give_up = boot(v); break;
+      case expires: l.expires = boot(v); break;
+      case peak_memory: l.peak.memory = Bytes(v); break;
+      case peak_gpu_memory: l.peak.gpu_memory = Bytes(v); break;
+      case peak_cpu: l.peak.cpu = Cores(v); break;
+      case peak_disk: l.peak.disk = Bytes(v); break;
+      case oom_kills: l.oom_kills = static_cast<std::uint64_t>(v); break;
+      case exit_status: l.exit_status = static_cast<int>(v); break;
+      case grouped: l.grouped = v != 0; break;
+      case spread: l.spread = v != 0; break;
+      default: break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (l.id == 0) return broken("a lease has no id");
+  return Record(PutLease{std::move(l)});
+}
+
+enum LearnedTag : std::uint8_t { learned_name = 1, run_start, run_memory, run_gpu_memory, run_cpu, run_disk, run_length };
+
+Result<Record> read_learned(std::string_view bytes) {
+  PutLearned learned;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == learned_name) {
+      learned.name = std::string(field.value);
+      continue;
+    }
+    if (field.tag > run_length) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    if (field.tag == run_start) {
+      if (learned.runs.size() == kLearnedRuns) return broken("too many runs");
+      learned.runs.emplace_back();
+      continue;
+    }
+    if (learned.runs.empty()) return broken("a run has no start");
+    LearnedRun& run = learned.runs.back();
+    switch (field.tag) {
+      case run_memory: run.peak.memory = Bytes(v); break;
+      case run_gpu_memory: run.peak.gpu_memory = Bytes(v); break;
+      case run_cpu: run.peak.cpu = Cores(v); break;
+      case run_disk: run.peak.disk = Bytes(v); break;
+      case run_length: run.length = std::chrono::seconds(v); break;
+      default: break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (learned.name.empty()) return broken("a learned name is empty");
+  return Record(std::move(learned));
+}
+
+}  // namespace
+
+void encode(const Record& record, std::string& out) {
+  Writer w(out);
+  if (const auto* put = std::get_if<PutLease>(&record)) {
+    out += static_cast<char>(Kind::put_lease);
+    write(w, put->lease);
+  } else if (const auto* drop = std::get_if<DropLease>(&record)) {
+    out += static_cast<char>(Kind::drop_lease);
+    w.number(1, static_cast<std::int64_t>(drop->id));
+  } else if (const auto* learned = std::get_if<PutLearned>(&record)) {
+    out += static_cast<char>(Kind::put_learned);
+    w.text(learned_name, learned->name);
+    for (const LearnedRun& run : learned->runs) {
+      w.number(run_start, 1);
+      w.number(run_memory, run.peak.memory.count());
+      w.number(run_gpu_memory, run.peak.gpu_memory.count());
+      w.number(run_cpu, run.peak.cpu.milli());
+      w.number(run_disk, run.peak.disk.count());
+      w.number(run_length, run.length.count());
+    }
+  } else if (const auto* seen = std::get_if<PutAcknowledged>(&record)) {
+    out += static_cast<char>(Kind::acknowledged);
+    w.number(1, static_cast<int>(seen->resource));
+    w.text(2, seen->device);
+    w.number(3, seen->acknowledged);
+  } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
+    out += static_cast<char>(Kind::next_lease);
+    w.number(1, static_cast<std::int64_t>(next->next));
+  }
+}
+
+Result<Record> decode(std::string_view bytes) {
+  if (bytes.empty()) return broken("it is empty");
+  const auto kind = static_cast<Kind>(bytes.front());
+  const std::string_view fields = bytes.substr(1);
+  if (kind == Kind::put_lease) return read_lease(fields);
+  if (kind == Kind::put_learned) return read_learned(fields);
+  if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease) {
+    return broken("unknown kind of record");
+  }
+  DropLease drop;
+  PutNextLease next;
+  PutAcknowledged seen;
+  seen.acknowledged = false;
+  Reader reader(fields);
+  Field field;
+  while (reader.next(field)) {
+    if (kind == Kind::acknowledged && field.tag == 2) {
+      seen.device = std::string(field.value);
+      continue;
+    }
+    if (field.tag > 3) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    if (kind == Kind::drop_lease && field.tag == 1) drop.id = static_cast<LeaseId>(v);
+    if (kind == Kind::next_lease && field.tag == 1) next.next = static_cast<LeaseId>(v);
+    if (kind == Kind::acknowledged && field.tag == 1 &&
+        !enumerator(v, Resource::network, seen.resource)) {
+      return broken("unknown resource");
+    }
+    if (kind == Kind::acknowledged && field.tag == 3) seen.acknowledged = v != 0;
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (kind == Kind::drop_lease) return Record(drop);
+  if (kind == Kind::next_lease) return Record(next);
+  return Record(std::move(seen));
+}
+
+}  // namespace headroom

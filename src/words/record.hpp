@@ -1,0 +1,64 @@
+// What the journal keeps: the changes of the promises, as plain values and as bytes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/pressure.hpp>
+#include <headroom/result.hpp>
+
+namespace headroom {
+
+/// What the last runs of a name used and how long they took, newest last, at most kLearnedRuns.
+struct LearnedRun {
+  Amounts peak;
+  std::chrono::seconds length{};
+  bool operator==(const LearnedRun&) const = default;
+};
+inline constexpr std::size_t kLearnedRuns = 8;
+
+/// The lease is now as it stands here (new or changed).
+struct PutLease {
+  Lease lease;
+  bool operator==(const PutLease&) const = default;
+};
+/// The lease is forgotten (it ended long ago).
+struct DropLease {
+  LeaseId id = 0;
+  bool operator==(const DropLease&) const = default;
+};
+struct PutLearned {
+  std::string name;
+  std::vector<LearnedRun> runs;  ///< empty: forget the name
+  bool operator==(const PutLearned&) const = default;
+};
+/// Somebody has seen this alert; holds until the alert ends.
+struct PutAcknowledged {
+  Resource resource = Resource::memory;
+  std::string device;
+  bool acknowledged = true;
+  bool operator==(const PutAcknowledged&) const = default;
+};
+/// The counter of lease ids: the next one to be given. Never goes back.
+struct PutNextLease {
+  LeaseId next = 1;
+  bool operator==(const PutNextLease&) const = default;
+};
+
+using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease>;
+
+/// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a reader
+/// skips the fields it does not know and gives missing ones their default: a journal of an
+/// older version reads, and one of a newer version does as far as it can.
+void encode(const Record& record, std::string& out);
+
+/// Reads one record back. Refuses bytes that are no record (unknown kind, cut field, bad enumerator).
+Result<Record> decode(std::string_view bytes);
+
+}  // namespace headroom

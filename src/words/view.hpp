@@ -1,0 +1,54 @@
+// What the control machine shows: one immutable picture from which every read is answered.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/pressure.hpp>
+#include <headroom/room.hpp>
+#include <headroom/sample.hpp>
+
+#include "words/config.hpp"
+
+namespace headroom {
+
+/// One line of what happened and why.
+struct EventLine {
+  std::uint64_t id = 0;  ///< given by the list of events
+  WallTime at{};
+  std::string type;  ///< "lease.granted", "alert.opened", …
+  LeaseId lease = 0;
+  std::optional<Resource> resource;
+  std::string device;
+  std::string text;
+};
+
+struct LeaseView {
+  Lease lease;
+  std::optional<Amounts> measured;  ///< empty: nothing was read yet
+  bool over = false;                ///< uses more than it booked
+  int place = 0;                    ///< in the queue; 1 = next
+  std::optional<WallTime> earliest;
+  std::string why;                  ///< what it waits for
+  std::optional<int> gpu_index;
+  std::optional<double> gpu_fraction;
+};
+
+struct View {
+  std::uint64_t revision = 0;
+  Instant at;
+  std::shared_ptr<const Sample> sample;  ///< null before the first
+  std::vector<Room> rooms;
+  std::vector<Pressure> pressures;
+  std::vector<Alert> alerts;  ///< open ones, then those that ended, oldest first
+  std::vector<LeaseView> leases;
+  Level health = Level::ok;
+  std::string readiness;  ///< why not ready, or empty
+  std::shared_ptr<const Config> config;
+};
+
+}  // namespace headroom
