@@ -1,0 +1,117 @@
+// The shell of every page: who this is, how it is, whether the numbers are live, and the way about.
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { number } from './api';
+import { format_duration } from './format';
+import { kPages, page_of } from './pages';
+import { LevelMark } from './parts';
+import { kStaleSeconds, sample_age, type State } from './state';
+import { use_now, use_state } from './store';
+
+const kLinkWords: Record<State['link'], string> = {
+  starting: 'connecting',
+  live: 'live',
+  polling: 'polling',
+  reconnecting: 'reconnecting',
+};
+
+function LiveMark({ state, now }: { state: State; now: number }) {
+  const age = sample_age(state, now);
+  const stale = age !== null && age > kStaleSeconds;
+  const sample = number(state.snapshot?.sample);
+  const title =
+    state.link === 'polling'
+      ? 'The event stream cannot be had just now; the numbers are asked for every 2 s.'
+      : (state.trouble ?? 'The numbers come as they are measured.');
+  return (
+    <p class={`live link-${state.link}${stale ? ' stale' : ''}`} title={title} data-link={state.link}>
+      <span class="live-dot" aria-hidden="true" />
+      <strong>{kLinkWords[state.link]}</strong>
+      {age !== null && (
+        <span class="live-age" data-sample={sample ?? ''} data-stale={stale}>
+          {stale ? `stale: last sample ${format_duration(age)} ago` : sample !== null ? `sample ${sample}` : ''}
+        </span>
+      )}
+    </p>
+  );
+}
+
+export function App() {
+  const state = use_state();
+  const now = use_now();
+  const [page, set_page] = useState(() => page_of(location.hash));
+  const main = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const turn = () => {
+      set_page(page_of(location.hash));
+      main.current?.focus({ preventScroll: true });
+      scrollTo(0, 0);
+    };
+    addEventListener('hashchange', turn);
+    return () => removeEventListener('hashchange', turn);
+  }, []);
+
+  const node = state.node;
+  const name = node?.name ?? 'headroom';
+  useEffect(() => {
+    document.title = page.path === '' ? `${name} · headroom` : `${page.title} · ${name} · headroom`;
+  }, [page, name]);
+
+  const View = page.view;
+  const go_to_main = (event: Event) => {
+    event.preventDefault();
+    main.current?.focus();
+  };
+  return (
+    <>
+      <a class="skip" href="#main" onClick={go_to_main}>
+        To the content
+      </a>
+      <header class="top">
+        <div class="top-row">
+          <div class="who">
+            <h1>{name}</h1>
+            <span class="brand">headroom{node?.version ? ` ${node.version}` : ''}</span>
+          </div>
+          <dl class="facts">
+            <div>
+              <dt>health</dt>
+              <dd>
+                <LevelMark level={node?.health} />
+              </dd>
+            </div>
+            <div>
+              <dt>strategy</dt>
+              <dd>{node?.strategy ?? '–'}</dd>
+            </div>
+            <div>
+              <dt>up</dt>
+              <dd>{format_duration(node?.uptime_seconds)}</dd>
+            </div>
+          </dl>
+          <LiveMark state={state} now={now} />
+        </div>
+        <nav aria-label="Pages">
+          <ul>
+            {kPages.map((each) => (
+              <li key={each.path}>
+                <a href={`#/${each.path}`} aria-current={each === page ? 'page' : undefined}>
+                  {each.title}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {state.link === 'reconnecting' && (
+          <p class="banner" role="status">
+            <strong>Reconnecting.</strong> {state.trouble ? `Because ${state.trouble}. ` : ''}
+            {state.snapshot ? 'The numbers below are the last ones that came.' : 'Is the daemon running? '}
+            {!state.snapshot && <code>systemctl status headroomd</code>}
+          </p>
+        )}
+        <View />
+      </main>
+    </>
+  );
+}

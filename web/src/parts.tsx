@@ -1,0 +1,92 @@
+// Small pieces that every page uses.
+import type { ComponentChildren } from 'preact';
+import type { Maybe } from './api';
+import { kUnknown } from './format';
+
+/** Each level has a colour, a word and a shape: the colour is never alone. */
+const kShapes: Record<string, { path: string; tone: string }> = {
+  ok: { path: 'M6 1.2a4.8 4.8 0 1 1 0 9.6a4.8 4.8 0 0 1 0-9.6Z', tone: 'ok' },
+  healthy: { path: 'M6 1.2a4.8 4.8 0 1 1 0 9.6a4.8 4.8 0 0 1 0-9.6Z', tone: 'ok' },
+  warning: { path: 'M6 .8 11.6 11H.4Z', tone: 'warning' },
+  moderate: { path: 'M6 .8 11.6 11H.4Z', tone: 'warning' },
+  critical: { path: 'M6 .2 11.8 6 6 11.8.2 6Z', tone: 'critical' },
+  emergency: { path: 'M3.6.3h4.8l3.3 3.3v4.8l-3.3 3.3H3.6L.3 8.4V3.6Z', tone: 'emergency' },
+};
+const kUnknownShape = { path: 'M1 5h10v2H1Z', tone: 'unknown' };
+
+export function LevelMark({ level }: { level: Maybe<string> }) {
+  const shape = kShapes[level ?? ''] ?? kUnknownShape;
+  return (
+    <span class={`level tone-${shape.tone}`}>
+      <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true" focusable="false">
+        <path d={shape.path} />
+      </svg>
+      {level ?? 'unknown'}
+    </span>
+  );
+}
+
+/** A value, or the dash with the reason why there is none. */
+export function Value({ text, reason }: { text: string; reason?: Maybe<string> }) {
+  if (!text.includes(kUnknown)) return <>{text}</>;
+  return (
+    <span class="unknown" title={reason ?? 'not known'}>
+      {text}
+      <span class="unseen"> ({reason ?? 'not known'})</span>
+    </span>
+  );
+}
+
+/** Where the same thing is to be had as JSON and on the command line. */
+export function AsLinks({ title, json, command }: { title: string; json: string; command: string }) {
+  return (
+    <details class="as-links">
+      <summary>
+        as JSON, as command<span class="unseen"> for {title}</span>
+      </summary>
+      <p>
+        <a href={`api/v1/${json}`}>as JSON</a>
+        <code>{command}</code>
+        <code>
+          curl -s '{location.origin}
+          {location.pathname}api/v1/{json}'
+        </code>
+      </p>
+    </details>
+  );
+}
+
+export function Section(props: {
+  id: string;
+  title: string;
+  note?: ComponentChildren;
+  json?: string;
+  command?: string;
+  children: ComponentChildren;
+}) {
+  return (
+    <section aria-labelledby={props.id} class="section">
+      <header class="section-head">
+        <h2 id={props.id}>{props.title}</h2>
+        {props.note != null && <span class="note">{props.note}</span>}
+        {props.json != null && props.command != null && <AsLinks title={props.title} json={props.json} command={props.command} />}
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+/** What stands where a list is empty: what would fill it. */
+export function Empty({ children, command }: { children: ComponentChildren; command?: string }) {
+  return (
+    <div class="empty">
+      <p>{children}</p>
+      {command && <code>{command}</code>}
+    </div>
+  );
+}
+
+/** The sentence below a list that was cut. */
+export function More({ shown, all }: { shown: number; all: number }) {
+  return all > shown ? <p class="more">and {all - shown} more</p> : null;
+}
