@@ -190,6 +190,41 @@ int remove_folder(const std::string& folder) {
   }
 }
 
+bool is_v2(const Mount& mount) { return mount.v2; }
+
+/// True when the v2 hierarchy has the memory controller; beside v1 it has not.
+bool has_memory(const std::string& mount_point) {
+  const auto text = read_small(file_in(mount_point, "cgroup.controllers"));
+  return text && has_word(*text, "memory");
+}
+
+/// A mount of a hierarchy and our own group's folder in it; "" where it does not show that group.
+struct OwnPlace {
+  Mount mount;
+  std::string own;
+};
+
+/// Where a hierarchy shows our own group: of several mounts of it (containers have them) a writable
+/// one if there is one, else one that shows the group, else any. Empty: it is not mounted.
+template <class Matches>
+std::optional<OwnPlace> own_place(const std::vector<Mount>& mounts,
+                                  const std::vector<Membership>& memberships,
+                                  const Matches& matches) {
+  std::optional<OwnPlace> best;
+  for (const auto& mount : mounts) {
+    if (!matches(mount)) continue;
+    const auto path = path_in(mount, memberships);
+    const auto own = path ? directory_of(mount, *path) : std::nullopt;
+    if (own && ::access(own->c_str(), W_OK) == 0) return OwnPlace{mount, *own};
+    if (!best || (best->own.empty() && own)) best = OwnPlace{mount, own.value_or("")};
+  }
+  return best;
+}
+
+std::string outside(const Mount& mount, const std::string& prefix) {
+  return "our own group is outside of what " + mount.point.substr(prefix.size()) + " shows";
+}
+
 std::string count_or(std::optional<Bytes> amount, const char* none) {
   return amount ? std::to_string(amount->count()) : none;
 }
@@ -212,12 +247,9 @@ Groups::~Groups() {
     if (::rmdir(hierarchy->parent.c_str()) != 0 && errno != ENOENT) empty = false;
   }
   if (scope_ && empty) {
-    const std::string keeper = parent_of(unified_.parent) + "/keeper";
-    if (scope_->keeper > 0) {
-      release_keeper(*scope_);
-    } else if (!unified_.parent.empty()) {
-      (void)write_small(file_in(keeper, "cgroup.kill"), "1");  // systemd cleans up behind it
-    }
+    // By its group, which cannot be mistaken for another; systemd cleans up behind it.
+    (void)write_small(parent_of(unified_.parent) + "/keeper/cgroup.kill", "1");
+    release_keeper(*scope_);
   }
 }
 
@@ -236,21 +268,13 @@ Groups Groups::probe(const GroupsConfig& config) {
   for (auto& mount : mounts) mount.point = prefix + mount.point;
   const auto memberships = parse_memberships(*membership);
 
-  for (const auto& mount : mounts) {
-    if (!mount.v2) continue;
-    const auto path = path_in(mount, memberships);
-    const auto own = path ? directory_of(mount, *path) : std::nullopt;
-    // Its own children are given what is in cgroup.controllers; a twin of v1 has no memory there.
-    const auto controllers =
-        own ? read_small(file_in(*own, "cgroup.controllers")) : Result<std::string>(std::string());
-    const bool at_root = read_small(file_in(mount.point, "cgroup.controllers"))
-                             .map([](const auto& text) { return has_word(text, "memory"); })
-                             .value_or(false);
-    if (!at_root) break;
-    if (own && controllers) groups.probe_v2(config, mount, *own);
-    if (!own)
-      groups.reasons_.push_back("memory groups: our own group is outside of " + mount.point);
-    break;
+  const auto unified = own_place(mounts, memberships, is_v2);
+  if (unified && has_memory(unified->mount.point)) {
+    if (unified->own.empty()) {
+      groups.reasons_.push_back("memory groups: " + outside(unified->mount, prefix));
+    } else {
+      groups.probe_v2(config, unified->mount, unified->own);
+    }
   }
   if (groups.tier_ == Tier::none) groups.probe_v1(mounts, memberships, prefix, config.name);
   if (groups.tier_ == Tier::none && groups.reasons_.empty()) {
@@ -320,23 +344,13 @@ void Groups::probe_v2(const GroupsConfig& config, const Mount& mount,
 void Groups::probe_v1(const std::vector<Mount>& mounts, const std::vector<Membership>& memberships,
                       const std::string& prefix, const std::string& name) {
   const auto take = [&](const char* what, const auto& matches) {
-    Hierarchy hierarchy;
-    for (const auto& mount : mounts) {
-      if (!matches(mount)) continue;
-      const auto path = path_in(mount, memberships);
-      const auto own = path ? directory_of(mount, *path) : std::nullopt;
-      auto parent = own ? make_parent(*own, name) : Result<std::string>(std::string());
-      if (!own) {
-        reasons_.push_back(std::string(what) + ": our own group is outside of " +
-                           mount.point.substr(prefix.size()));
-      } else if (!parent) {
-        reasons_.push_back(std::string(what) + ": " + sentence(parent.error()));
-      } else {
-        hierarchy = {mount, *parent};
-      }
-      return hierarchy;
-    }
-    return hierarchy;
+    const auto place = own_place(mounts, memberships, matches);
+    if (!place) return Hierarchy{};
+    auto parent = place->own.empty() ? fail(ErrorKind::not_found, outside(place->mount, prefix))
+                                     : make_parent(place->own, name);
+    if (parent) return Hierarchy{place->mount, *parent};
+    reasons_.push_back(std::string(what) + ": " + sentence(parent.error()));
+    return Hierarchy{};
   };
   const auto with = [](const char* controller) {
     return [controller](const Mount& mount) {
@@ -346,7 +360,7 @@ void Groups::probe_v1(const std::vector<Mount>& mounts, const std::vector<Member
   memory_ = take("memory groups", with("memory"));
   cpu_ = take("cpu limits", with("cpu"));
   if (memory_.parent.empty() && cpu_.parent.empty()) return;
-  unified_ = take("pressure, freeze and kill", [](const Mount& mount) { return mount.v2; });
+  unified_ = take("pressure, freeze and kill", is_v2);
   tier_ = unified_.parent.empty() ? Tier::v1 : Tier::hybrid;
 }
 

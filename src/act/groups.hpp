@@ -63,9 +63,11 @@ struct Left {
 /// All of them lie in one parent group per hierarchy, which carries our mark (an extended
 /// attribute); a group outside of a marked parent is refused, whatever a Group says. A few system
 /// calls each, no sleeping (remove() may wait 2 ms), except probe(), which may wait 2 s for
-/// systemd. Not thread-safe, but the const functions may run on one worker while the owner does not
-/// change the object. Errors: not_allowed, not_found (the group or the process is gone), conflict
-/// (the kernel says busy), unavailable.
+/// systemd. One object per name on a machine: a second one would remove the parents under the
+/// first. probe(), make(), remove() and the end belong to one thread; the const functions touch
+/// nothing that these change and may run on a worker at the same time. Errors: not_allowed,
+/// not_found (the group or the process is gone), conflict (the kernel says busy), unavailable (no
+/// such controller or file here).
 class Groups {
  public:
   /// Looks at what this process may do and makes the parent groups. On v2 controllers can only be
@@ -97,7 +99,8 @@ class Groups {
   /// pidfd) that `pid` is the process it means.
   Result<void> place(const Group& group, pid_t pid) const;
 
-  /// The soft fence: memory.high (v2), memory.soft_limit_in_bytes (v1). 0 removes it.
+  /// The soft fence: memory.high (v2), memory.soft_limit_in_bytes (v1). 0 removes it. Lowered below
+  /// what is used now it may block on v2 while the kernel reclaims: do that on a worker.
   Result<void> fence(const Group& group, Bytes at) const;
 
   /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -9,6 +10,7 @@
 #include <iostream>
 #include <memory>
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -410,11 +412,95 @@ TEST(Groups, WithoutRightsThereAreReasonsAndNoGroup) {
   ::close(ends[0]);
   ASSERT_GT(got, 0);
   const std::string said(text, static_cast<std::size_t>(got));
-  EXPECT_THAT(said, testing::StartsWith("none||memory groups: ")) << said;
+  EXPECT_THAT(said, testing::StartsWith("none||")) << said;
+  EXPECT_THAT(said, HasSubstr("memory groups: "));
   EXPECT_THAT(said, HasSubstr("Permission denied"));
   EXPECT_THAT(said, HasSubstr("; fix: "));
   EXPECT_THAT(said, Not(HasSubstr("made a group")));
   EXPECT_THAT(said, Not(HasSubstr("found groups")));
+}
+
+/// What a forked daemon in `group` finds out; empty when all went well.
+std::string daemon_in(const Groups& groups, const Group& group, const GroupsConfig& config) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return "no pipe";
+  Child daemon([&] {
+    Groups own = Groups::probe(config);
+    std::string said = own.tier() == Tier::v2 ? "" : testing::PrintToString(own.reasons());
+    Child job;
+    const auto lease = own.make(1, 0);
+    if (said.empty() && !lease) said = sentence(lease.error());
+    if (said.empty() && !own.place(*lease, job.pid())) said = "cannot place";
+    if (said.empty() && !own.limit(*lease, 64_MiB, Cores(1000))) said = "cannot limit";
+    // A second look comes from the leaf, and finds the same place.
+    if (said.empty() && Groups::probe(config).jobs_memory_group() != own.jobs_memory_group()) {
+      said = "another parent";
+    }
+    said += '\n';
+    return ::write(ends[1], said.data(), said.size()) > 0 ? 0 : 1;
+  });
+  const auto placed = groups.place(group, daemon.pid());
+  if (!placed) return sentence(placed.error());
+  daemon.go();
+  daemon.wait();
+  ::close(ends[1]);
+  char text[4096];
+  const ssize_t got = ::read(ends[0], text, sizeof text);
+  ::close(ends[0]);
+  return got > 0 ? std::string(text, static_cast<std::size_t>(got) - 1) : "it died";
+}
+
+TEST_F(RealGroups, ADaemonAloneInItsGroupMovesIntoALeaf) {
+  if (!v2()) {
+    GTEST_SKIP() << "only v2 keeps processes out of inner groups";
+  }
+  const auto group = *groups_->make(1, 0);
+  GroupsConfig config{"/", config_.name + "-inner", false};
+  EXPECT_EQ(daemon_in(*groups_, group, config), "");
+  EXPECT_TRUE(fs::exists(group.memory + "/" + config.name + "-daemon"));
+}
+
+TEST_F(RealGroups, ADaemonThatIsNotAloneInItsGroupMovesNobody) {
+  if (!v2()) {
+    GTEST_SKIP() << "only v2 keeps processes out of inner groups";
+  }
+  const auto group = *groups_->make(1, 0);
+  Child other;
+  ASSERT_TRUE(groups_->place(group, other.pid()));
+  GroupsConfig config{"/", config_.name + "-inner", false};
+  EXPECT_THAT(daemon_in(*groups_, group, config), HasSubstr("holds other processes"));
+  EXPECT_THAT(content(group.memory + "/cgroup.procs"), HasSubstr(std::to_string(other.pid())));
+  EXPECT_FALSE(fs::exists(group.memory + "/" + config.name));
+}
+
+TEST_F(RealGroups, TheScopeOfSystemdLastsAsLongAsThereAreLeases) {
+  const auto group = *groups_->make(1, 0);
+  if (group.scope.empty()) {
+    GTEST_SKIP() << "no systemd: " << testing::PrintToString(groups_->reasons());
+  }
+  EXPECT_EQ(group.scope, config_.name + ".scope");
+  const std::string folder = fs::path(groups_->jobs_memory_group()).parent_path();
+  EXPECT_EQ(fs::path(folder).filename(), group.scope);
+  groups_.reset();
+  EXPECT_TRUE(fs::exists(group.memory)) << "an empty lease is a lease";
+  groups_ = std::make_unique<Groups>(Groups::probe(config_));
+  EXPECT_THAT(groups_->leftovers(), UnorderedElementsAre(group));
+  EXPECT_EQ(groups_->remove(group), true);
+  groups_.reset();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (fs::exists(folder) && std::chrono::steady_clock::now() < until) ::sched_yield();
+  EXPECT_FALSE(fs::exists(folder)) << "systemd removes a scope that has ended";
+  groups_ = std::make_unique<Groups>(Groups::probe(config_));
+}
+
+TEST(Scope, WithoutSystemdThereIsAReasonAndNoKeeper) {
+  if (::access("/run/systemd/system", F_OK) == 0) {
+    GTEST_SKIP() << "systemd is there";
+  }
+  const auto scope = hold_scope("headroom-test-none", std::chrono::milliseconds(100));
+  ASSERT_FALSE(scope);
+  EXPECT_EQ(scope.error().kind, ErrorKind::unavailable);
+  EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "no child is left";
 }
 
 /// A tree of plain folders in place of the kernel's.
@@ -478,7 +564,17 @@ TEST_F(FakeGroups, AGroupThatTheMountDoesNotShowIsAReason) {
   const Groups groups = Groups::probe(config_);
   EXPECT_EQ(groups.tier(), Tier::v1) << "the cpu controller is still there";
   EXPECT_EQ(groups.jobs_memory_group(), "");
-  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("outside of /cg/memory")));
+  EXPECT_THAT(groups.reasons(), Contains(HasSubstr("outside of what /cg/memory shows")));
+}
+
+TEST_F(FakeGroups, OfSeveralMountsItTakesOneThatShowsItsGroup) {
+  lay_out_v1();
+  write("/proc/self/mountinfo",
+        "1 2 0:3 /elsewhere /cg/other rw - cgroup c rw,memory\n"
+        "1 2 0:3 /docker/abc /cg/gone rw - cgroup c rw,memory\n"
+        "1 2 0:3 /docker/abc /cg/memory rw - cgroup c rw,memory\n");
+  const Groups groups = Groups::probe(config_);
+  EXPECT_EQ(groups.jobs_memory_group(), root_ + "/cg/memory/own/headroom");
 }
 
 TEST_F(FakeGroups, WithoutAMemoryGroupOnlyMemoryIsRefused) {

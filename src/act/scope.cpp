@@ -53,15 +53,14 @@ using Slot = std::unique_ptr<sd_bus_slot, DropSlot>;
 
 /// An error reply of the bus; freed at the end of its scope.
 struct BusError {
-  sd_bus_error raw = SD_BUS_ERROR_NULL;
+  sd_bus_error raw{};
   BusError() = default;
   BusError(const BusError&) = delete;
   BusError& operator=(const BusError&) = delete;
   ~BusError() { sd_bus_error_free(&raw); }
   bool is(const char* name) const { return sd_bus_error_has_name(&raw, name) > 0; }
   Error into(std::string what, int result) const {
-    Error error = refusal(std::move(what), -result,
-                          "start headroomd as a systemd service, or set systemd = false");
+    Error error = refusal(std::move(what), -result, "start headroomd as a service of that systemd");
     if (raw.message != nullptr) error.why = raw.message;
     if (error.kind != ErrorKind::not_allowed) error.kind = ErrorKind::unavailable;
     return error;
@@ -220,7 +219,11 @@ Result<Scope> hold_scope(const std::string& name, std::chrono::milliseconds dead
 
 void release_keeper(Scope& scope) {
   if (scope.keeper <= 0) return;
-  // Our child and not waited for yet: the pid is certainly still its own.
+  if (::waitpid(scope.keeper, nullptr, WNOHANG) != 0) {  // reaped now, or by somebody before us
+    scope.keeper = 0;
+    return;
+  }
+  // Still our child and not waited for: the pid is certainly its own.
   ::kill(scope.keeper, SIGKILL);
   while (::waitpid(scope.keeper, nullptr, 0) < 0 && errno == EINTR) {
   }
