@@ -60,6 +60,14 @@ test('the sum prints its terms in one unit', () => {
   );
 });
 
+test('a small room of a large disk is summed in its own unit, so that the terms still show it', () => {
+  const disk = { resource: 'disk', device: '/data', name: '/data', room_bytes: 358 * GiB, capacity_bytes: 2048 * GiB, reserve_bytes: 40 * GiB, booked_bytes: 0, unbooked_bytes: 1650 * GiB, margin_bytes: 0 };
+  assert.equal(
+    plain(format_sum(terms_of(disk))),
+    'room 358.0 GiB = 2048.0 capacity − 40.0 reserve − 0.0 booked − 1650.0 unbooked − 0.0 margin',
+  );
+});
+
 test('the sum says both sides where what is free decides, and does not pretend to add up', () => {
   const text = plain(format_sum(terms_of(gpu({ ...usual, room: 0, free: 1, unbooked: 19 }))));
   assert.equal(

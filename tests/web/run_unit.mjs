@@ -1,4 +1,4 @@
-// Bundles tests/web/*.test.ts with the esbuild of web/node_modules and runs them with Node's own test runner.
+// Bundles tests/web/*.test.ts with the esbuild of web/node_modules (or of the folder HEADROOM_WEB_PACKAGES) and runs them with Node's own test runner.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const { buildSync } = createRequire(join(here, '../../web/package.json'))('esbuild');
+const { buildSync } = createRequire(join(process.env.HEADROOM_WEB_PACKAGES ?? join(here, '../../web'), 'package.json'))('esbuild');
 const out = mkdtempSync(join(tmpdir(), 'headroom-web-unit-'));
 let status = 1;
 try {

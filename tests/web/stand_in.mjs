@@ -151,7 +151,7 @@ export class StandIn {
       this.event(8832, 4500, 'daemon.started', 'headroomd 0.1.0 started, 3 leases taken over'),
       this.event(8831, 4501, 'daemon.stopped', 'headroomd 0.1.0 stopped'),
     ];
-    if (this.scene === 'hostile') events.push({ id: 1, at: 'not a time', type: null, text: '<script>alert(1)</script>' });
+    if (this.scene === 'hostile') events.unshift({ id: 1, at: 'not a time', type: null, text: '<script>alert(1)</script>' });
     return events;
   }
 

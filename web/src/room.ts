@@ -101,11 +101,11 @@ function sums_up(terms: Terms): boolean {
   return Math.abs(capacity - reserve - booked - unbooked - margin - room) <= 0.001 * capacity + 0.001;
 }
 
-/** The sum of room with its numbers, in one unit. */
+/** The sum of room with its numbers, all in the unit of the room (of the capacity when there is none). */
 export function format_sum(terms: Terms): string {
   const of = (amount: number | null) => {
     if (terms.unit === 'cores') return amount === null ? kUnknown : amount.toFixed(1);
-    return format_bytes_like(amount, terms.capacity ?? 0);
+    return format_bytes_like(amount, terms.room || terms.capacity || 0);
   };
   const result = format_amount(terms, terms.room);
   if (sums_up(terms)) {
