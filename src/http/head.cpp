@@ -39,7 +39,8 @@ class HeadReader final : public beast::http::basic_parser<true> {
     beast::error_code error;
     const std::size_t used = put({head_.data(), head_.size()}, error);
     if (refusal_.status != 0) return refusal_;
-    if (error == beast::http::error::bad_version) {
+    const bool whole_line = head_.substr(0, head_.find('\n')).ends_with('\r');
+    if (error == beast::http::error::bad_version && whole_line) {
       return {505, "only HTTP/1.0 and HTTP/1.1 are spoken here"};
     }
     if (error == beast::http::error::bad_content_length ||
