@@ -10,7 +10,7 @@
 namespace headroom::sense {
 namespace {
 
-constexpr std::chrono::seconds kLimitsEvery{5};
+constexpr std::chrono::seconds kLimitsEvery{10};
 constexpr std::int64_t kNoLimit = std::int64_t{1} << 60;
 
 bool has_word(std::string_view list, std::string_view word) {

@@ -59,7 +59,7 @@ class MemoryLimit {
   /// `group` is a folder; `root` stands in for "/".
   MemoryLimit(const std::string& root, const std::string& group, Keep keep);
   /// Sets limit, limit_used and limit_path of `out`; all empty where no limit is below
-  /// `out.total`. Limits are read anew every 5 s, the use each time.
+  /// `out.total`. Limits are read anew every 10 s, the use each time.
   void read(BootTime now, ReadBuffer& buffer, MemoryReading& out);
 
  private:

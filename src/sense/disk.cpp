@@ -1,7 +1,5 @@
 #include "sense/disk.hpp"
 
-#include <array>
-
 #include "sense/scan.hpp"
 
 namespace headroom::sense {
@@ -9,20 +7,32 @@ namespace {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/// Has a name of the kind "loop0", "md127": the kind, then a digit or '_'.
+/// Has a name of the kind "zram0": the kind, then a digit.
 bool is_kind(std::string_view name, std::string_view kind) {
-  return name.size() > kind.size() && name.substr(0, kind.size()) == kind &&
-         (is_digit(name[kind.size()]) || name[kind.size()] == '_');
+  return name.size() > kind.size() && name.substr(0, kind.size()) == kind && is_digit(name[kind.size()]);
 }
 
-bool is_without_disk(std::string_view name) {
-  constexpr std::array<std::string_view, 11> kKinds = {"loop", "ram",    "zram", "dm-",  "md",     "sr",
-                                                       "fd",   "nbd", "bcache", "drbd", "mtdblock"};
-  // The first letter tells most of them apart from "sda" and "vda" at once.
-  for (const std::string_view kind : kKinds) {
-    if (kind.front() == name.front() && is_kind(name, kind)) return true;
+/// Kinds of devices by the number that the kernel has given them for good (its list is
+/// Documentation/admin-guide/devices.txt).
+bool is_without_disk(std::uint64_t major) {
+  switch (major) {
+    case 1:    // RAM
+    case 2:    // floppy
+    case 7:    // loop
+    case 9:    // md
+    case 11:   // optical
+    case 31:   // mtdblock
+    case 43:   // network block
+    case 147:  // drbd
+      return true;
+    default:
+      return false;
   }
-  return false;
+}
+
+/// The kinds whose number is given anew at each start.
+bool is_without_disk(std::string_view name) {
+  return is_kind(name, "zram") || is_kind(name, "dm-") || is_kind(name, "bcache");
 }
 
 /// A partition follows its disk and bears its name: "sda1" after "sda", "nvme0n1p1" after "nvme0n1".
@@ -47,21 +57,24 @@ void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
   std::string_view disk;
   Scan scan(text);
   while (!scan.done()) {
-    scan.number();  // major
-    scan.number();  // minor
+    const auto major = scan.number();
+    if (!major || is_without_disk(*major)) {
+      scan.line();
+      continue;
+    }
+    scan.skip_words(1);  // minor
     DiskCounters counters;
     counters.name = scan.word();
     if (!counters.name.empty() && !is_without_disk(counters.name) &&
         !is_part_of(disk, counters.name)) {
       const auto reads = scan.number();
-      scan.number();  // merged
+      scan.skip_words(1);  // merged
       const auto sectors_read = scan.number();
-      scan.number();  // ms reading
+      scan.skip_words(1);  // ms reading
       const auto writes = scan.number();
-      scan.number();  // merged
+      scan.skip_words(1);  // merged
       const auto sectors_written = scan.number();
-      scan.number();  // ms writing
-      scan.number();  // under way now
+      scan.skip_words(2);  // ms writing, under way now
       const auto busy = scan.number();
       if (busy && reads && writes && sectors_read && sectors_written) {
         disk = counters.name;

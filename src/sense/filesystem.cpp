@@ -14,8 +14,7 @@
 namespace headroom::sense {
 namespace {
 
-constexpr std::chrono::seconds kAskEvery{1};
-constexpr std::chrono::seconds kReadEvery{30};
+constexpr std::chrono::seconds kAskEvery{5};
 
 bool is_octal(char c) { return c >= '0' && c <= '7'; }
 
@@ -103,16 +102,18 @@ std::vector<Mount> local_filesystems(const std::vector<Mount>& mounts) {
 Filesystems::Filesystems(const std::string& root, Keep keep)
     : root_(root), mountinfo_(root + "/proc/self/mountinfo", keep) {}
 
+/// The kernel marks an open mount table as soon as it is another one. A captured table is read
+/// each time.
 bool Filesystems::mounts_are_due(BootTime now) {
-  if (!read_at_ || now - *read_at_ >= kReadEvery) return true;
-  if (mountinfo_.descriptor() < 0 || now - *looked_at_ < kAskEvery) return false;
-  looked_at_ = now;
+  if (mountinfo_.descriptor() < 0) return true;
+  if (now - asked_at_ < kAskEvery) return false;
+  asked_at_ = now;
   pollfd changed{mountinfo_.descriptor(), POLLPRI, 0};
   return ::poll(&changed, 1, 0) > 0;
 }
 
 void Filesystems::read_mounts(BootTime now, ReadBuffer& buffer) {
-  read_at_ = looked_at_ = now;
+  const int problem = mountinfo_.problem();
   const auto text = mountinfo_.read(now, buffer);
   std::vector<Mount> mounts;
   if (text) mounts = parse_mountinfo(*text);
@@ -124,11 +125,13 @@ void Filesystems::read_mounts(BootTime now, ReadBuffer& buffer) {
     entry.reading.mount = std::move(mount.mount);
     entry.reading.source = std::move(mount.source);
     entry.reading.type = std::move(mount.type);
+    const auto old = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& other) { return other.path == entry.path; });
+    if (old != entries_.end()) entry.problem = old->problem;
     entries.push_back(std::move(entry));
   }
+  changed_ = changed_ || problem != mountinfo_.problem() || entries.size() != entries_.size();
   entries_ = std::move(entries);
-  // A problem with a single filesystem is found again by the read that follows.
-  changed_ = true;
 }
 
 void Filesystems::read(BootTime now, ReadBuffer& buffer, std::vector<FilesystemReading>& out) {
@@ -157,7 +160,7 @@ void Filesystems::read(BootTime now, ReadBuffer& buffer, std::vector<FilesystemR
 void Filesystems::absences(std::vector<Absence>& out) const {
   if (mountinfo_.problem() != 0) {
     out.push_back({"filesystem", mountinfo_.reason(), "mount /proc"});
-  } else if (entries_.empty() && read_at_) {
+  } else if (entries_.empty()) {
     out.push_back({"filesystem", "no local filesystem with storage of its own is mounted",
                    "network filesystems are not asked, since a dead server would block"});
   }

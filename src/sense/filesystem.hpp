@@ -38,8 +38,8 @@ class Filesystems {
  public:
   /// `root` stands in for "/".
   Filesystems(const std::string& root, Keep keep);
-  /// Reads all into `out`. Looks at the mount table when the kernel says that it changed, and
-  /// every 30 s.
+  /// Reads all into `out`. The mount table is read again when the kernel says that it changed;
+  /// it is asked every 5 s.
   void read(BootTime now, ReadBuffer& buffer, std::vector<FilesystemReading>& out);
   /// True once after the list of absences became another one.
   bool absences_changed() { return std::exchange(changed_, false); }
@@ -57,8 +57,7 @@ class Filesystems {
   std::string root_;
   KernelFile mountinfo_;
   std::vector<Entry> entries_;
-  std::optional<BootTime> looked_at_;  ///< when the kernel was last asked for changes
-  std::optional<BootTime> read_at_;
+  BootTime asked_at_{};  ///< when the kernel was last asked for changes
   bool changed_ = false;
 };
 

@@ -3,43 +3,53 @@
 #include "sense/scan.hpp"
 
 namespace headroom::sense {
+namespace {
 
-bool parse_meminfo(std::string_view text, MemoryReading& out) {
-  std::optional<Bytes> total, available, free, buffers, cached, swap_total, swap_free, slab;
-  Scan scan(text);
-  const auto value = [&scan](std::optional<Bytes>& into) { into = scan.bytes(1024); };
-  // The kernel writes the fields in one order, so that the last one wanted ends the search.
-  while (!scan.done() && !slab) {
-    switch (scan.peek()) {
-      case 'M':
-        if (scan.take("MemTotal:")) value(total);
-        else if (scan.take("MemFree:")) value(free);
-        else if (scan.take("MemAvailable:")) value(available);
-        break;
-      case 'B':
-        if (scan.take("Buffers:")) value(buffers);
-        break;
-      case 'C':
-        if (scan.take("Cached:")) value(cached);
-        break;
-      case 'S':
-        if (scan.take("SwapTotal:")) value(swap_total);
-        else if (scan.take("SwapFree:")) value(swap_free);
-        else if (scan.take("SReclaimable:")) value(slab);
-        break;
-      default:
-        break;
-    }
-    scan.line();
+enum Field { total, free, available, buffers, cached, swap_total, swap_free, reclaimable };
+
+// In the order of the text, so that each is looked for behind the one before.
+constexpr std::array<std::string_view, 8> kKeys = {"MemTotal:", "MemFree:",   "MemAvailable:", "Buffers:",
+                                                   "Cached:",   "SwapTotal:", "SwapFree:",     "SReclaimable:"};
+
+bool stands_at(std::string_view text, std::size_t at, std::string_view key) {
+  return at <= text.size() && (at == 0 || text[at - 1] == '\n') && text.substr(at, key.size()) == key;
+}
+
+/// The line that begins with `key`, from `from` on; the end of the text if there is none.
+std::size_t find_line(std::string_view text, std::string_view key, std::size_t from) {
+  std::size_t at = from;
+  while (at < text.size() && !stands_at(text, at, key)) {
+    const std::size_t newline = text.find('\n', at);
+    at = newline == std::string_view::npos ? text.size() : newline + 1;
   }
-  out.total = total;
-  out.available = available;
-  out.free = free;
-  out.swap_total = swap_total;
-  out.swap_free = swap_free;
+  return at;
+}
+
+}  // namespace
+
+bool parse_meminfo(std::string_view text, MeminfoLayout& layout, MemoryReading& out) {
+  std::array<std::optional<Bytes>, kKeys.size()> value;
+  std::size_t behind = 0;  // where the search goes on; always the start of a line
+  for (std::size_t i = 0; i < kKeys.size(); ++i) {
+    std::size_t& at = layout.field[i];
+    if (at < behind || !stands_at(text, at, kKeys[i])) {
+      at = find_line(text, kKeys[i], behind);
+      if (at == text.size()) continue;
+    }
+    Scan scan(text.substr(at + kKeys[i].size()));
+    value[i] = scan.bytes(1024);
+    behind = at;
+  }
+  out.total = value[total];
+  out.available = value[available];
+  out.free = value[free];
+  out.swap_total = value[swap_total];
+  out.swap_free = value[swap_free];
   out.cached.reset();
-  if (cached) out.cached = *cached + buffers.value_or(Bytes()) + slab.value_or(Bytes());
-  return total && available;
+  if (value[cached]) {
+    out.cached = *value[cached] + value[buffers].value_or(Bytes()) + value[reclaimable].value_or(Bytes());
+  }
+  return out.total && out.available;
 }
 
 }  // namespace headroom::sense

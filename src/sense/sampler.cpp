@@ -24,6 +24,8 @@ namespace headroom::sense {
 namespace {
 
 constexpr std::chrono::milliseconds kShortest{50};
+/// Asking for one's own CPU time costs as much as a small source, and nothing waits for it.
+constexpr std::chrono::seconds kOwnCpuEvery{10};
 constexpr std::uint64_t kSector = 512;
 
 /// A file of the node, under the name by which its absence is known.
@@ -133,6 +135,7 @@ struct Sampler::Files {
   ReadBuffer buffer_;
   std::array<Source, kSources> sources_;
   Filesystems filesystems_;
+  MeminfoLayout meminfo_layout_;
   std::optional<MemoryLimit> limit_;
   std::optional<Bytes> kernel_reserve_;
   std::int64_t ticks_per_second_;
@@ -152,6 +155,8 @@ struct Sampler::Files {
   std::vector<DiskState> disks_;
   std::vector<FilesystemReading> filesystem_readings_;
   std::vector<GpuReading> gpus_;
+  std::optional<BootTime> own_cpu_at_;
+  std::chrono::nanoseconds own_cpu_{};
   std::vector<TrackedHolder> holders_;
   std::optional<ProcessTable> table_;  ///< only while a holder needs it
 
@@ -262,7 +267,7 @@ void Sampler::Files::read_cpu() {
 
 void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
   const auto text = text_of(meminfo);
-  if (!parse_meminfo(text.value_or(std::string_view()), out) && text) sources_[meminfo].file.garbled();
+  if (!parse_meminfo(text.value_or(std::string_view()), meminfo_layout_, out) && text) sources_[meminfo].file.garbled();
   settle(meminfo);
   out.kernel_reserve = kernel_reserve_;
   out.per_cpu_free.reset();
@@ -352,9 +357,13 @@ void Sampler::Files::read_own(OwnReading& out) {
   if (text && !pages) sources_[statm].file.garbled();
   settle(statm);
   out.resident = pages ? std::optional(pages_to_bytes(pages->resident)) : std::nullopt;
-  timespec cpu{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  out.cpu_total = std::chrono::seconds(cpu.tv_sec) + std::chrono::nanoseconds(cpu.tv_nsec);
+  if (!own_cpu_at_ || now_ - *own_cpu_at_ >= kOwnCpuEvery) {
+    own_cpu_at_ = now_;
+    timespec cpu{};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    own_cpu_ = std::chrono::seconds(cpu.tv_sec) + std::chrono::nanoseconds(cpu.tv_nsec);
+  }
+  out.cpu_total = own_cpu_;
 }
 
 void Sampler::Files::read_holders(std::vector<HolderReading>& out) {

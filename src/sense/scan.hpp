@@ -42,13 +42,11 @@ class Scan {
     skip_spaces();
     if (at_ == end_ || !is_digit(*at_)) return std::nullopt;
     std::uint64_t value = 0;
-    bool over = false;
+    const char* const safe = end_ - at_ > kSafeDigits ? at_ + kSafeDigits : end_;
     do {
-      const std::uint64_t digit = static_cast<std::uint64_t>(*at_ - '0');
-      over = over || value > (std::numeric_limits<std::uint64_t>::max() - digit) / 10;
-      value = value * 10 + digit;
-    } while (++at_ != end_ && is_digit(*at_));
-    return over ? std::numeric_limits<std::uint64_t>::max() : value;
+      value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');
+    } while (++at_ != safe && is_digit(*at_));
+    return at_ != end_ && is_digit(*at_) ? long_number(value) : value;
   }
 
   /// Like number(), but as the signed amount of bytes it is, times `unit`; saturates.
@@ -60,20 +58,17 @@ class Scan {
     return Bytes(static_cast<std::int64_t>(*value) * unit);
   }
 
-  /// A number with a fraction ("12.34"), without sign or exponent.
-  std::optional<double> decimal() {
+  /// A number with two digits after the point ("12.34"), as the kernel writes shares and loads, in
+  /// hundredths. Saturates. Empty where no digit stands or the fraction is missing.
+  std::optional<std::uint64_t> hundredths() {
     const auto whole = number();
-    if (!whole) return std::nullopt;
-    double value = static_cast<double>(*whole);
-    if (at_ != end_ && *at_ == '.') {
-      ++at_;
-      double scale = 0.1;
-      while (at_ != end_ && is_digit(*at_)) {
-        value += static_cast<double>(*at_++ - '0') * scale;
-        scale *= 0.1;
-      }
+    if (!whole || end_ - at_ < 3 || at_[0] != '.' || !is_digit(at_[1]) || !is_digit(at_[2])) {
+      return std::nullopt;
     }
-    return value;
+    const std::uint64_t fraction = static_cast<std::uint64_t>((at_[1] - '0') * 10 + (at_[2] - '0'));
+    at_ += 3;
+    constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+    return *whole > (kMost - fraction) / 100 ? kMost : *whole * 100 + fraction;
   }
 
   /// The next run of characters that are no white space; empty at the end of the line.
@@ -84,9 +79,23 @@ class Scan {
     return {start, static_cast<std::size_t>(at_ - start)};
   }
 
+  /// What stands before `mark`, looked for among the next `most` characters of this line; the
+  /// cursor then stands on it, or where the search ended.
+  std::string_view until(char mark, std::ptrdiff_t most) {
+    const char* const start = at_;
+    const char* const stop = end_ - at_ > most ? at_ + most : end_;
+    while (at_ != stop && *at_ != mark && *at_ != '\n') ++at_;
+    return {start, static_cast<std::size_t>(at_ - start)};
+  }
+
   /// Skips `count` words of this line.
   void skip_words(int count) {
-    while (count-- > 0) word();
+    const char* at = at_;
+    while (count-- > 0) {
+      while (at != end_ && (*at == ' ' || *at == '\t')) ++at;
+      while (at != end_ && static_cast<unsigned char>(*at) > ' ') ++at;
+    }
+    at_ = at;
   }
 
   /// What is left of the line, without its end; the cursor then stands on the next line.
@@ -104,7 +113,19 @@ class Scan {
   }
 
  private:
+  static constexpr std::ptrdiff_t kSafeDigits = 18;  ///< so many cannot overflow 64 bits
+
   static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+  /// Goes on with a number of which `value` was read, minding the overflow.
+  std::uint64_t long_number(std::uint64_t value) {
+    bool over = false;
+    for (; at_ != end_ && is_digit(*at_); ++at_) {
+      over = over || __builtin_mul_overflow(value, std::uint64_t{10}, &value) ||
+             __builtin_add_overflow(value, static_cast<std::uint64_t>(*at_ - '0'), &value);
+    }
+    return over ? std::numeric_limits<std::uint64_t>::max() : value;
+  }
 
   const char* at_;
   const char* end_;

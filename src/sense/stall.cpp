@@ -8,24 +8,19 @@
 namespace headroom::sense {
 namespace {
 
-std::optional<Ratio> share(Scan& scan, std::string_view name) {
-  scan.skip_spaces();
-  if (!scan.take(name)) return std::nullopt;
-  const auto percent = scan.decimal();
-  if (!percent) return std::nullopt;
-  return Ratio(*percent / 100.0);
-}
-
 std::optional<StallLine> rest_of_line(Scan& scan) {
-  const auto avg10 = share(scan, "avg10=");
-  const auto avg60 = share(scan, "avg60=");
-  const auto avg300 = share(scan, "avg300=");
-  scan.skip_spaces();
-  if (!avg10 || !avg60 || !avg300 || !scan.take("total=")) return std::nullopt;
+  if (!scan.take("avg10=")) return std::nullopt;
+  const auto avg10 = scan.hundredths();
+  if (!scan.take(" avg60=")) return std::nullopt;
+  const auto avg60 = scan.hundredths();
+  if (!scan.take(" avg300=")) return std::nullopt;
+  const auto avg300 = scan.hundredths();
+  if (!scan.take(" total=")) return std::nullopt;
   const auto total = scan.number();
-  if (!total) return std::nullopt;
+  if (!avg10 || !avg60 || !avg300 || !total) return std::nullopt;
+  const auto share = [](std::uint64_t hundredths) { return Ratio(static_cast<double>(hundredths) / 10'000.0); };
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
-  return StallLine{*avg10, *avg60, *avg300,
+  return StallLine{share(*avg10), share(*avg60), share(*avg300),
                    std::chrono::microseconds(static_cast<std::int64_t>(std::min(*total, kMost)))};
 }
 

@@ -57,9 +57,9 @@ std::optional<std::array<double, 3>> parse_loadavg(std::string_view text) {
   Scan scan(text);
   std::array<double, 3> load{};
   for (double& value : load) {
-    const auto read = scan.decimal();
-    if (!read) return std::nullopt;
-    value = *read;
+    const auto hundredths = scan.hundredths();
+    if (!hundredths) return std::nullopt;
+    value = static_cast<double>(*hundredths) / 100.0;
   }
   return load;
 }

@@ -1,0 +1,39 @@
+// Every parser of a file of the node gets every input: none may crash, hang or read outside of it.
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "sense/disk.hpp"
+#include "sense/filesystem.hpp"
+#include "sense/meminfo.hpp"
+#include "sense/network.hpp"
+#include "sense/stall.hpp"
+#include "sense/stat.hpp"
+#include "sense/zoneinfo.hpp"
+
+using namespace headroom;
+using namespace headroom::sense;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const std::string_view half = text.substr(0, size / 2);
+  if (const auto ticks = parse_stat(text)) {
+    CpuReading cpu;
+    const auto before = parse_stat(half);
+    fill_cpu(*ticks, before ? &*before : nullptr, 100, cpu);
+    if (cpu.busy && !(cpu.busy->value() >= 0 && cpu.busy->value() <= 1.000001)) __builtin_trap();
+  }
+  parse_loadavg(text);
+  MeminfoLayout layout;
+  MemoryReading first, again;
+  parse_meminfo(half, layout, first);
+  parse_meminfo(text, layout, again);
+  parse_zoneinfo(text);
+  parse_stall(text);
+  std::vector<InterfaceCounters> interfaces;
+  parse_network(text, interfaces);
+  std::vector<DiskCounters> disks;
+  parse_diskstats(text, disks);
+  local_filesystems(parse_mountinfo(text));
+  return 0;
+}
