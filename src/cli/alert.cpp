@@ -1,0 +1,124 @@
+#include "cli/alert.hpp"
+
+#include "cli/cells.hpp"
+#include "cli/commands.hpp"
+#include "cli/source.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+#include "http/query.hpp"
+
+namespace headroom::cli {
+
+using client::json::value;
+
+namespace {
+
+constexpr const char* kHelp =
+    "  headroom alert                open alerts\n"
+    "  headroom alert --all          and those that have ended\n"
+    "  headroom alert show a12       one, with what helps\n"
+    "  headroom alert ack a12        seen; it stays open until it ends\n";
+
+std::string lasted(const value& alert, const Style& style) {
+  if (const auto seconds = client::number(alert, "lasted_seconds")) {
+    return style.bytes ? show_number(*seconds, 0) : show_span(*seconds);
+  }
+  return since_cell(style, client::text(alert, "since"));
+}
+
+}  // namespace
+
+std::string render_alerts(const value& alerts, const Style& style) {
+  if (client::list(alerts).empty() && style.output != Output::csv) return "no alerts\n";
+  Table table({{"ID"},
+               {"SEVERITY"},
+               {"RESOURCE"},
+               {"DEVICE", Align::left, true},
+               {"VALUE", Align::right},
+               {"LINE", Align::right},
+               {"FOR", Align::right},
+               {"STATE"},
+               {"TEXT", Align::left, false, true}});
+  for (const auto& alert : client::list(alerts)) {
+    const auto severity = client::text(alert, "severity");
+    const char* state = !client::text(alert, "ended").empty()       ? "ended"
+                        : client::is_true(alert, "acknowledged") ? "acknowledged"
+                                                                 : "open";
+    table.row({text_cell(client::text(alert, "id")), paint(style, severity, text_cell(severity)),
+               text_cell(client::text(alert, "resource")), text_cell(client::text(alert, "device")),
+               number_cell(style, client::number(alert, "value"), 1),
+               number_cell(style, client::number(alert, "threshold"), 0), lasted(alert, style),
+               state, text_cell(client::text(alert, "text"))});
+  }
+  return table.render(style);
+}
+
+std::string render_alert(const value& alert, const Style& style) {
+  const auto severity = client::text(alert, "severity");
+  std::string text = text_cell(client::text(alert, "id")) + "  " +
+                     paint(style, severity, text_cell(severity)) + "  " +
+                     text_cell(client::text(alert, "text")) + "\n";
+  const auto line = [&](const char* name, const std::string& cell) {
+    std::string head = name;
+    head.resize(11, ' ');
+    text += "  " + head + cell + "\n";
+  };
+  const auto device = client::text(alert, "device");
+  line("resource", text_cell(client::text(alert, "resource")) +
+                       (device.empty() ? "" : " of " + printable(device)));
+  line("value", number_cell(style, client::number(alert, "value"), 1) + ", line " +
+                    number_cell(style, client::number(alert, "threshold"), 0));
+  line("since", text_cell(client::text(alert, "since")) + " (" + lasted(alert, style) + ")");
+  if (const auto ended = client::text(alert, "ended"); !ended.empty()) line("ended", printable(ended));
+  if (client::is_true(alert, "acknowledged")) line("seen", "acknowledged");
+  for (const auto& help : client::list(alert, "recommendations")) {
+    line("try", text_cell(client::text(help, "")));
+  }
+  return text;
+}
+
+int alert_command(Words words) {
+  Options options("alert [ls|show ID|ack ID]", kHelp);
+  Common common;
+  Words given;
+  std::string severity;
+  bool all = false;
+  options.value("--severity", severity, "this level only");
+  options.flag("--all", all, "those that have ended too");
+  options.words("words", given, 2);
+  if (const auto over = options.parse(std::move(words), common)) return *over;
+  const std::string verb = given.empty() ? "ls" : given.front();
+  Source source(common);
+  if (verb == "show" || verb == "ack") {
+    if (given.size() < 2) {
+      return report(Error{ErrorKind::invalid_request, "alert " + verb + " needs an id",
+                          "headroom alert lists them", "headroom alert " + verb + " a12"});
+    }
+    const auto target = "/api/v1/alerts/" + http::encode_segment(given[1]);
+    Result<value> alert = verb == "ack"
+                              ? source.daemon().send("PATCH", target, {{"acknowledged", true}})
+                              : source.document(target);
+    if (!alert) return report(alert.error());
+    if (!print_document(common, client::write_json(*alert))) {
+      write_out(stdout, render_alert(*alert, style_for(common, stdout)));
+    }
+    return 0;
+  }
+  if (verb != "ls") {
+    return report(Error{ErrorKind::invalid_request, "alert cannot '" + verb + "'", "",
+                        "headroom alert ls, show or ack"});
+  }
+  std::string target = std::string("/api/v1/alerts") + (all ? "?all=1" : "");
+  if (!severity.empty()) target += (all ? "&" : "?") + ("severity=" + http::encode_segment(severity));
+  return repeat(common, [&] {
+    const auto body = source.get(target);
+    if (!body) return report(body.error());
+    if (print_document(common, *body)) return 0;
+    const auto document = client::parse_json(*body);
+    if (!document) return report(document.error());
+    write_out(stdout, render_alerts(*document, style_for(common, stdout)));
+    return 0;
+  });
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,39 @@
+#include "cli/cells.hpp"
+
+#include "cli/units.hpp"
+
+namespace headroom::cli {
+
+std::string bytes_cell(const Style& style, std::optional<std::int64_t> bytes) {
+  if (!bytes) return kNone;
+  return style.bytes ? std::to_string(*bytes) : show_bytes(*bytes);
+}
+
+std::string number_cell(const Style& style, std::optional<double> value, int digits) {
+  if (!value) return kNone;
+  return show_number(*value, style.bytes ? 3 : digits);
+}
+
+std::string since_cell(const Style& style, const std::string& time) {
+  if (style.bytes) return time.empty() ? kNone : printable(time);
+  const auto at = parse_time(time);
+  return at ? show_span(style.now - *at) : kNone;
+}
+
+std::string text_cell(const std::string& text) { return text.empty() ? kNone : printable(text); }
+
+std::string device_name(const client::json::value& room, const std::string& device) {
+  if (device.empty()) return {};
+  for (const auto& item : client::list(room)) {
+    if (client::text(item, "device") == device) return printable(client::text(item, "name"));
+  }
+  return printable(device.size() > 12 ? device.substr(0, 12) + "…" : device);
+}
+
+std::string lease_name(const client::json::value& lease) {
+  const auto id = client::text(lease, "id");
+  const auto name = client::text(lease, "name");
+  return printable(name.empty() || name == id ? id : name + " (" + id + ")");
+}
+
+}  // namespace headroom::cli

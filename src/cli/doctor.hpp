@@ -1,0 +1,34 @@
+// `headroom doctor`: every check, with a fix for each that fails.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/style.hpp"
+#include "client/json.hpp"
+
+namespace headroom::cli {
+
+/// One check: ok, warn (works, but not as meant), absent (this machine cannot) or failed.
+struct Check {
+  enum class Outcome { ok, warn, absent, failed };
+  Outcome outcome = Outcome::ok;
+  std::string name;
+  std::string text;
+  std::string fix;  ///< a command or a step; "" where nothing is to be done
+  bool operator==(const Check&) const = default;
+};
+
+const char* to_string(Check::Outcome outcome);
+
+/// The checks that the /node document answers: sensors, what the machine cannot, limits. Pure.
+std::vector<Check> checks_of_node(const client::json::value& node);
+
+/// One line per check and its fix below it; then how many of each. Pure.
+std::string render_checks(const std::vector<Check>& checks, const Style& style);
+
+/// The same as a document: {"items":[{"outcome","name","text","fix"}],"next":null}.
+client::json::value checks_document(const std::vector<Check>& checks);
+
+}  // namespace headroom::cli

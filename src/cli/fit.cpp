@@ -1,0 +1,137 @@
+#include "cli/fit.hpp"
+
+#include "cli/cells.hpp"
+#include "cli/commands.hpp"
+#include "cli/needs.hpp"
+#include "cli/source.hpp"
+#include "cli/units.hpp"
+
+namespace headroom::cli {
+
+using client::json::object;
+using client::json::value;
+
+namespace {
+
+constexpr const char* kHelp =
+    "  headroom fit --gpu-mem 12G                 does it fit now? exit code 0 or 3\n"
+    "  headroom fit --mem 6G --cpu 4 --json       the whole answer\n"
+    "  headroom fit train-b                       what that name has been learned to need\n"
+    "\n"
+    "Changes nothing. 0 it fits now, 3 it does not.\n";
+
+constexpr int kDoesNotFit = 3;
+
+/// "booked on GPU 0" and the like: where it would go.
+std::string place_of(const value& verdict, const value& room) {
+  std::string place;
+  if (const auto device = client::text(verdict, "device"); !device.empty()) {
+    place = " on " + device_name(room, device);
+  }
+  if (const auto mount = client::text(verdict, "mount"); !mount.empty()) {
+    place += (place.empty() ? " on " : " and ") + printable(mount);
+  }
+  return place;
+}
+
+/// "GPU 0 with 15.4 GiB room": the device that comes nearest.
+std::string best_of(const value& verdict, const value& room) {
+  const auto device = client::text(verdict, "best_device");
+  if (device.empty()) return {};
+  std::string line = device_name(room, device);
+  for (const auto& item : client::list(room)) {
+    const auto bytes = client::whole(item, "room_bytes");
+    if (client::text(item, "device") == device && bytes) {
+      line += " with " + show_bytes(*bytes) + " room";
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string render_fit(const value& verdict, const value& request, const value& room,
+                       const Style& style) {
+  const auto answer = client::text(verdict, "verdict");
+  const auto name = printable(client::text(request, "name"));
+  const std::string subject = name.empty() ? "it" : name;
+  std::string text;
+  const auto line = [&](const char* head, const std::string& rest) {
+    if (rest.empty()) return;
+    std::string padded = head;
+    padded.resize(std::max<std::size_t>(padded.size(), 8), ' ');
+    text += "  " + padded + rest + "\n";
+  };
+  const auto* booked = client::find(verdict, "booked");
+  const auto* needs = client::find(request, "needs");
+  auto wanted = needs != nullptr ? show_amounts(*needs) : std::string();
+  if (wanted.empty() && booked != nullptr) wanted = show_amounts(*booked);
+
+  if (answer == "now") {
+    text += paint(style, "ok", "yes") + ": " + subject + " fits now" + place_of(verdict, room) + "\n";
+    line("needs", wanted);
+    return text;
+  }
+  text += paint(style, answer == "never" ? "critical" : "warning", "no") + ": " + subject +
+          (answer == "never" ? " can never fit on this node\n" : " does not fit now\n");
+  line("needs", wanted);
+  const auto* missing = client::find(verdict, "short");
+  const auto lacking = missing != nullptr ? show_amounts(*missing) : std::string();
+  auto best = best_of(verdict, room);
+  if (!best.empty() && !lacking.empty()) best += "; " + lacking + " short";
+  line("best", best);
+  if (best.empty()) line("short", lacking);
+  line("why", printable(client::text(verdict, "why")));
+  if (const auto place = client::whole(verdict, "queue.place"); place && *place > 0) {
+    const auto earliest = parse_time(client::text(verdict, "queue.earliest"));
+    line("queue", "place " + std::to_string(*place) + ", earliest " +
+                      (earliest ? show_time(*earliest, style.now) : "unknown"));
+  }
+  bool headed = false;
+  for (const auto& help : client::list(verdict, "help")) {
+    const auto sentence = printable(help.is_string() ? client::text(help, "") : client::text(help, "text"));
+    if (sentence.empty()) continue;
+    if (!headed) text += "  what helps\n";
+    headed = true;
+    text += "    " + sentence + "\n";
+  }
+  return text;
+}
+
+int fit_command(Words words) {
+  Options options("fit [NEEDS] [NAME]", kHelp);
+  Common common;
+  NeedsOptions needs;
+  Words names;
+  std::string priority;
+  needs.add_to(options);
+  options.value("--priority", priority, "low, normal, high or critical");
+  options.words("name", names, 1);
+  if (const auto over = options.parse(std::move(words), common)) return *over;
+  if (!needs.any() && names.empty()) {
+    return report(Error{ErrorKind::invalid_request, "fit needs something to fit", "",
+                        "headroom fit --gpu-mem 12G"});
+  }
+  client::Daemon daemon(common.url, common.answer_within());
+  return repeat(common, [&] {
+    // Names and capacities; without them the answer is as true, only less readable.
+    const auto room = daemon.document("/api/v1/room");
+    if (!room && room.error().kind == ErrorKind::unavailable) return report(room.error());
+    const auto amounts = needs_of(needs, room ? *room : value());
+    if (!amounts) return report(amounts.error());
+    object request;
+    if (needs.any()) request["needs"] = *amounts;
+    if (!names.empty()) request["name"] = names.front();
+    if (!priority.empty()) request["priority"] = priority;
+    const auto verdict = daemon.fit(request);
+    if (!verdict) return report(verdict.error());
+    if (!print_document(common, client::write_json(*verdict))) {
+      write_out(stdout,
+                render_fit(*verdict, request, room ? *room : value(), style_for(common, stdout)));
+    }
+    const bool fits = client::text(*verdict, "verdict") == "now";
+    return fits || common.watch ? 0 : kDoesNotFit;
+  });
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,21 @@
+// `headroom history`: one resource over time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/style.hpp"
+#include "client/json.hpp"
+
+namespace headroom::cli {
+
+/// "▁▂▅█": one sign for each of `width` equal parts of the time, by their largest value; a blank
+/// where nothing is known. Pure.
+std::string sparkline(const std::vector<std::optional<double>>& values, double low, double high,
+                      std::size_t width);
+
+/// The answer to GET /history: a sparkline and its statistics; with CSV the points. Pure.
+std::string render_history(const client::json::value& history, const Style& style);
+
+}  // namespace headroom::cli

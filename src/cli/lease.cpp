@@ -1,0 +1,306 @@
+#include "cli/lease.hpp"
+
+#include <cstdlib>
+
+#include "cli/cells.hpp"
+#include "cli/commands.hpp"
+#include "cli/needs.hpp"
+#include "cli/source.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+#include "http/query.hpp"
+#include "settings/parse.hpp"
+
+namespace headroom::cli {
+
+using client::json::object;
+using client::json::value;
+
+namespace {
+
+constexpr const char* kHelp =
+    "  headroom lease                               living leases and the queue\n"
+    "  headroom lease show l-73                     one of them\n"
+    "  headroom lease add render --mem 6G --pid 4121    for a process that runs already\n"
+    "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
+    "  headroom lease renew l-73 --ttl 1h\n"
+    "  headroom lease rm l-73                       end it, or leave the queue\n"
+    "\n"
+    "For a command to be started, headroom run is simpler.\n";
+
+/// An amount that counts now: what is booked, or what is wanted while it waits.
+std::optional<std::int64_t> bytes_of(const value& lease, const std::string& amount) {
+  const bool waits = client::text(lease, "state") == "waiting";
+  return client::whole(lease, (waits ? "needs." : "booked.") + amount);
+}
+
+std::optional<double> cores_of(const value& lease) {
+  const bool waits = client::text(lease, "state") == "waiting";
+  return client::number(lease, waits ? "needs.cpu_cores" : "booked.cpu_cores");
+}
+
+std::string state_cell(const value& lease, const Style& style) {
+  const auto state = client::text(lease, "state");
+  std::string cell = text_cell(state);
+  if (state == "waiting") cell = paint(style, "warning", cell);
+  if (state == "quarantined") cell = paint(style, "critical", cell);
+  if (client::is_true(lease, "over")) cell += " " + paint(style, "warning", "OVER");
+  return cell;
+}
+
+std::string note_of(const value& lease, const Style& style) {
+  if (client::text(lease, "state") == "waiting") {
+    std::string note;
+    if (const auto place = client::whole(lease, "place"); place && *place > 0) {
+      note = "place " + std::to_string(*place);
+    }
+    if (const auto earliest = parse_time(client::text(lease, "earliest"))) {
+      note += (note.empty() ? "" : ", ") + ("earliest " + show_time(*earliest, style.now));
+    }
+    const auto why = printable(client::text(lease, "why"));
+    return note + (note.empty() || why.empty() ? "" : "; ") + why;
+  }
+  return printable(client::text(lease, "reason"));
+}
+
+int show_lease(const Common& common, const Result<value>& lease) {
+  if (!lease) return report(lease.error());
+  if (!print_document(common, client::write_json(*lease))) {
+    write_out(stdout, render_lease(*lease, style_for(common, stdout)));
+  }
+  return 0;
+}
+
+struct AddOptions {
+  NeedsOptions needs;
+  std::string pid;
+  std::string ttl;
+  std::string wait;
+  std::string expected;
+  std::string priority;
+  bool enforce = false;
+  bool no_fence = false;
+};
+
+Result<std::int64_t> seconds_of(const std::string& text) {
+  const auto time = settings::parse_duration(text);
+  if (!time) return tl::unexpected<Error>(time.error());
+  return std::chrono::ceil<std::chrono::seconds>(*time).count();
+}
+
+Result<object> booking_of(const AddOptions& add, const std::string& name, const value& room) {
+  object body;
+  body["name"] = name;
+  if (add.needs.any()) {
+    auto needs = needs_of(add.needs, room);
+    if (!needs) return tl::unexpected<Error>(needs.error());
+    body["needs"] = std::move(*needs);
+  }
+  if (!add.priority.empty()) body["priority"] = add.priority;
+  const auto time = [&](const char* key, const std::string& text) -> Result<void> {
+    if (text.empty()) return {};
+    const auto seconds = seconds_of(text);
+    if (!seconds) return tl::unexpected<Error>(seconds.error());
+    body[key] = *seconds;
+    return {};
+  };
+  if (auto r = time("ttl_seconds", add.ttl); !r) return tl::unexpected<Error>(r.error());
+  if (auto r = time("wait_seconds", add.wait); !r) return tl::unexpected<Error>(r.error());
+  if (auto r = time("for_seconds", add.expected); !r) return tl::unexpected<Error>(r.error());
+  if (add.pid.empty()) {
+    // Our own process is over in a moment; a lease of its would end with it.
+    if (add.ttl.empty()) {
+      return fail(ErrorKind::invalid_request, "a lease needs a holder",
+                  "without a process or a time it would end at once", "--pid PID or --ttl 1h");
+    }
+    body["holder"] = object{{"pid", nullptr}};
+  } else {
+    char* end = nullptr;
+    const long pid = std::strtol(add.pid.c_str(), &end, 10);
+    if (*end != '\0' || pid <= 0 || pid > 4194304) {
+      return fail(ErrorKind::invalid_request, "'" + add.pid + "' is no pid", "", "--pid 4121");
+    }
+    body["holder"] = object{{"pid", pid}};
+  }
+  if (add.enforce) body["enforce"] = true;
+  if (add.no_fence) body["fence"] = false;
+  return body;
+}
+
+int add_lease(const Common& common, client::Daemon& daemon, const AddOptions& add,
+              const std::string& name) {
+  value room;
+  if (has_percent(add.needs)) {
+    auto document = daemon.document("/api/v1/room");
+    if (!document) return report(document.error());
+    room = std::move(*document);
+  }
+  const auto body = booking_of(add, name, room);
+  if (!body) return report(body.error());
+  return show_lease(common, daemon.book(*body, ""));
+}
+
+}  // namespace
+
+std::string render_leases(const value& leases, const Style& style) {
+  if (client::list(leases).empty() && style.output != Output::csv) return "no leases\n";
+  Table table({{"ID"},
+               {"NAME"},
+               {"STATE"},
+               {"OWNER"},
+               {"PRIORITY", Align::left, true},
+               {"GPU"},
+               {"GPU MEM", Align::right},
+               {"MEM", Align::right},
+               {"CPU", Align::right},
+               {"DISK", Align::right, true},
+               {"USED MEM", Align::right},
+               {"PEAK MEM", Align::right, true},
+               {"PID", Align::right, true},
+               {"SINCE", Align::right},
+               {"NOTE", Align::left, false, true}});
+  for (const auto& lease : client::list(leases)) {
+    const auto index = client::whole(lease, "gpu_index");
+    const auto pid = client::whole(lease, "holder.pid");
+    auto since = client::text(lease, "granted_at");
+    if (since.empty()) since = client::text(lease, "asked_at");
+    table.row({text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
+               state_cell(lease, style), text_cell(client::text(lease, "owner")),
+               text_cell(client::text(lease, "priority")), index ? std::to_string(*index) : kNone,
+               bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
+               bytes_cell(style, bytes_of(lease, "memory_bytes")),
+               number_cell(style, cores_of(lease), 1),
+               bytes_cell(style, bytes_of(lease, "disk_bytes")),
+               bytes_cell(style, client::whole(lease, "measured.memory_bytes")),
+               bytes_cell(style, client::whole(lease, "peak.memory_bytes")),
+               pid ? std::to_string(*pid) : kNone, since_cell(style, since),
+               note_of(lease, style)});
+  }
+  return table.render(style);
+}
+
+std::string render_lease(const value& lease, const Style& style) {
+  std::string text = lease_name(lease) + "  " + state_cell(lease, style) + "\n";
+  const auto line = [&](const char* name, const std::string& cell) {
+    if (cell.empty()) return;
+    std::string head = name;
+    head.resize(11, ' ');
+    text += "  " + head + cell + "\n";
+  };
+  const auto amounts = [&](const char* key) {
+    const auto* found = client::find(lease, key);
+    return found != nullptr ? show_amounts(*found) : std::string();
+  };
+  line("owner", printable(client::text(lease, "owner")));
+  line("priority", printable(client::text(lease, "priority")));
+  line("needs", amounts("needs"));
+  line("booked", amounts("booked"));
+  line("measured", amounts("measured"));
+  line("peak", amounts("peak"));
+  line("device", printable(client::text(lease, "device")));
+  line("disk on", printable(client::text(lease, "mount")));
+  if (const auto pid = client::whole(lease, "holder.pid")) {
+    const auto command = printable(client::text(lease, "holder.command"));
+    line("holder", "pid " + std::to_string(*pid) + (command.empty() ? "" : " (" + command + ")"));
+  }
+  line("inside", printable(client::text(lease, "parent")));
+  line("asked", printable(client::text(lease, "asked_at")));
+  line("granted", printable(client::text(lease, "granted_at")));
+  if (const auto expected = client::number(lease, "expected_seconds")) {
+    line("expected", show_span(*expected) + " (" +
+                         text_cell(client::text(lease, "expected_from")) + ")");
+  }
+  line("expires", printable(client::text(lease, "expires_at")));
+  if (client::text(lease, "state") == "waiting") line("waits", note_of(lease, style));
+  line("group", printable(client::text(lease, "group.path")));
+  line("fence", client::whole(lease, "group.fence_bytes")
+                    ? show_bytes(*client::whole(lease, "group.fence_bytes"))
+                    : "");
+  line("ended", printable(client::text(lease, "ended_at")));
+  line("reason", printable(client::text(lease, "reason")));
+  if (const auto kills = client::whole(lease, "oom_kills"); kills && *kills > 0) {
+    line("oom kills", std::to_string(*kills));
+  }
+  return text;
+}
+
+int lease_command(Words words) {
+  Options options("lease [ls|show ID|add NAME NEEDS|renew ID|rm ID]", kHelp);
+  Common common;
+  Words given;
+  AddOptions add;
+  std::string state;
+  std::string name;
+  options.value("--state", state, "ls: only these: waiting, active, ended and so on");
+  options.value("--name", name, "ls: only this name; add: the name");
+  add.needs.add_to(options);
+  options.value("--pid", add.pid, "add: the process that holds it");
+  options.value("--ttl", add.ttl, "add, renew: ends after this time, such as 1h");
+  options.value("--wait", add.wait, "add: stay in the queue at most so long");
+  options.value("--for", add.expected, "add, renew: how long it will take");
+  options.value("--priority", add.priority, "add: low, normal, high or critical");
+  options.flag("--enforce", add.enforce, "add: hard limits at what was booked");
+  options.flag("--no-fence", add.no_fence, "add: no soft fence");
+  options.words("words", given, 2);
+  if (const auto over = options.parse(std::move(words), common)) return *over;
+  const std::string verb = given.empty() ? "ls" : given.front();
+
+  if (verb == "ls") {
+    Source source(common);
+    std::string target = "/api/v1/leases";
+    if (!state.empty()) target += "?state=" + http::encode_segment(state);
+    if (!name.empty()) {
+      target += (state.empty() ? "?" : "&") + ("name=" + http::encode_segment(name));
+    }
+    return repeat(common, [&] {
+      const auto body = source.get(target);
+      if (!body) return report(body.error());
+      if (print_document(common, *body)) return 0;
+      const auto document = client::parse_json(*body);
+      if (!document) return report(document.error());
+      write_out(stdout, render_leases(*document, style_for(common, stdout)));
+      return 0;
+    });
+  }
+
+  client::Daemon daemon(common.url, common.answer_within());
+  const std::string what = given.size() > 1 ? given[1] : "";
+  if (verb == "add") {
+    const auto called = name.empty() ? what : name;
+    if (called.empty()) {
+      return report(Error{ErrorKind::invalid_request, "lease add needs a name", "",
+                          "headroom lease add render --mem 6G --ttl 1h"});
+    }
+    return add_lease(common, daemon, add, called);
+  }
+  if (verb != "show" && verb != "renew" && verb != "rm") {
+    return report(Error{ErrorKind::invalid_request, "lease cannot '" + verb + "'", "",
+                        "headroom lease ls, show, add, renew or rm"});
+  }
+  if (what.empty()) {
+    return report(Error{ErrorKind::invalid_request, "lease " + verb + " needs an id",
+                        "headroom lease lists them", "headroom lease " + verb + " l-73"});
+  }
+  if (verb == "show") return show_lease(common, daemon.lease(what));
+  if (verb == "rm") return show_lease(common, daemon.end(what));
+  object change;
+  for (const auto& [key, text] : {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),
+                                  std::pair<const char*, const std::string&>("for_seconds", add.expected)}) {
+    if (text.empty()) continue;
+    const auto seconds = seconds_of(text);
+    if (!seconds) return report(seconds.error());
+    change[key] = *seconds;
+  }
+  if (add.needs.any()) {
+    const auto needs = needs_of(add.needs);
+    if (!needs) return report(needs.error());
+    change["needs"] = *needs;
+  }
+  if (change.empty()) {
+    return report(Error{ErrorKind::invalid_request, "lease renew needs something to change", "",
+                        "--ttl 1h, --for 40m or --mem 8G"});
+  }
+  return show_lease(common, daemon.change(what, change));
+}
+
+}  // namespace headroom::cli

@@ -1,0 +1,15 @@
+// Reading this machine without a daemon.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <headroom/result.hpp>
+
+namespace headroom::cli {
+
+/// What a daemon would answer to GET `target` ("/api/v1/snapshot"), computed in this process from
+/// two samples 100 ms apart. Fails with `unavailable` for what only a daemon knows.
+Result<std::string> read_locally(std::string_view target);
+
+}  // namespace headroom::cli

@@ -1,0 +1,52 @@
+#include "cli/source.hpp"
+
+#include "cli/local.hpp"
+
+namespace headroom::cli {
+
+using client::json::value;
+
+Source::Source(const Common& common)
+    : daemon_(common.url, common.answer_within()), local_(common.local), quiet_(common.quiet) {}
+
+Result<std::string> Source::get(std::string_view target) {
+  if (!local_) {
+    const auto connected = daemon_.connect();
+    if (connected) return daemon_.get(target);
+    if (connected.error().kind != ErrorKind::unavailable) {
+      return tl::unexpected<Error>(connected.error());
+    }
+    local_ = true;
+    if (!quiet_) {
+      write_out(stderr, "headroom: no daemon answers on " + daemon_.url() +
+                            "; reading this machine directly\n");
+    }
+  }
+  return read_locally(target);
+}
+
+Result<value> Source::document(std::string_view target) {
+  auto body = get(target);
+  if (!body) return tl::unexpected<Error>(std::move(body.error()));
+  return client::parse_json(*body);
+}
+
+bool print_document(const Common& common, std::string_view body) {
+  if (common.output == Output::json) {
+    write_out(stdout, body);
+    if (body.empty() || body.back() != '\n') write_out(stdout, "\n");
+    return true;
+  }
+  if (common.output != Output::jsonl) return false;
+  const auto document = client::parse_json(body);
+  std::string lines;
+  if (document && client::find(*document, "items") != nullptr) {
+    for (const auto& item : client::list(*document)) lines += client::write_json(item) + "\n";
+  } else if (document) {
+    lines = client::write_json(*document) + "\n";
+  }
+  write_out(stdout, lines);
+  return true;
+}
+
+}  // namespace headroom::cli
