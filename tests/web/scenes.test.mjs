@@ -83,9 +83,22 @@ test('a stream that breaks off comes back by itself', () =>
     await later_sample(page, before);
   }));
 
-test('reduced motion is respected', () =>
-  scene('full', { reducedMotion: 'reduce' }, async (page) => {
+test('nothing moves by itself, so there is no motion to reduce', () =>
+  scene('full', {}, async (page, stand_in) => {
+    await later_sample(page, stand_in.sample);
+    assert.equal(await page.evaluate(() => document.getAnimations().length), 0);
     assert.equal(await page.evaluate(() => getComputedStyle(document.querySelector('.segment')).transitionDuration), '0s');
+  }));
+
+test('a daemon that answers but measures nothing new is marked as stale, in sight after scrolling too', () =>
+  scene('full', { viewport: { width: 1200, height: 600 } }, async (page, stand_in) => {
+    clearInterval(stand_in.timer);
+    await page.locator('.banner', { hasText: 'Stale' }).waitFor({ timeout: 10000 });
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    const box = await page.locator('.banner').boundingBox();
+    assert.ok(box.y >= 0 && box.y < 600, JSON.stringify(box));
+    stand_in.timer = setInterval(() => stand_in.tick(), 1000);
+    await page.locator('.banner').waitFor({ state: 'detached', timeout: 10000 });
   }));
 
 test('the events page shows one family when asked', () =>

@@ -14,9 +14,7 @@ const kLinkWords: Record<State['link'], string> = {
   reconnecting: 'reconnecting',
 };
 
-function LiveMark({ state, now }: { state: State; now: number }) {
-  const age = sample_age(state, now);
-  const stale = age !== null && age > kStaleSeconds;
+function LiveMark({ state, age, stale }: { state: State; age: number | null; stale: boolean }) {
   const sample = number(state.snapshot?.sample);
   const title =
     state.link === 'polling'
@@ -31,6 +29,30 @@ function LiveMark({ state, now }: { state: State; now: number }) {
           {stale ? `stale: last sample ${format_duration(age)} ago` : sample !== null ? `sample ${sample}` : ''}
         </span>
       )}
+    </p>
+  );
+}
+
+/** What stays in sight while the numbers below are not to be trusted. It has no age in it: it would be read out every second. */
+function Banner({ state, stale }: { state: State; stale: boolean }) {
+  if (state.link === 'reconnecting') {
+    return (
+      <p class="banner" role="status">
+        <strong>Reconnecting.</strong> {state.trouble ? `Because ${state.trouble}. ` : ''}
+        {state.snapshot ? (
+          'The numbers below are the last ones that came.'
+        ) : (
+          <>
+            Is the daemon running? <code>systemctl status headroomd</code>
+          </>
+        )}
+      </p>
+    );
+  }
+  if (!stale) return null;
+  return (
+    <p class="banner" role="status">
+      <strong>Stale.</strong> The daemon has sent no new sample for more than {kStaleSeconds} s: the numbers below are old.
     </p>
   );
 }
@@ -50,6 +72,8 @@ export function App() {
     return () => removeEventListener('hashchange', turn);
   }, []);
 
+  const age = sample_age(state, now);
+  const stale = age !== null && age > kStaleSeconds;
   const node = state.node;
   const name = node?.name ?? 'headroom';
   useEffect(() => {
@@ -88,7 +112,7 @@ export function App() {
               <dd>{format_duration(node?.uptime_seconds)}</dd>
             </div>
           </dl>
-          <LiveMark state={state} now={now} />
+          <LiveMark state={state} age={age} stale={stale} />
         </div>
         <nav aria-label="Pages">
           <ul>
@@ -103,13 +127,7 @@ export function App() {
         </nav>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
-        {state.link === 'reconnecting' && (
-          <p class="banner" role="status">
-            <strong>Reconnecting.</strong> {state.trouble ? `Because ${state.trouble}. ` : ''}
-            {state.snapshot ? 'The numbers below are the last ones that came.' : 'Is the daemon running? '}
-            {!state.snapshot && <code>systemctl status headroomd</code>}
-          </p>
-        )}
+        <Banner state={state} stale={stale} />
         <View />
       </main>
     </>
