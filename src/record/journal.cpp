@@ -1,5 +1,7 @@
 #include "record/journal.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -14,7 +16,8 @@
 namespace headroom::record {
 namespace {
 
-// A file: this header, then records, each aligned to 8 bytes; the rest is zero.
+// A file: this header, then records, each aligned to 8 bytes; the rest is zero. The header keeps its shape
+// in every version, so that its sum tells a newer version from a damaged one.
 struct Header {
   char magic[16];
   std::uint32_t version;
@@ -70,18 +73,19 @@ Found read_header(const char* mapped, Header& header) {
   static constexpr Header kZero{};
   if (std::memcmp(&header, &kZero, sizeof header) == 0) return Found::empty;
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return Found::broken;
-  if (header.version > kVersion) return Found::newer;
-  return header.crc == header_crc(header) ? Found::whole : Found::broken;
+  if (header.crc != header_crc(header)) return Found::broken;
+  return header.version > kVersion ? Found::newer : Found::whole;
 }
 
 std::string reason(int error) { return std::strerror(error); }
 
-// Zeroes what is not zero, without mapping it: only its pages that were written once are touched.
-void clear(int file, std::size_t size) {
+// Zeroes what is not zero from `at` on, without mapping it: only its pages that were written once are
+// touched.
+void clear(int file, std::size_t at, std::size_t size) {
   char block[4096];
   static constexpr char kZero[sizeof block] = {};
-  for (std::size_t at = 0; at < size; at += sizeof block) {
-    const ssize_t got = pread(file, block, sizeof block, static_cast<off_t>(at));
+  for (; at < size; at += sizeof block) {
+    const ssize_t got = pread(file, block, std::min(sizeof block, size - at), static_cast<off_t>(at));
     if (got <= 0) return;
     if (std::memcmp(block, kZero, static_cast<std::size_t>(got)) == 0) continue;
     (void)!pwrite(file, kZero, static_cast<std::size_t>(got), static_cast<off_t>(at));
@@ -271,9 +275,13 @@ Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::s
     journal.end_ = read.end;
   }
   // What lies in the other file must not be taken for records later.
-  clear(journal.file_[1 - journal.live_], journal.size_);
+  clear(journal.file_[1 - journal.live_], 0, journal.size_);
   // A fresh file takes over: with this boot's id, and without what was skipped.
+  const int old = journal.live_;
   if (auto fresh = journal.snapshot(records); !fresh) return tl::unexpected(fresh.error());
+  // Whole records may lie behind a stretch that was lost: they are not to be found when this file is
+  // written again up to them.
+  clear(journal.file_[old], journal.written_[old], journal.size_);
   return Opened{std::move(journal), std::move(records), same_boot, std::move(notes)};
 }
 
@@ -316,6 +324,8 @@ Result<void> Journal::snapshot(const std::vector<Record>& records) {
         for (int j = 0; j < 2; ++j) {
           if (larger.mapped_[j] != nullptr) munmap(larger.mapped_[j], size);
           larger.mapped_[j] = nullptr;
+          // One that grew alone would want the other one grown at the next start, on a full disk.
+          (void)!truncate((dir_ + "/journal." + std::to_string(j)).c_str(), static_cast<off_t>(size_));
         }
         if (needed <= size_) break;
         return mapped;
@@ -333,6 +343,7 @@ Result<void> Journal::snapshot(const std::vector<Record>& records) {
   char* to = mapped_[other];
   // Without a header it is not a journal: dying in the middle leaves the old one in force.
   std::memset(to, 0, kBegin);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   std::size_t at = kBegin;
   std::uint64_t sequence = sequence_;
   for (const Record& record : records) {
@@ -349,7 +360,10 @@ Result<void> Journal::snapshot(const std::vector<Record>& records) {
   header.generation = generation_ + 1;
   std::memcpy(header.boot_id, boot_id_.data(), boot_id_.size());
   header.crc = header_crc(header);
+  // Nothing before is to be moved behind this: whoever sees the header sees all of it.
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   std::memcpy(to, &header, sizeof header);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
   generation_ = header.generation;
   written_[live_] = end_;
   // The pages of the old file stay in the page cache, and leave this process.
