@@ -20,13 +20,6 @@ Amounts within(const Amounts& measured, const Amounts& booked) {
 
 }  // namespace
 
-std::int64_t Pool::room() const {
-  if (!unknown.empty()) return 0;
-  const std::int64_t by_books = capacity - reserve - booked;
-  const std::int64_t by_machine = free - unmaterialised;
-  return std::max<std::int64_t>(0, std::min(by_books, by_machine) - margin);
-}
-
 Slots slots(const Amounts& amounts, int gpu, int disk) {
   Slots out;
   const auto add = [&](int pool, std::int64_t amount) {
@@ -37,6 +30,12 @@ Slots slots(const Amounts& amounts, int gpu, int disk) {
   add(gpu, amounts.gpu_memory.count());
   add(disk, amounts.disk.count());
   return out;
+}
+
+Amounts unmaterialised(const Entry& entry) {
+  const Amounts used = within(entry.measured, entry.booked);
+  return {entry.booked.memory - used.memory, entry.booked.gpu_memory - used.gpu_memory,
+          Cores(entry.booked.cpu.milli() - used.cpu.milli()), entry.booked.disk - used.disk};
 }
 
 Ratio reserve_share(Strategy strategy) {
@@ -106,6 +105,7 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
   }
 
   for (Pool& pool : pools_) {
+    if (sample.at.boot > pool.unseen_at) pool.unseen = 0;
     if (pool.resource == Resource::gpu_memory) pool.unknown = "the device does not answer";
     if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
   }
@@ -195,6 +195,16 @@ void Ledger::unbook(LeaseId id) {
   entries_.erase(found);
 }
 
+void Ledger::keep_until_read(LeaseId id, const Amounts& amounts, BootTime at) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  for (const Slot& slot : slots(amounts, found->second.gpu, found->second.disk)) {
+    Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
+    pool.unseen += slot.amount;
+    pool.unseen_at = at;
+  }
+}
+
 void Ledger::measure(LeaseId id, const Amounts& measured) {
   const auto found = entries_.find(id);
   if (found == entries_.end() || found->second.measured == measured) return;
@@ -220,13 +230,17 @@ int Ledger::gpu(std::string_view id) const {
   int index = -1;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), index);
   const bool by_index = error == std::errc() && end == id.data() + id.size();
+  int best = -1;
   for (std::size_t i = 0; i < pools_.size(); ++i) {
-    if (pools_[i].resource != Resource::gpu_memory) continue;
-    if (pools_[i].device == id || (by_index && pools_[i].gpu_index == index)) {
-      return static_cast<int>(i);
+    const Pool& pool = pools_[i];
+    if (pool.resource != Resource::gpu_memory) continue;
+    if (pool.device == id) return static_cast<int>(i);
+    // The index of a device that has gone may have passed to another.
+    if (by_index && pool.gpu_index == index && (best < 0 || pool.unknown.empty())) {
+      best = static_cast<int>(i);
     }
   }
-  return -1;
+  return best;
 }
 
 int Ledger::disk(std::string_view path) const {
@@ -270,7 +284,7 @@ std::vector<Room> Ledger::rooms() const {
     // What is in use beyond the bookings and the reserve, as far as it takes room away: with it, the
     // terms add up to the capacity wherever room is above 0.
     room.unbooked = std::max<std::int64_t>(0, (pool.capacity - pool.reserve - pool.booked) -
-                                                  (pool.free - pool.unmaterialised));
+                                                  (pool.free - pool.unmaterialised - pool.unseen));
     out.push_back(std::move(room));
   }
   return out;

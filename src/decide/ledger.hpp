@@ -3,6 +3,7 @@
 // request does not depend on how many leases there are.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -33,16 +34,25 @@ struct Pool {
   std::int64_t reserve = 0;
   std::int64_t margin = 0;
   std::int64_t free = 0;
-  std::int64_t used_idle = 0;  ///< GPU: what was used when its first lease came
+  /// GPU: what was used when its first lease came; empty where nobody looked before (a restart).
+  std::optional<std::int64_t> used_idle;
   std::int64_t booked = 0;
   std::int64_t measured = 0;
   std::int64_t unmaterialised = 0;
+  /// Given up by leases since the machine was read, while it may have been taken since: not free until
+  /// a sample from after `unseen_at` shows what of it is.
+  std::int64_t unseen = 0;
+  BootTime unseen_at{};
   int leases = 0;
   int exclusive = 0;       ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
 
   /// What can still be booked; 0 when unknown or overdrawn.
-  std::int64_t room() const;
+  std::int64_t room() const { return unknown.empty() ? std::max<std::int64_t>(0, balance()) : 0; }
+  /// The same with its sign: below 0 is how much must come back before there is room again.
+  std::int64_t balance() const {
+    return std::min(capacity - reserve - booked, free - unmaterialised - unseen) - margin;
+  }
   /// The most that can ever be booked at once.
   std::int64_t most() const { return capacity - reserve - margin; }
 };
@@ -85,6 +95,9 @@ class Ledger {
   void book(LeaseId id, const Entry& entry);
   /// Takes a booking out; unknown ids are ignored.
   void unbook(LeaseId id);
+  /// Keeps `amounts`, which a lease gives up while its holder may have taken them unseen, out of the room
+  /// until a sample from after `at` is taken in. Unknown ids are ignored.
+  void keep_until_read(LeaseId id, const Amounts& amounts, BootTime at);
   /// Says what the holder of a booked lease uses now.
   void measure(LeaseId id, const Amounts& measured);
   void set_end(LeaseId id, std::optional<BootTime> ends);
@@ -128,6 +141,9 @@ struct Slots {
   const Slot* end() const { return at + count; }
 };
 Slots slots(const Amounts& amounts, int gpu, int disk);
+
+/// What an entry has booked and not used yet.
+Amounts unmaterialised(const Entry& entry);
 
 /// The share of memory that a strategy keeps back from bookings.
 Ratio reserve_share(Strategy strategy);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <set>
 
 namespace headroom::decide {
@@ -23,7 +24,8 @@ struct Space {
     leases.reserve(pools.size());
     exclusive.reserve(pools.size());
     for (const Pool& pool : pools) {
-      room.push_back(pool.room());
+      // With its sign: what is overdrawn must come back first.
+      room.push_back(pool.unknown.empty() ? pool.balance() : 0);
       leases.push_back(pool.leases);
       exclusive.push_back(pool.exclusive);
     }
@@ -59,30 +61,45 @@ struct Fit {
   std::string capped;  // the user's cap that is in the way
 };
 
+// 0 where a device was never read: nobody knows then.
 std::int64_t total_gpu(const Ledger& ledger) {
   std::int64_t sum = 0;
   for (const Pool& pool : ledger.pools()) {
-    if (pool.resource == Resource::gpu_memory) sum += pool.capacity;
+    if (pool.resource != Resource::gpu_memory) continue;
+    if (pool.capacity == 0) return 0;
+    sum += pool.capacity;
   }
   return sum;
+}
+
+// A device that a screen or a driver takes a little of is still a whole one.
+std::int64_t least_of_whole(const Pool& pool) {
+  return std::max<std::int64_t>(1, pool.most() - pool.capacity / 20);
 }
 
 struct Cap {
   Amounts most;
   int leases;
 };
+// A share of a capacity that was never read caps nothing: there is no room there anyway.
 Cap cap_of(const Books& books) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  const auto bytes = [](const Share& share, std::int64_t capacity) {
+    return share.bytes || capacity > 0 ? share.of(Bytes(capacity)) : Bytes(kMost);
+  };
   const Config::Leases& c = books.config.leases;
-  const Bytes memory(books.ledger.pool(Ledger::kMemory).capacity);
-  const Bytes gpu(total_gpu(books.ledger));
-  const double cores = static_cast<double>(books.ledger.pool(Ledger::kCpu).capacity);
-  return {{c.user_memory.of(memory), c.user_gpu_memory.of(gpu),
-           Cores(static_cast<std::int64_t>(cores * c.user_cpu.value())), Bytes()},
+  const std::int64_t cores = books.ledger.pool(Ledger::kCpu).capacity;
+  return {{bytes(c.user_memory, books.ledger.pool(Ledger::kMemory).capacity),
+           bytes(c.user_gpu_memory, total_gpu(books.ledger)),
+           cores > 0 ? Cores(static_cast<std::int64_t>(static_cast<double>(cores) * c.user_cpu.value()))
+                     : Cores(kMost),
+           Bytes()},
           c.user_leases};
 }
 
 // Which of the user's caps would be broken by `more` on top of `sum`, in words; empty: none.
-std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const Amounts& more) {
+std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const Amounts& more,
+                     int more_leases = 1) {
   if (owner == 0) return {};
   const Cap cap = cap_of(books);
   if (more.memory.count() > 0 && sum.booked.memory + more.memory > cap.most.memory) {
@@ -91,10 +108,10 @@ std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const 
   if (more.gpu_memory.count() > 0 && sum.booked.gpu_memory + more.gpu_memory > cap.most.gpu_memory) {
     return "GPU memory at " + amount_text(Resource::gpu_memory, cap.most.gpu_memory.count());
   }
-  if (more.cpu.milli() > 0 && sum.booked.cpu.milli() + more.cpu.milli() > cap.most.cpu.milli()) {
+  if (more.cpu.milli() > 0 && more.cpu.milli() > cap.most.cpu.milli() - sum.booked.cpu.milli()) {
     return "CPU at " + amount_text(Resource::cpu, cap.most.cpu.milli());
   }
-  if (sum.leases + 1 > cap.leases) return std::to_string(cap.leases) + " leases";
+  if (more_leases > 0 && sum.leases + more_leases > cap.leases) return std::to_string(cap.leases) + " leases";
   return {};
 }
 
@@ -104,7 +121,9 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   const Ledger& ledger = books.ledger;
   bool good = true;
   const auto missing = [&](int pool, std::int64_t amount) {
-    return std::max<std::int64_t>(0, amount - space.room[static_cast<std::size_t>(pool)]);
+    if (!ledger.pool(pool).unknown.empty()) return amount;
+    return std::max<std::int64_t>(
+        0, amount - std::max<std::int64_t>(0, space.room[static_cast<std::size_t>(pool)]));
   };
   const auto lacks = [&](int pool, std::int64_t by) {
     good = false;
@@ -113,8 +132,10 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   };
   if (!wanted.gpus.empty()) {
     const bool spread = wanted.spread || books.config.leases.place == Place::spread;
-    const std::int64_t amount = wanted.amounts.gpu_memory.count();
-    std::int64_t best_room = -1;
+    const auto amount_on = [&](int gpu) {
+      return wanted.whole ? least_of_whole(ledger.pool(gpu)) : wanted.amounts.gpu_memory.count();
+    };
+    std::int64_t best_room = std::numeric_limits<std::int64_t>::min();
     for (const int gpu : wanted.gpus) {
       const auto i = static_cast<std::size_t>(gpu);
       if (best_room < space.room[i]) {
@@ -122,16 +143,16 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
         fit.best_gpu = gpu;
       }
       const Pool& pool = ledger.pool(gpu);
-      if (!pool.unknown.empty() || pool.hot || space.exclusive[i] > 0) continue;
+      if (!pool.unknown.empty() || pool.hot || (space.exclusive[i] > 0 && !wanted.more)) continue;
       if (wanted.exclusive && space.leases[i] > 0) continue;
-      if (space.room[i] < amount) continue;
+      if (space.room[i] < amount_on(gpu)) continue;
       const bool better = fit.gpu < 0 ||
                           (spread ? space.room[i] > space.room[static_cast<std::size_t>(fit.gpu)]
                                   : space.room[i] < space.room[static_cast<std::size_t>(fit.gpu)]);
       if (better) fit.gpu = gpu;
     }
     if (fit.gpu < 0) {
-      fit.short_by.gpu_memory = Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount)));
+      fit.short_by.gpu_memory = Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount_on(fit.best_gpu))));
     }
   }
   if (const std::int64_t by = missing(Ledger::kMemory, wanted.amounts.memory.count());
@@ -149,7 +170,7 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   }
   const auto user = space.users.find(wanted.owner);
   fit.capped = over_cap(books, wanted.owner, user == space.users.end() ? UserSum() : user->second,
-                        wanted.amounts);
+                        wanted.amounts, wanted.more ? 0 : 1);
   fit.fits = good && fit.capped.empty();
   return fit;
 }
@@ -208,8 +229,8 @@ class Future {
 // What the head of the queue must not lose to those that start before it.
 struct Head {
   Wanted wanted;
-  std::optional<BootTime> starts;    // empty: it cannot be said when
-  std::vector<std::int64_t> spare;   // room that is left beside it, at its start
+  std::optional<BootTime> starts;  // empty: it cannot be said when
+  std::optional<Space> beside;     // what is left beside it, at its start
 };
 
 Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) {
@@ -218,7 +239,7 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
   if (const auto fit = future.until_fits(wanted)) {
     head.starts = future.at();
     future.space().start(wanted, fit->gpu);
-    head.spare = future.space().room;
+    head.beside = future.space();
   }
   return head;
 }
@@ -228,21 +249,29 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
 // may be taken: nothing of a pool that it is short of, and of the others no more than leaves its need.
 bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
                        const Wanted& wanted, int gpu) {
-  const Slots mine = slots(wanted.amounts, gpu, wanted.disk);
   if (head.starts) {
     if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts) return true;
-    return std::all_of(mine.begin(), mine.end(), [&](const Slot& slot) {
-      return slot.amount <= head.spare[static_cast<std::size_t>(slot.pool)];
-    });
+    Wanted there = wanted;
+    if (gpu >= 0) there.gpus = {gpu};
+    return fit_into(books, *head.beside, there).fits;
   }
-  for (const Slot& slot : mine) {
+  if (wanted.owner == head.wanted.owner) {  // they share the user's cap
+    const auto user = space.users.find(wanted.owner);
+    UserSum sum = user == space.users.end() ? UserSum() : user->second;
+    sum.booked.memory += wanted.amounts.memory;
+    sum.booked.gpu_memory += wanted.amounts.gpu_memory;
+    sum.booked.cpu = Cores(sum.booked.cpu.milli() + wanted.amounts.cpu.milli());
+    sum.leases += wanted.more ? 0 : 1;
+    if (!over_cap(books, wanted.owner, sum, head.wanted.amounts).empty()) return false;
+  }
+  for (const Slot& slot : slots(wanted.amounts, gpu, wanted.disk)) {
     std::int64_t need = 0;
     if (slot.pool == Ledger::kMemory) need = head.wanted.amounts.memory.count();
     if (slot.pool == Ledger::kCpu) need = head.wanted.amounts.cpu.milli();
     if (slot.pool == head.wanted.disk) need = head.wanted.amounts.disk.count();
     const auto& gpus = head.wanted.gpus;
     if (std::find(gpus.begin(), gpus.end(), slot.pool) != gpus.end()) {
-      if (head.wanted.exclusive) return false;
+      if (head.wanted.exclusive || wanted.exclusive) return false;
       need = head.wanted.amounts.gpu_memory.count();
     }
     if (need > 0 && space.room[static_cast<std::size_t>(slot.pool)] - slot.amount < need) {
@@ -250,6 +279,11 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
     }
   }
   return true;
+}
+
+// Whether it may be placed on this device (-1: none at all).
+bool may_be_on(const Wanted& wanted, int gpu) {
+  return wanted.gpus.empty() || std::find(wanted.gpus.begin(), wanted.gpus.end(), gpu) != wanted.gpus.end();
 }
 
 // What a nested request may still take of its parent's booking.
@@ -272,8 +306,9 @@ Fit fit_into_parent(const Books& books, const Wanted& wanted) {
   fit.short_by.gpu_memory = Bytes(over(wanted.amounts.gpu_memory.count(), left.gpu_memory.count()));
   fit.short_by.cpu = Cores(over(wanted.amounts.cpu.milli(), left.cpu.milli()));
   fit.short_by.disk = Bytes(over(wanted.amounts.disk.count(), left.disk.count()));
-  fit.fits = fit.short_by == Amounts();
   fit.gpu = books.ledger.gpu(parent->second.gpu);
+  if (!may_be_on(wanted, fit.gpu)) fit.short_by.gpu_memory = wanted.amounts.gpu_memory;
+  fit.fits = fit.short_by == Amounts();
   return fit;
 }
 
@@ -379,7 +414,8 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
       return true;
     }
   }
-  if (const std::string cap = over_cap(books, wanted.owner, UserSum(), wanted.amounts); !cap.empty()) {
+  if (const std::string cap = over_cap(books, wanted.owner, UserSum(), wanted.amounts, wanted.more ? 0 : 1);
+      !cap.empty()) {
     verdict.why = "it is more than one user may ever book: " + cap;
     return true;
   }
@@ -387,7 +423,7 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
 }
 
 void fill_place(const Books& books, const Wanted& wanted, int gpu, Verdict& verdict) {
-  verdict.amounts = wanted.amounts;
+  verdict.amounts = amounts_at(books.ledger, wanted, gpu);
   if (gpu >= 0) verdict.gpu = books.ledger.pool(gpu).device;
   if (wanted.disk >= 0) verdict.mount = books.ledger.pool(wanted.disk).device;
 }
@@ -395,6 +431,9 @@ void fill_place(const Books& books, const Wanted& wanted, int gpu, Verdict& verd
 Verdict decide_nested(const Books& books, const Wanted& wanted) {
   Verdict verdict;
   verdict.revision = books.revision;
+  const auto parent = books.promises.leases.find(wanted.parent);
+  const Amounts whole =
+      parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
   const Fit fit = fit_into_parent(books, wanted);
   fill_place(books, wanted, fit.gpu, verdict);
   if (fit.fits) {
@@ -403,18 +442,18 @@ Verdict decide_nested(const Books& books, const Wanted& wanted) {
   }
   verdict.short_by = fit.short_by;
   verdict.in_the_way.push_back(wanted.parent);
-  const auto parent = books.promises.leases.find(wanted.parent);
-  const Amounts whole =
-      parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
-  const bool could = wanted.amounts.memory <= whole.memory &&
+  const bool there = may_be_on(wanted, fit.gpu);
+  const bool could = there && wanted.amounts.memory <= whole.memory &&
                      wanted.amounts.gpu_memory <= whole.gpu_memory &&
                      wanted.amounts.cpu <= whole.cpu && wanted.amounts.disk <= whole.disk;
   verdict.answer = could ? Answer::queued : Answer::never;
   verdict.place = could ? 1 : 0;
-  verdict.why = could ? "other commands inside " + lease_text(books, wanted.parent) +
+  verdict.why = could    ? "other commands inside " + lease_text(books, wanted.parent) +
                             " have taken its booking"
-                      : "it runs inside " + lease_text(books, wanted.parent) +
-                            ", which has booked less than that";
+               : !there ? "it runs inside " + lease_text(books, wanted.parent) +
+                              ", which has no such device"
+                        : "it runs inside " + lease_text(books, wanted.parent) +
+                              ", which has booked less than that";
   verdict.help.push_back({"larger", "book more for the outer run", wanted.parent, {}});
   return verdict;
 }
@@ -444,6 +483,10 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
       !positive(needs.disk, needs.disk ? needs.disk->count() : 0)) {
     return fail(ErrorKind::invalid_request, "an amount is zero or less",
                 "a need is more than nothing, or it is left out");
+  }
+  if (needs.compute && !(*needs.compute >= 0 && *needs.compute < 1000)) {
+    return fail(ErrorKind::invalid_request, "the compute capability is no such number",
+                "it is one like 8.6");
   }
   if (needs.gpus < 0 || needs.gpus > 1) {
     return fail(ErrorKind::can_never_fit, "a lease holds at most one whole device",
@@ -483,10 +526,13 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
       }
     }
     if (wanted.exclusive) {
-      // A whole device is booked by its size, so that the sum over devices stays true.
-      std::int64_t most = 0;
-      for (const int gpu : wanted.gpus) most = std::max(most, ledger.pool(gpu).most());
-      if (!needs.gpu_memory) wanted.amounts.gpu_memory = Bytes(std::max<std::int64_t>(1, most));
+      // A whole device is booked by what it has, so that the sum over devices stays true.
+      wanted.whole = !needs.gpu_memory;
+      if (wanted.whole) {
+        std::int64_t least = std::numeric_limits<std::int64_t>::max();
+        for (const int gpu : wanted.gpus) least = std::min(least, least_of_whole(ledger.pool(gpu)));
+        wanted.amounts.gpu_memory = Bytes(least);
+      }
     }
   } else if (!needs.gpu.empty() || needs.compute) {
     return fail(ErrorKind::invalid_request, "a device was named, and nothing of it wanted", {},
@@ -508,10 +554,19 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
   return wanted;
 }
 
+Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu) {
+  Amounts amounts = wanted.amounts;
+  if (wanted.whole && wanted.parent == 0 && gpu >= 0) {
+    amounts.gpu_memory = std::max(amounts.gpu_memory, Bytes(ledger.pool(gpu).room()));
+  }
+  return amounts;
+}
+
 Result<Wanted> wanted_of(const Books& books, const Lease& lease) {
   auto wanted = want(books.ledger, lease.needs);
   if (!wanted) return wanted;
   wanted->owner = lease.owner;
+  wanted->spread = lease.spread;
   wanted->expected = lease.expected;
   wanted->key = Queue::key(lease, books.config.leases.ageing);
   wanted->parent = lease.parent;

@@ -34,15 +34,20 @@ struct Wanted {
   std::vector<int> gpus;        ///< pools it may be placed on; empty: it wants no device
   int disk = -1;
   bool exclusive = false;
+  bool whole = false;           ///< all of a device, whatever its size; then the amount is the least size
   bool spread = false;
   std::optional<std::chrono::seconds> expected;
   Queue::Key key{};             ///< its place in the order of waiters
   LeaseId parent = 0;           ///< draws from this lease
+  bool more = false;            ///< for a lease that is there already: on its device, and no further lease
 };
 
 /// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies, with
 /// not_found for an unknown device or path, with invalid_request for an amount of nothing.
 Result<Wanted> want(const Ledger& ledger, const Needs& needs);
+
+/// What is booked when `wanted` is placed on the pool `gpu` (-1: none).
+Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu);
 
 /// Decides about one request: the function behind fit and lease alike. Changes nothing.
 /// REQUIRES: `wanted.key` is not that of a waiter, or is that of the waiter itself.
