@@ -59,7 +59,8 @@ void Control::index(const Lease& lease) {
   const bool living = lease.state != LeaseState::ended;
   if (!lease.idempotency_key.empty()) state_.keys[key_of(lease)] = lease.id;
   if (!living) {
-    state_.ended.emplace(lease.ended.boot, lease.id);
+    state_.ended.emplace(++state_.last_ended, lease.id);
+    state_.ended_place[lease.id] = state_.last_ended;
     return;
   }
   if (lease.holder.pid != 0) state_.holders[lease.holder].insert(lease.id);
@@ -87,7 +88,10 @@ void Control::index(const Lease& lease) {
 
 void Control::unindex(const Lease& lease) {
   if (lease.state == LeaseState::ended) {
-    state_.ended.erase({lease.ended.boot, lease.id});
+    if (const auto place = state_.ended_place.find(lease.id); place != state_.ended_place.end()) {
+      state_.ended.erase(place->second);
+      state_.ended_place.erase(place);
+    }
     if (const auto key = state_.keys.find(key_of(lease));
         key != state_.keys.end() && key->second == lease.id) {
       state_.keys.erase(key);
@@ -196,17 +200,38 @@ void Control::on(const Restored& event) {
   for (const auto& [id, lease] : state_.promises.leases) {
     if (lease.state != LeaseState::ended) living.push_back(id);
   }
+  // A group that was not gone yet when the daemon died is looked at again.
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (event.same_boot && lease.state == LeaseState::ended && lease.group != Group()) {
+      release(id, lease.group);
+    }
+  }
   int kept = 0;
   for (const LeaseId id : living) {
     const auto found = state_.promises.leases.find(id);
     if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) continue;
+    if (const LeaseId outer = found->second.parent; outer != 0) {
+      const auto parent = state_.promises.leases.find(outer);
+      if (parent == state_.promises.leases.end() || parent->second.state == LeaseState::ended) {
+        // The record of the booking that it draws from was damaged: it books for itself.
+        Lease alone = found->second;
+        alone.parent = 0;
+        keep(PutLease{std::move(alone)});
+      }
+    }
     const Lease& lease = found->second;
     if (!event.same_boot) {
+      Lease over = lease;  // its groups did not outlive the kernel
+      over.group = Group();
+      over.fence_at = Bytes();
+      over.fence_set = false;
+      keep(PutLease{std::move(over)});
       end(id, "the machine was restarted");
     } else if (lease.holder.pid != 0 && !alive.contains(lease.holder)) {
       holder_gone(id);
     } else {
       ++kept;
+      state_.uses[id].rose = at_.boot;
       if (lease.holder.pid != 0) effects_.emplace_back(Watch{lease.holder});
       // The daemon may have died between the promise of a group and its making.
       if (decide::holds(lease.state) && lease.grouped && lease.group == Group() &&

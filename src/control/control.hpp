@@ -59,16 +59,20 @@ class Control {
   void grant(Lease lease, int gpu);
   void run_queue();
   void holder_gone(LeaseId id);
-  void end(LeaseId id, std::string reason);
+  /// Ends it and what is nested in it. `gone`: its holder has died, and what it held was looked at.
+  void end(LeaseId id, std::string reason, bool gone = false);
   /// Ends it unless something of it is still there.
   void try_end(LeaseId id);
   void release(LeaseId id, const Group& group);
   void learn(const Lease& lease);
   void forget_old();
   void answer_polls(LeaseId id);
+  /// What the leases nested in this one have booked of it.
+  Amounts booked_inside(LeaseId id) const;
 
   // Readings (readings.cpp).
   void measure(const Sample& sample);
+  std::int64_t measured_on(const std::string& gpu) const;
   void measure_cpu(const Sample& sample, const Sample* before);
   void settle(LeaseId id);
   void credit_fences();

@@ -39,7 +39,7 @@ void Control::grant(Lease lease, int gpu) {
   const bool waited = lease.state == LeaseState::waiting && lease.asked.boot != at_.boot;
   lease.state = LeaseState::reserved;
   lease.granted = at_;
-  lease.booked = wanted->amounts;
+  lease.booked = decide::amounts_at(state_.ledger, *wanted, lease.parent == 0 ? gpu : -1);
   if (gpu >= 0) lease.gpu = state_.ledger.pool(gpu).device;
   if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
   if (lease.fence && lease.grouped) lease.fence_at = lease.booked.memory;
@@ -93,7 +93,8 @@ void Control::on(const Placed& event) {
     lease.reason = event.group.error().what +
                    (event.group.error().why.empty() ? "" : ": " + event.group.error().why);
   }
-  const bool over = lease.state == LeaseState::ended;
+  const bool over = lease.state == LeaseState::ended || lease.state == LeaseState::releasing ||
+                    lease.state == LeaseState::quarantined;
   const Group group = lease.group;
   keep(PutLease{std::move(lease)});
   // Its holder may have died while the groups were made.
@@ -120,19 +121,27 @@ void Control::on(const Exited& event) {
 }
 
 void Control::holder_gone(LeaseId id) {
-  const Lease& lease = state_.promises.leases.at(id);
+  const auto found = state_.promises.leases.find(id);
+  if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
+  const Lease& lease = found->second;
   if (lease.state == LeaseState::waiting) return end(id, "its process ended while it waited");
-  if (lease.state == LeaseState::ended) return;
-  if (!lease.gpu.empty()) {
-    const auto use = state_.uses.find(id);
-    const std::int64_t held = use != state_.uses.end() && use->second.measured
-                                  ? use->second.measured->gpu_memory.count()
-                                  : 0;
+  if (lease.parent == 0 && lease.booked.gpu_memory.count() > 0 && !state_.owed.contains(id)) {
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
-    if (held > kSlack && pool.unknown.empty() && !state_.owed.contains(id)) {
+    // A driver may free late what was never seen: at least one look at the device comes first. A device
+    // that does not answer has no room, and a look at it comes before it has.
+    if (pool.unknown.empty()) {
+      const auto use = state_.uses.find(id);
+      const std::int64_t held = use != state_.uses.end() && use->second.measured
+                                    ? use->second.measured->gpu_memory.count()
+                                    : 0;
       const std::int64_t used = pool.capacity - pool.reserve - pool.free;
-      state_.owed[id] = {used - held + kSlack, at_.boot + kPatience};
+      // Its own part is still among what is measured; what others owe is not.
+      std::int64_t foreign = used - measured_on(lease.gpu);
+      for (const auto& [other, owed] : state_.owed) {
+        if (state_.promises.leases.at(other).gpu == lease.gpu) foreign -= owed.held;
+      }
+      state_.owed[id] = {held, foreign, at_.boot, at_.boot + kPatience};
       effects_.emplace_back(Sense{false});
     }
   }
@@ -146,15 +155,20 @@ void Control::release(LeaseId id, const Group& group) {
 }
 
 void Control::on(const Released& event) {
-  const auto found = state_.promises.leases.find(event.lease);
+  if (!state_.looks.contains(event.lease)) return;  // nobody asked, or it was said before
   if (event.gone) state_.looks.erase(event.lease);
+  const auto found = state_.promises.leases.find(event.lease);
   if (found == state_.promises.leases.end()) return;
-  Use& use = state_.uses[event.lease];
-  use.peak.memory = std::max(use.peak.memory, event.memory_peak);
   if (found->second.state == LeaseState::ended) {
+    if (!event.gone) return;
     state_.uses.erase(event.lease);
+    Lease lease = found->second;
+    lease.group = Group();
+    keep(PutLease{std::move(lease)});
     return;
   }
+  Use& use = state_.uses[event.lease];
+  use.peak.memory = std::max(use.peak.memory, event.memory_peak);
   if (event.gone || event.oom_kills > found->second.oom_kills) {
     Lease lease = found->second;
     lease.oom_kills = std::max(lease.oom_kills, event.oom_kills);
@@ -163,7 +177,7 @@ void Control::on(const Released& event) {
   }
   try_end(event.lease);
   const auto after = state_.promises.leases.find(event.lease);
-  if (!event.gone && after->second.state == LeaseState::releasing && event.processes > 0) {
+  if (!event.gone && after != state_.promises.leases.end() && after->second.state == LeaseState::releasing && event.processes > 0) {
     std::string reason = std::to_string(event.processes) +
                          (event.processes == 1 ? " process of it still runs" : " processes of it still run");
     if (after->second.reason != reason) {
@@ -181,7 +195,7 @@ void Control::try_end(LeaseId id) {
   const Lease& lease = state_.promises.leases.at(id);
   const bool held = state_.looks.contains(id) || state_.owed.contains(id) ||
                     state_.nested.contains(id);
-  if (!held) return end(id, "its process ended");
+  if (!held) return end(id, "its process ended", true);
   if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
   Lease releasing = lease;
   releasing.state = LeaseState::releasing;
@@ -192,11 +206,22 @@ void Control::try_end(LeaseId id) {
   effects_.emplace_back(Changed{id});
 }
 
-void Control::end(LeaseId id, std::string reason) {
+void Control::end(LeaseId id, std::string reason, bool gone) {
+  if (const auto nested = state_.nested.find(id); nested != state_.nested.end()) {
+    const std::vector<LeaseId> inside(nested->second.begin(), nested->second.end());
+    for (const LeaseId child : inside) end(child, "its outer lease ended");
+  }
   Lease lease = state_.promises.leases.at(id);
   if (lease.state == LeaseState::ended) return;
   const bool held = decide::holds(lease.state);
   const bool memory = held && lease.booked.memory.count() > 0;
+  const bool read = memory || (held && lease.booked.gpu_memory.count() > 0);
+  if (held && !gone) {
+    // Its holder lives, and may have taken since the last sample what it had booked.
+    if (const decide::Entry* entry = state_.ledger.entry(id)) {
+      state_.ledger.keep_until_read(id, decide::unmaterialised(*entry), at_.boot);
+    }
+  }
   const LeaseId parent = lease.parent;
   lease.state = LeaseState::ended;
   lease.ended = at_;
@@ -216,7 +241,7 @@ void Control::end(LeaseId id, std::string reason) {
   if (held) learn(lease);
   keep(PutLease{std::move(lease)});
   if (!state_.looks.contains(id)) state_.uses.erase(id);
-  if (memory) effects_.emplace_back(Sense{true});
+  if (read) effects_.emplace_back(Sense{memory});
   effects_.emplace_back(Changed{id});
   if (!state_.placing.contains(id)) answer_polls(id);
   if (parent != 0 && !state_.nested.contains(parent)) {
@@ -247,23 +272,45 @@ void Control::learn(const Lease& lease) {
 }
 
 void Control::forget_old() {
-  while (!state_.ended.empty() && (state_.ended.size() > kKeptEnded ||
-                                   state_.promises.leases.at(state_.ended.begin()->second).ended.wall +
-                                           kKeptFor < at_.wall)) {
-    const LeaseId id = state_.ended.begin()->second;
-    if (state_.looks.contains(id) || state_.placing.contains(id)) break;
+  for (auto it = state_.ended.begin(); it != state_.ended.end();) {
+    const LeaseId id = it->second;
+    ++it;
+    const bool old = state_.promises.leases.at(id).ended.wall + kKeptFor < at_.wall;
+    if (!old && state_.ended.size() <= kKeptEnded) return;
+    // One whose groups are not gone yet stays, and keeps nobody.
+    if (state_.looks.contains(id) || state_.placing.contains(id)) continue;
     keep(DropLease{id});
   }
 }
 
+// GPU memory that the leases of living holders were measured to use on one device.
+std::int64_t Control::measured_on(const std::string& gpu) const {
+  std::int64_t sum = 0;
+  for (const auto& [id, use] : state_.uses) {
+    if (!use.measured || use.measured->gpu_memory.count() == 0 || state_.owed.contains(id)) continue;
+    const auto lease = state_.promises.leases.find(id);
+    if (lease != state_.promises.leases.end() && decide::holds(lease->second.state) &&
+        lease->second.gpu == gpu) {
+      sum += use.measured->gpu_memory.count();
+    }
+  }
+  return sum;
+}
+
 void Control::check_owed() {
   std::vector<LeaseId> back;
-  for (auto& [id, owed] : state_.owed) {
+  std::map<std::string, std::int64_t> held;  // by those that still owe
+  for (const auto& [id, owed] : state_.owed) held[state_.promises.leases.at(id).gpu] += owed.held;
+  for (const auto& [id, owed] : state_.owed) {
     const Lease& lease = state_.promises.leases.at(id);
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
-    if (!pool.unknown.empty()) continue;
-    if (pool.capacity - pool.reserve - pool.free <= owed.used_until) {
+    if (!pool.unknown.empty() || state_.sample->at.boot <= owed.since) continue;
+    // What neither a living lease nor another dead one accounts for, is no more than it was before.
+    const std::int64_t rest = pool.capacity - pool.reserve - pool.free - measured_on(lease.gpu) -
+                              (held[lease.gpu] - owed.held);
+    if (owed.held <= kSlack || rest <= owed.foreign + kSlack) {
+      held[lease.gpu] -= owed.held;
       back.push_back(id);
     } else if (owed.patience <= at_.boot && lease.state != LeaseState::quarantined) {
       Lease lost = lease;

@@ -48,27 +48,51 @@ void Control::on(const Sampled& event) {
 void Control::measure(const Sample& sample) {
   // Leases that share one process without a group of its own share its use: each gets up to its booking,
   // in the order they were granted, the last one all the rest.
-  std::map<Holder, Bytes> given;
+  std::map<Holder, Amounts> given;
+  std::map<std::pair<Holder, std::string>, Bytes> given_on_gpu;
   std::map<std::string, std::vector<LeaseId>> by_gpu;
-  for (const HolderReading& reading : sample.holders) {
+  std::vector<const HolderReading*> readings;
+  readings.reserve(sample.holders.size());
+  for (const HolderReading& reading : sample.holders) readings.push_back(&reading);
+  const auto earlier = [](const auto* a, const auto* b) { return a->lease < b->lease; };
+  if (!std::is_sorted(readings.begin(), readings.end(), earlier)) {
+    std::sort(readings.begin(), readings.end(), earlier);
+  }
+  // What was not read this time is not known this time: it may have given back what it had before.
+  auto next = readings.begin();
+  for (auto& [id, use] : state_.uses) {
+    while (next != readings.end() && (*next)->lease < id) ++next;
+    const bool read = next != readings.end() && (*next)->lease == id;
+    if (read || !use.measured) continue;
+    use.measured.reset();
+    state_.ledger.measure(id, Amounts());
+  }
+  for (const HolderReading* each : readings) {
+    const HolderReading& reading = *each;
     const auto found = state_.promises.leases.find(reading.lease);
     if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
     const Lease& lease = found->second;
     Amounts measured;
-    if (reading.memory) {
-      measured.memory = *reading.memory;
-      const auto sharers = state_.holders.find(lease.holder);
-      if (lease.group == Group() && sharers != state_.holders.end() && sharers->second.size() > 1) {
-        Bytes& taken = given[lease.holder];
-        const Bytes rest = std::max(Bytes(), *reading.memory - taken);
-        const bool last = *sharers->second.rbegin() == lease.id;
-        measured.memory = last ? rest : std::min(rest, lease.booked.memory);
-        taken += measured.memory;
-      }
-    }
+    if (reading.memory) measured.memory = *reading.memory;
     if (reading.cpu) measured.cpu = *reading.cpu;
     if (reading.written) measured.disk = *reading.written;
     if (reading.gpu_memory && reading.gpu == lease.gpu) measured.gpu_memory = *reading.gpu_memory;
+    const auto sharers = state_.holders.find(lease.holder);
+    if (lease.group == Group() && sharers != state_.holders.end() && sharers->second.size() > 1) {
+      Amounts& taken = given[lease.holder];
+      const bool last = *sharers->second.rbegin() == lease.id;
+      const auto share = [last](Bytes& mine, Bytes& before, Bytes booked) {
+        const Bytes rest = std::max(Bytes(), mine - before);
+        mine = last ? rest : std::min(rest, booked);
+        before += mine;
+      };
+      share(measured.memory, taken.memory, lease.booked.memory);
+      share(measured.disk, taken.disk, lease.booked.disk);
+      // On the devices that its leases are on, a process's use is told apart already.
+      if (lease.booked.gpu_memory.count() > 0) {
+        share(measured.gpu_memory, given_on_gpu[{lease.holder, lease.gpu}], lease.booked.gpu_memory);
+      }
+    }
     if (!reading.gpu_memory && !lease.gpu.empty()) by_gpu[lease.gpu].push_back(lease.id);
     state_.uses[lease.id].measured = measured;
   }
@@ -80,7 +104,8 @@ void Control::measure(const Sample& sample) {
     if (reading == sample.gpus.end() || !reading->memory_used) continue;
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, gpu));
-    Bytes risen = std::max(Bytes(), *reading->memory_used - Bytes(pool.used_idle));
+    if (!pool.used_idle) continue;  // nobody knows what of it was there before
+    Bytes risen = std::max(Bytes(), *reading->memory_used - Bytes(*pool.used_idle));
     std::sort(ids.begin(), ids.end());
     for (const LeaseId id : ids) {
       const Bytes mine = std::min(risen, state_.promises.leases.at(id).booked.gpu_memory);
@@ -122,7 +147,11 @@ void Control::measure_cpu(const Sample& sample, const Sample* before) {
   if (!sample.cpu.busy || before == nullptr) return;
   double booked_use = 0;
   for (const HolderReading& reading : sample.holders) {
-    if (reading.cpu) booked_use += reading.cpu->value();
+    if (!reading.cpu) continue;
+    const auto lease = state_.promises.leases.find(reading.lease);
+    if (lease == state_.promises.leases.end() || !decide::holds(lease->second.state)) continue;
+    // What a job uses beyond its cores was booked by nobody.
+    booked_use += std::min(reading.cpu->value(), lease->second.booked.cpu.value());
   }
   const double unbooked =
       std::max(0.0, sample.cpu.busy->value() * sample.cpu.cores - booked_use);
@@ -134,6 +163,7 @@ void Control::measure_cpu(const Sample& sample, const Sample* before) {
 }
 
 void Control::credit_fences() {
+  std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).room();
   for (auto& [id, use] : state_.uses) {
     if (!use.measured) continue;
     const auto found = state_.promises.leases.find(id);
@@ -149,7 +179,6 @@ void Control::credit_fences() {
     // Touching the fence is a request for credit: it is raised while the memory is really there.
     const Bytes step = std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20),
                                  use.credit + use.credit});
-    const std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).room();
     const Bytes given = std::min(step, Bytes(room));
     if (given < kFirstCredit) {
       if (!use.held) {
@@ -161,6 +190,7 @@ void Control::credit_fences() {
       use.held = true;
       continue;
     }
+    room -= given.count();
     use.credit = given;
     use.held = false;
     Lease raised = lease;
@@ -192,6 +222,12 @@ void Control::judge(const Sample& sample) {
                   .first;
     }
     const judge::GaugeChange change = gauge->second.update(value, at_);
+    // Somebody agreed to a level, until it is over: also where it ended while no daemon ran.
+    const bool over = value && gauge->second.level() == Level::ok;
+    if ((over || change.alert == judge::AlertStep::escalated) &&
+        state_.promises.acknowledged.contains(key)) {
+      keep(PutAcknowledged{resource, device, false});
+    }
     if (const auto alert = state_.alerts.apply(resource, device, change, state_.last_alert, at_)) {
       effects_.emplace_back(Changed{*alert});
       EventLine line;
@@ -210,9 +246,6 @@ void Control::judge(const Sample& sample) {
       line.text = alert->text + (device.empty() ? "" : " on " + device);
       if (alert->ended) {
         line.text += " ended after " + std::to_string(alert->lasted->count()) + " s";
-        if (state_.promises.acknowledged.contains(key)) {
-          keep(PutAcknowledged{resource, device, false});
-        }
       } else {
         line.text += text;
       }
@@ -264,6 +297,16 @@ void Control::judge(const Sample& sample) {
     if (const auto alert = state_.alerts.apply(it->first.first, it->first.second, change,
                                                state_.last_alert, at_)) {
       effects_.emplace_back(Changed{*alert});
+      EventLine line;
+      line.at = at_.wall;
+      line.type = "alert.ended";
+      line.resource = alert->resource;
+      line.device = alert->device;
+      line.text = alert->text + " on " + alert->device + " ended: the device is gone";
+      effects_.emplace_back(Say{std::move(line)});
+    }
+    if (state_.promises.acknowledged.contains(it->first)) {
+      keep(PutAcknowledged{it->first.first, it->first.second, false});
     }
     it = state_.gauges.erase(it);
   }

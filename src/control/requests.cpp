@@ -43,6 +43,17 @@ std::chrono::seconds learned_length(const std::vector<LearnedRun>& runs) {
   return longest;
 }
 
+// Nobody means more than this, and sums of times stay far from the ends of their range.
+constexpr std::chrono::hours kLongest{24 * 3650};
+template <class Duration>
+Duration bounded(Duration duration) {
+  return std::clamp<Duration>(duration, Duration::zero(), kLongest);
+}
+std::optional<std::chrono::seconds> bounded(std::optional<std::chrono::seconds> duration) {
+  if (duration) duration = bounded(*duration);
+  return duration;
+}
+
 }  // namespace
 
 void Control::refuse(RequestId request, Error error, std::optional<Verdict> verdict) {
@@ -94,7 +105,13 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
   lease.asked = at_;
   wanted->owner = asked.caller.uid;
   wanted->spread = ask.spread;
-  wanted->expected = ask.expected;
+  wanted->expected = bounded(ask.expected);
+  // As for the lease itself.
+  if (const auto runs = state_.promises.learned.find(ask.name);
+      !wanted->expected && runs != state_.promises.learned.end() &&
+      learned_length(runs->second).count() > 0) {
+    wanted->expected = bounded(learned_length(runs->second));
+  }
   wanted->key = decide::Queue::key(lease, state_.config->leases.ageing);
   effects_.emplace_back(Respond{asked.request, decide::decide(books(), *wanted)});
 }
@@ -130,9 +147,9 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   lease.grouped = ask.group;
   lease.spread = ask.spread;
   lease.asked = at_;
-  lease.expected = ask.expected;
+  lease.expected = bounded(ask.expected);
   lease.idempotency_key = ask.idempotency_key;
-  if (ask.ttl.count() > 0) lease.expires = at_.boot + ask.ttl;
+  if (ask.ttl.count() > 0) lease.expires = at_.boot + bounded(ask.ttl);
 
   if (ask.parent != 0) {
     const auto parent = state_.promises.leases.find(ask.parent);
@@ -152,7 +169,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
       runs != state_.promises.learned.end()) {
     if (!ask.has_needs) lease.needs = learned_needs(runs->second);
     if (!lease.expected && learned_length(runs->second).count() > 0) {
-      lease.expected = learned_length(runs->second);
+      lease.expected = bounded(learned_length(runs->second));
       lease.expected_learned = true;
     }
   }
@@ -168,7 +185,9 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   Verdict verdict = decide::decide(books(), *wanted);
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
-    grant(std::move(lease), verdict.gpu.empty() ? -1 : state_.ledger.gpu(verdict.gpu));
+    grant(std::move(lease), verdict.gpu.empty()
+                                ? -1
+                                : state_.ledger.device(Resource::gpu_memory, verdict.gpu));
     if (state_.placing.contains(id)) {
       state_.polls.emplace(asked.request, Poll{id, std::nullopt});
     } else {
@@ -188,7 +207,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
                    "try later, or raise leases.queue"});
   }
   lease.state = LeaseState::waiting;
-  if (ask.wait) lease.give_up = at_.boot + *ask.wait;
+  if (ask.wait) lease.give_up = at_.boot + bounded(*ask.wait);
   const LeaseId id = lease.id;
   const Holder holder = lease.holder;
   say("lease.waiting", id, lease.name + " waits: " + verdict.why);
@@ -208,7 +227,21 @@ void Control::ask(const Asked& asked, const AskWait& ask) {
   const bool settled =
       found->second.state != LeaseState::waiting && !state_.placing.contains(ask.lease);
   if (settled || ask.patience.count() <= 0) return respond(asked.request, found->second);
-  state_.polls.emplace(asked.request, Poll{ask.lease, at_.boot + ask.patience});
+  state_.polls.emplace(asked.request, Poll{ask.lease, at_.boot + bounded(ask.patience)});
+}
+
+Amounts Control::booked_inside(LeaseId id) const {
+  Amounts sum;
+  const auto nested = state_.nested.find(id);
+  if (nested == state_.nested.end()) return sum;
+  for (const LeaseId child : nested->second) {
+    const Lease& lease = state_.promises.leases.at(child);
+    sum.memory += lease.booked.memory;
+    sum.gpu_memory += lease.booked.gpu_memory;
+    sum.cpu = Cores(sum.cpu.milli() + lease.booked.cpu.milli());
+    sum.disk += lease.booked.disk;
+  }
+  return sum;
 }
 
 void Control::ask(const Asked& asked, const AskChange& ask) {
@@ -230,22 +263,54 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   }
   if (ask.exit_status) lease.exit_status = ask.exit_status;
   if (ask.expected) {
-    lease.expected = ask.expected;
+    lease.expected = bounded(ask.expected);
     lease.expected_learned = false;
   }
   if (ask.ttl) {
     lease.expires.reset();
-    if (ask.ttl->count() > 0) lease.expires = at_.boot + *ask.ttl;
+    if (ask.ttl->count() > 0) lease.expires = at_.boot + bounded(*ask.ttl);
   }
   if (ask.needs) {
     auto wanted = decide::want(state_.ledger, *ask.needs);
     if (!wanted) return refuse(asked.request, wanted.error());
-    if (decide::holds(lease.state)) {
+    if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
+      return refuse(asked.request, {ErrorKind::conflict,
+                                    "lease l-" + std::to_string(lease.id) + " is ending",
+                                    lease.reason, "book a new one"});
+    }
+    if (lease.state == LeaseState::waiting) {
+      Lease changed = lease;
+      changed.needs = *ask.needs;
+      const auto waits = decide::wanted_of(books(), changed);
+      Verdict verdict = decide::decide(books(), *waits);
+      if (verdict.answer == Answer::never) {
+        Error error = short_of(verdict, lease.name);
+        return refuse(asked.request, std::move(error), std::move(verdict));
+      }
+    } else {
+      if (ask.needs->gpus > lease.needs.gpus) {
+        return refuse(asked.request, {ErrorKind::conflict, "a lease cannot become a device's only one",
+                                      "others may be on it", "book a whole device anew"});
+      }
+      if (wanted->disk >= 0 && lease.booked.disk.count() > 0 &&
+          state_.ledger.pool(wanted->disk).device != lease.mount) {
+        return refuse(asked.request, {ErrorKind::conflict, "a lease cannot move to another filesystem",
+                                      "its disk is booked on " + lease.mount,
+                                      "book a second lease for the other one"});
+      }
+      const Amounts inner = booked_inside(lease.id);
+      if (wanted->amounts.memory < inner.memory || wanted->amounts.gpu_memory < inner.gpu_memory ||
+          wanted->amounts.cpu < inner.cpu || wanted->amounts.disk < inner.disk) {
+        return refuse(asked.request, {ErrorKind::conflict, "commands inside it have booked more than that",
+                                      "their leases draw from this one", "end them first"});
+      }
+      if (wanted->whole) wanted->amounts.gpu_memory = lease.booked.gpu_memory;
       const auto more = [](Bytes now, Bytes before) { return std::max(now - before, Bytes()); };
       decide::Wanted growth = *wanted;
       growth.owner = lease.owner;
       growth.parent = lease.parent;
-      growth.exclusive = false;
+      growth.exclusive = growth.whole = false;
+      growth.more = true;
       growth.amounts = {more(wanted->amounts.memory, lease.booked.memory),
                         more(wanted->amounts.gpu_memory, lease.booked.gpu_memory),
                         Cores(std::max<std::int64_t>(
@@ -274,6 +339,20 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       }
       if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
       lease.booked = wanted->amounts;
+      // What it gives up it may have taken since the last sample.
+      if (const decide::Entry* entry = state_.ledger.entry(lease.id)) {
+        decide::Entry after = *entry;
+        after.booked = lease.booked;
+        const Amounts was = decide::unmaterialised(*entry);
+        const Amounts is = decide::unmaterialised(after);
+        const Amounts less{more(was.memory, is.memory), more(was.gpu_memory, is.gpu_memory),
+                           Cores(std::max<std::int64_t>(0, was.cpu.milli() - is.cpu.milli())),
+                           more(was.disk, is.disk)};
+        if (less != Amounts()) {
+          state_.ledger.keep_until_read(lease.id, less, at_.boot);
+          effects_.emplace_back(Sense{less.memory.count() > 0});
+        }
+      }
     }
     lease.needs = *ask.needs;
     if (decide::holds(lease.state) && lease.fence && lease.group != Group()) {
@@ -297,13 +376,6 @@ void Control::ask(const Asked& asked, const AskEnd& ask) {
   if (lease == nullptr) return;
   if (lease->state != LeaseState::ended) {
     const LeaseId id = lease->id;
-    const std::vector<LeaseId> inside = [&] {
-      const auto nested = state_.nested.find(id);
-      return nested == state_.nested.end()
-                 ? std::vector<LeaseId>()
-                 : std::vector<LeaseId>(nested->second.begin(), nested->second.end());
-    }();
-    for (const LeaseId child : inside) end(child, "its outer lease was ended");
     end(id, "it was ended by uid " + std::to_string(asked.caller.uid));
     run_queue();
   }

@@ -44,8 +44,10 @@ struct Look {
 
 /// GPU bytes that a lease whose holder has died must still give back.
 struct Owed {
-  std::int64_t used_until = 0;  ///< the device's use at which they are back
-  BootTime patience{};          ///< after this they are quarantined
+  std::int64_t held = 0;     ///< what was measured of it at last
+  std::int64_t foreign = 0;  ///< of the device's use then, what no lease accounted for
+  BootTime since{};          ///< a sample says something only when it is newer
+  BootTime patience{};       ///< after this they are quarantined
 };
 
 /// A client that waits for a lease to leave the queue.
@@ -68,7 +70,10 @@ struct State {
   std::map<std::pair<uid_t, std::string>, LeaseId> keys;
   std::set<std::pair<BootTime, LeaseId>> give_up;
   std::set<std::pair<BootTime, LeaseId>> expires;
-  std::set<std::pair<BootTime, LeaseId>> ended;  ///< in the order they ended
+  /// In the order they ended, or were last told about: neither clock orders the ends of several boots.
+  std::map<std::uint64_t, LeaseId> ended;
+  std::map<LeaseId, std::uint64_t> ended_place;  ///< the keys of `ended`
+  std::uint64_t last_ended = 0;
   std::uint64_t tracked = 0;  ///< counts changes of whose use is to be measured
 
   // Readings.
