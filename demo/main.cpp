@@ -120,6 +120,16 @@ Colour wanted_colour() {
                                                                                    : Colour::off;
 }
 
+/// Memory that new work can get, in MiB; 0 when the kernel does not say.
+int available_mib() {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  for (long kib = 0; file >> name >> kib; std::getline(file, unit)) {
+    if (name == "MemAvailable:") return static_cast<int>(kib >> 10);
+  }
+  return 0;
+}
+
 void print_certificate(const Instance& instance, const Schedule& optimum) {
   std::printf("%zu jobs, limit %d MiB, usable %d MiB\n\n", instance.jobs.size(), instance.limit_mib,
               optimum.usable_mib);
@@ -154,6 +164,12 @@ Result<std::vector<Outcome>> run_phases(const Options& options, const Instance& 
       return fail(ErrorKind::not_found, "cannot find " + program, std::strerror(errno),
                   "build it (make), or run the first half: --bare-only");
     }
+  }
+  if (const int there = available_mib(); there < instance.limit_mib) {
+    return fail(ErrorKind::insufficient_resources,
+                "the demo needs " + std::to_string(instance.limit_mib) + " MiB of memory",
+                std::to_string(there) + " MiB are available on this machine",
+                "close something large, then try again");
   }
   const TemporaryFolder folder;
   if (folder.path().empty()) {
