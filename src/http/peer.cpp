@@ -72,72 +72,6 @@ std::optional<uid_t> owner_by_row(std::string_view line, std::string_view local,
   return row->uid;
 }
 
-/// Asks the kernel for one socket by its addresses. Constant time, where walking the table takes
-/// milliseconds on a machine with thousands of connections. Empty when the kernel does not answer
-/// such questions or the socket is not established or not held.
-std::optional<uid_t> read_owner_by_netlink(const sockaddr_storage& own,
-                                           const sockaddr_storage& far) {
-  const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
-  if (!fd) return std::nullopt;
-  struct Question {
-    nlmsghdr header;
-    inet_diag_req_v2 body;
-  } question{};
-  question.header.nlmsg_len = sizeof question;
-  question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-  question.header.nlmsg_flags = NLM_F_REQUEST;
-  question.body.sdiag_family = static_cast<std::uint8_t>(own.ss_family);
-  question.body.sdiag_protocol = IPPROTO_TCP;
-  question.body.idiag_states = 1U << kEstablished;
-  inet_diag_sockid& id = question.body.id;
-  id.idiag_cookie[0] = id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-  const auto fill = [](const sockaddr_storage& from, std::uint16_t& port, std::uint32_t* address) {
-    if (from.ss_family == AF_INET) {
-      sockaddr_in in;
-      std::memcpy(&in, &from, sizeof in);
-      port = in.sin_port;
-      address[0] = in.sin_addr.s_addr;
-    } else {
-      sockaddr_in6 in6;
-      std::memcpy(&in6, &from, sizeof in6);
-      port = in6.sin6_port;
-      std::memcpy(address, &in6.sin6_addr, sizeof in6.sin6_addr);
-    }
-  };
-  fill(own, id.idiag_sport, id.idiag_src);
-  fill(far, id.idiag_dport, id.idiag_dst);
-  if (::send(fd.get(), &question, sizeof question, 0) < 0) return std::nullopt;
-  alignas(nlmsghdr) std::array<char, 4096> reply;
-  const ssize_t n = ::recv(fd.get(), reply.data(), reply.size(), 0);
-  nlmsghdr header;
-  inet_diag_msg body;
-  if (n < static_cast<ssize_t>(NLMSG_HDRLEN + sizeof body)) return std::nullopt;
-  std::memcpy(&header, reply.data(), sizeof header);
-  if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY) return std::nullopt;
-  std::memcpy(&body, reply.data() + NLMSG_HDRLEN, sizeof body);
-  if (body.idiag_state != kEstablished || body.idiag_inode == 0) return std::nullopt;
-  if (body.id.idiag_sport != id.idiag_sport || body.id.idiag_dport != id.idiag_dport) {
-    return std::nullopt;
-  }
-  return body.idiag_uid;
-}
-
-std::optional<uid_t> read_owner_by_table(const sockaddr_storage& own, const sockaddr_storage& far) {
-  // A caller's IPv6 socket may speak to an IPv4 address: then its row is in the other table.
-  for (const bool in6 : {false, true}) {
-    const std::string local = socket_table_address(own, in6);
-    const std::string remote = socket_table_address(far, in6);
-    if (local.empty() || remote.empty()) continue;
-    std::optional<uid_t> owner;
-    read_lines(in6 ? "/proc/self/net/tcp6" : "/proc/self/net/tcp", [&](std::string_view line) {
-      owner = owner_by_row(line, local, remote);
-      return !owner;
-    });
-    if (owner) return owner;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::optional<SocketRow> parse_socket_row(std::string_view line) {
@@ -197,6 +131,75 @@ std::string socket_table_address(const sockaddr_storage& address, bool in6) {
   return out + text.data();
 }
 
+OwnerAnswer ask_owner(const sockaddr_storage& own, const sockaddr_storage& far) {
+  const Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG));
+  if (!fd) return {};
+  struct Question {
+    nlmsghdr header;
+    inet_diag_req_v2 body;
+  } question{};
+  question.header.nlmsg_len = sizeof question;
+  question.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  question.header.nlmsg_flags = NLM_F_REQUEST;
+  question.body.sdiag_family = static_cast<std::uint8_t>(own.ss_family);
+  question.body.sdiag_protocol = IPPROTO_TCP;
+  question.body.idiag_states = 1U << kEstablished;
+  inet_diag_sockid& id = question.body.id;
+  id.idiag_cookie[0] = id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+  const auto fill = [](const sockaddr_storage& from, std::uint16_t& port, std::uint32_t* address) {
+    if (from.ss_family == AF_INET) {
+      sockaddr_in in;
+      std::memcpy(&in, &from, sizeof in);
+      port = in.sin_port;
+      address[0] = in.sin_addr.s_addr;
+    } else {
+      sockaddr_in6 in6;
+      std::memcpy(&in6, &from, sizeof in6);
+      port = in6.sin6_port;
+      std::memcpy(address, &in6.sin6_addr, sizeof in6.sin6_addr);
+    }
+  };
+  fill(own, id.idiag_sport, id.idiag_src);
+  fill(far, id.idiag_dport, id.idiag_dst);
+  if (::send(fd.get(), &question, sizeof question, 0) < 0) return {};
+  alignas(nlmsghdr) std::array<char, 4096> reply;
+  const ssize_t n = ::recv(fd.get(), reply.data(), reply.size(), 0);
+  nlmsghdr header;
+  inet_diag_msg body;
+  nlmsgerr error;
+  if (n < static_cast<ssize_t>(NLMSG_HDRLEN + sizeof error)) return {};
+  std::memcpy(&header, reply.data(), sizeof header);
+  if (header.nlmsg_type == NLMSG_ERROR) {
+    std::memcpy(&error, reply.data() + NLMSG_HDRLEN, sizeof error);
+    const bool no_such_socket = error.error == -ENOENT;
+    return {no_such_socket, std::nullopt};
+  }
+  if (header.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+      n < static_cast<ssize_t>(NLMSG_HDRLEN + sizeof body)) {
+    return {};
+  }
+  std::memcpy(&body, reply.data() + NLMSG_HDRLEN, sizeof body);
+  if (body.id.idiag_sport != id.idiag_sport || body.id.idiag_dport != id.idiag_dport) return {};
+  if (body.idiag_state != kEstablished || body.idiag_inode == 0) return {true, std::nullopt};
+  return {true, body.idiag_uid};
+}
+
+std::optional<uid_t> read_owner(const sockaddr_storage& own, const sockaddr_storage& far) {
+  // A caller's IPv6 socket may speak to an IPv4 address: then its row is in the other table.
+  for (const bool in6 : {false, true}) {
+    const std::string local = socket_table_address(own, in6);
+    const std::string remote = socket_table_address(far, in6);
+    if (local.empty() || remote.empty()) continue;
+    std::optional<uid_t> owner;
+    read_lines(in6 ? "/proc/self/net/tcp6" : "/proc/self/net/tcp", [&](std::string_view line) {
+      owner = owner_by_row(line, local, remote);
+      return !owner;
+    });
+    if (owner) return owner;
+  }
+  return std::nullopt;
+}
+
 Peer read_peer(int fd) {
   Peer peer;
   sockaddr_storage own{};
@@ -218,8 +221,8 @@ Peer read_peer(int fd) {
   socklen_t far_size = sizeof far;
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&far), &far_size) != 0) return peer;
   // The caller's socket is ours seen from its side.
-  std::optional<uid_t> owner = read_owner_by_netlink(far, own);
-  if (!owner) owner = read_owner_by_table(far, own);
+  const OwnerAnswer answer = ask_owner(far, own);
+  const std::optional<uid_t> owner = answer.answered ? answer.owner : read_owner(far, own);
   if (owner) {
     peer.known = true;
     peer.uid = *owner;

@@ -42,7 +42,20 @@ std::optional<uid_t> find_owner(std::string_view table, std::string_view local,
 /// is printed for tcp6 as the mapped address. Empty for other families.
 std::string socket_table_address(const sockaddr_storage& address, bool in6);
 
-/// Reads who is at the other end of `fd`: SO_PEERCRED on a Unix socket, the kernel's socket table
+/// What the kernel said about a socket.
+struct OwnerAnswer {
+  bool answered = false;       ///< false: this kernel does not answer such questions
+  std::optional<uid_t> owner;  ///< empty: not found, not established, or held by nobody
+};
+
+/// Asks the kernel (sock_diag) for the TCP socket between these two addresses. Constant time, where
+/// walking the table takes milliseconds on a machine with thousands of connections.
+OwnerAnswer ask_owner(const sockaddr_storage& own, const sockaddr_storage& far);
+
+/// Reads the same from the tables under /proc.
+std::optional<uid_t> read_owner(const sockaddr_storage& own, const sockaddr_storage& far);
+
+/// Reads who is at the other end of `fd`: SO_PEERCRED on a Unix socket, ask_owner() or read_owner()
 /// on TCP (a caller on this machine, in this network namespace). Does not block.
 Peer read_peer(int fd);
 
