@@ -474,6 +474,9 @@ TEST_F(Settings, CollectTheProblemsOfAllSourcesAndStopAtTwenty) {
 TEST_F(Settings, SayWhereATextIsNotToml) {
   EXPECT_THAT(problems("ok = 1\nsample = {"), HasSubstr("f:2:11: not TOML: "));
   EXPECT_THAT(problems("http.listen = \"\xff\xfe\""), HasSubstr("f:1:"));
+  EXPECT_THAT(problems("[*x"), HasSubstr("f:1:2:"));
+  EXPECT_THAT(problems("sample\u00e9 = 1"), HasSubstr("f:1:7:"));
+  EXPECT_THAT(problems("sample.gpu_sim = \"\"\"a\\\n\u00e9\"\"\""), IsEmpty());
   EXPECT_THAT(problems(std::string("a\0b", 3)), HasSubstr("f:1:"));
   EXPECT_THAT(problems("leases.queue = 1\nleases.queue = 2"), HasSubstr("f:2:"));
   EXPECT_THAT(problems("x = " + std::string(100'000, '[')), HasSubstr("f:1:"));
