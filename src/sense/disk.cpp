@@ -50,6 +50,25 @@ bool is_part_of(std::string_view disk, std::string_view name) {
   return true;
 }
 
+/// The counters behind a disk's name. False if they are cut short.
+bool take_counters(Scan& scan, DiskCounters& counters) {
+  const auto reads = scan.number();
+  scan.skip_words(1);  // merged
+  const auto sectors_read = scan.number();
+  scan.skip_words(1);  // ms reading
+  const auto writes = scan.number();
+  scan.skip_words(1);  // merged
+  const auto sectors_written = scan.number();
+  scan.skip_words(2);  // ms writing, under way now
+  const auto busy = scan.number();
+  if (!reads || !sectors_read || !writes || !sectors_written || !busy) return false;
+  counters.sectors_read = *sectors_read;
+  counters.sectors_written = *sectors_written;
+  if (__builtin_add_overflow(*reads, *writes, &counters.operations)) counters.operations = ~0ULL;
+  counters.busy_ms = *busy;
+  return true;
+}
+
 }  // namespace
 
 void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
@@ -58,35 +77,25 @@ void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
   Scan scan(text);
   while (!scan.done()) {
     const auto major = scan.number();
-    if (!major || is_without_disk(*major)) {
-      scan.line();
-      continue;
-    }
-    scan.skip_words(1);  // minor
-    DiskCounters counters;
-    counters.name = scan.word();
-    if (!counters.name.empty() && !is_without_disk(counters.name) &&
-        !is_part_of(disk, counters.name)) {
-      const auto reads = scan.number();
-      scan.skip_words(1);  // merged
-      const auto sectors_read = scan.number();
-      scan.skip_words(1);  // ms reading
-      const auto writes = scan.number();
-      scan.skip_words(1);  // merged
-      const auto sectors_written = scan.number();
-      scan.skip_words(2);  // ms writing, under way now
-      const auto busy = scan.number();
-      if (busy && reads && writes && sectors_read && sectors_written) {
+    if (major && !is_without_disk(*major)) {
+      scan.skip_words(1);  // minor
+      DiskCounters counters;
+      counters.name = scan.word();
+      if (!counters.name.empty() && !is_without_disk(counters.name) && !is_part_of(disk, counters.name) &&
+          take_counters(scan, counters)) {
         disk = counters.name;
-        counters.sectors_read = *sectors_read;
-        counters.sectors_written = *sectors_written;
-        if (__builtin_add_overflow(*reads, *writes, &counters.operations)) counters.operations = ~0ULL;
-        counters.busy_ms = *busy;
         out.push_back(counters);
       }
     }
     scan.line();
   }
+}
+
+std::optional<DiskCounters> parse_block_stat(std::string_view text) {
+  DiskCounters counters;
+  Scan scan(text);
+  if (!take_counters(scan, counters)) return std::nullopt;
+  return counters;
 }
 
 }  // namespace headroom::sense

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,5 +22,9 @@ struct DiskCounters {
 /// since the same bytes are counted again in the disks below. A line that is not understood is
 /// left out too.
 void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out);
+
+/// Text of /sys/block/NAME/stat: the same counters of one disk, without its name. Empty if it is
+/// not understood.
+std::optional<DiskCounters> parse_block_stat(std::string_view text);
 
 }  // namespace headroom::sense

@@ -43,5 +43,16 @@ TEST(Disk, LinesThatAreCutShortAreLeftOut) {
   EXPECT_EQ(names("8 0 sda 1 0 2 0 1 0 2 0 0 9"), (std::vector<std::string>{"sda"}));
 }
 
+TEST(Disk, TheFileOfOneDiskHasTheSameCounters) {
+  const auto disk = parse_block_stat("    1000     1  20000   500  3000   2  40000   900   3   700  1400  0 0 0 0 0 0\n");
+  ASSERT_TRUE(disk);
+  EXPECT_EQ(disk->sectors_read, 20000u);
+  EXPECT_EQ(disk->sectors_written, 40000u);
+  EXPECT_EQ(disk->operations, 4000u);
+  EXPECT_EQ(disk->busy_ms, 700u);
+  EXPECT_FALSE(parse_block_stat("1 2 3 4 5 6 7 8 9"));
+  EXPECT_FALSE(parse_block_stat(""));
+}
+
 }  // namespace
 }  // namespace headroom::sense

@@ -34,6 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_network(text, interfaces);
   std::vector<DiskCounters> disks;
   parse_diskstats(text, disks);
+  parse_block_stat(text);
   local_filesystems(parse_mountinfo(text));
   return 0;
 }

@@ -26,6 +26,10 @@ namespace {
 constexpr std::chrono::milliseconds kShortest{50};
 /// Asking for one's own CPU time costs as much as a small source, and nothing waits for it.
 constexpr std::chrono::seconds kOwnCpuEvery{10};
+/// Up to so many disks, a file of each is cheaper than the one of all devices, in which the kernel
+/// writes partitions, loop and RAM devices too. What disks there are is looked up now and then.
+constexpr std::size_t kMostDiskFiles = 3;
+constexpr std::chrono::seconds kDisksEvery{10};
 constexpr std::uint64_t kSector = 512;
 
 /// A file of the node, under the name by which its absence is known.
@@ -122,6 +126,8 @@ struct Sampler::Files {
   void read_memory(ReadOptions options, MemoryReading& out);
   void read_stall(StallReading& out);
   void read_networks();
+  void list_disks();
+  bool read_disk_files();
   void read_disks();
   void read_own(OwnReading& out);
   void read_holders(std::vector<HolderReading>& out);
@@ -153,6 +159,8 @@ struct Sampler::Files {
   std::vector<InterfaceState> interfaces_;
   std::vector<DiskCounters> disk_counters_;
   std::vector<DiskState> disks_;
+  std::vector<KernelFile> disk_files_;  ///< of disks_, in their order; empty: read the list
+  std::optional<BootTime> disks_listed_at_;
   std::vector<FilesystemReading> filesystem_readings_;
   std::vector<GpuReading> gpus_;
   std::optional<BootTime> own_cpu_at_;
@@ -319,7 +327,8 @@ void Sampler::Files::read_networks() {
   }
 }
 
-void Sampler::Files::read_disks() {
+/// Reads all devices, and opens the files of the disks among them.
+void Sampler::Files::list_disks() {
   const auto text = text_of(diskstats);
   parse_diskstats(text.value_or(std::string_view()), disk_counters_);
   // A machine may have no disk: only a text of which nothing is understood is wrong.
@@ -327,6 +336,44 @@ void Sampler::Files::read_disks() {
     sources_[diskstats].file.garbled();
   }
   settle(diskstats);
+  if (keep_ == Keep::closed || (disks_listed_at_ && now_ - *disks_listed_at_ < kDisksEvery)) return;
+  disks_listed_at_ = now_;
+  const bool same = disk_files_.size() == disk_counters_.size() && disks_.size() == disk_counters_.size() &&
+                    std::equal(disks_.begin(), disks_.end(), disk_counters_.begin(),
+                               [](const DiskState& state, const DiskCounters& counters) {
+                                 return state.reading.name == counters.name;
+                               });
+  if (same) return;
+  disk_files_.clear();
+  if (disk_counters_.size() > kMostDiskFiles) return;
+  for (const DiskCounters& counters : disk_counters_) {
+    std::string name(counters.name);
+    std::replace(name.begin(), name.end(), '/', '!');  // as sysfs writes "cciss/c0d0"
+    disk_files_.emplace_back("/sys/block/" + name + "/stat", keep_);
+  }
+}
+
+/// Reads the file of each disk. False if one of them gave nothing: the list is another one by now.
+bool Sampler::Files::read_disk_files() {
+  disk_counters_.clear();
+  for (std::size_t i = 0; i < disk_files_.size(); ++i) {
+    const auto text = disk_files_[i].read(now_, buffer_);
+    auto counters = text ? parse_block_stat(*text) : std::nullopt;
+    if (!counters) return false;
+    counters->name = disks_[i].reading.name;
+    disk_counters_.push_back(*counters);
+  }
+  return true;
+}
+
+void Sampler::Files::read_disks() {
+  const bool listed_lately = disks_listed_at_ && now_ - *disks_listed_at_ < kDisksEvery;
+  if (disk_files_.empty() || !listed_lately) {
+    list_disks();
+  } else if (!read_disk_files()) {
+    disk_files_.clear();
+    list_disks();
+  }
   align(disks_, disk_counters_);
   for (std::size_t i = 0; i < disks_.size(); ++i) {
     DiskState& state = disks_[i];

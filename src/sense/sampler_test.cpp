@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sense/disk.hpp"
 #include "sense/process.hpp"
 
 namespace {
@@ -364,6 +365,28 @@ TEST(LiveSampler, AgreesWithTheKernel) {
   EXPECT_LE(sample.cpu.busy->value(), 1.0);
   for (const Absence& absence : sample.absent) {
     EXPECT_TRUE(absence.sensor == "stall" || absence.sensor == "limit") << absence.sensor << ": " << absence.reason;
+  }
+}
+
+TEST(LiveSampler, DisksReadOneByOneAgreeWithTheListOfAll) {
+  ReadBuffer buffer;
+  Sampler sampler({"/", GpuSource::none, "", ""});
+  Sample sample;
+  for (int i = 0; i < 25; ++i) {  // the list is read now and then, the disks' own files in between
+    std::vector<DiskCounters> before, after;
+    const std::string text(read_once("/proc/diskstats", buffer).value_or(""));
+    parse_diskstats(text, before);
+    sampler.read(at(1000 * i), {}, sample);
+    const std::string later(read_once("/proc/diskstats", buffer).value_or(""));
+    parse_diskstats(later, after);
+    ASSERT_EQ(sample.disks.size(), before.size());
+    for (std::size_t disk = 0; disk < before.size(); ++disk) {
+      EXPECT_EQ(sample.disks[disk].name, before[disk].name);
+      EXPECT_GE(sample.disks[disk].written_total, before[disk].sectors_written * 512);
+      EXPECT_LE(sample.disks[disk].written_total, after[disk].sectors_written * 512);
+      EXPECT_GE(sample.disks[disk].operations_total, before[disk].operations);
+      EXPECT_LE(sample.disks[disk].operations_total, after[disk].operations);
+    }
   }
 }
 
