@@ -1,0 +1,134 @@
+// Reading this machine without a daemon: the same state machine and the same documents, in this process.
+#include "cli/local.hpp"
+
+#include <ctime>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "control/control.hpp"
+#include "sense/sampler.hpp"
+#include "serve/routes.hpp"
+#include "settings/settings.hpp"
+
+extern char** environ;  // NOLINT: POSIX declares it nowhere
+
+namespace headroom::cli {
+namespace {
+
+// Rates need two readings; the kernel's own ticks are 10 ms.
+constexpr std::chrono::milliseconds kBetween{100};
+
+// A command is its own little runtime: it reads the clock twice and ends.
+Instant clock_now() {
+  const auto read = [](clockid_t clock) {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  };
+  return {BootTime(read(CLOCK_BOOTTIME)), WallTime(read(CLOCK_REALTIME))};
+}
+
+tl::unexpected<Error> needs_daemon(const char* what) {
+  return fail(ErrorKind::unavailable, std::string(what) + " is known to the daemon only",
+              "none answers", "start it with: headroomd (or make run)");
+}
+
+class Local final : public serve::Backend {
+ public:
+  explicit Local(settings::Loaded loaded)
+      : loaded_(std::move(loaded)), control_(loaded_.config) {
+    utsname kernel{};
+    uname(&kernel);
+    char host[256] = {};
+    gethostname(host, sizeof host - 1);
+    node_.name = loaded_.config.node.name.empty() ? host : loaded_.config.node.name;
+    node_.version = HEADROOM_VERSION;
+    node_.kernel = kernel.release;
+    node_.started = clock_now();
+    node_.tier = "none";
+    node_.cannot.push_back({"leases", "no daemon answers", "start it with: headroomd (or make run)"});
+    sense::Sources sources;
+    sources.gpu = loaded_.config.sample.gpu;
+    sources.gpu_sim = loaded_.config.sample.gpu_sim;
+    sense::Sampler sampler(sources);
+    for (int i = 0; i < 2; ++i) {
+      if (i > 0) std::this_thread::sleep_for(kBetween);
+      auto sample = std::make_shared<Sample>();
+      const Instant at = clock_now();
+      sampler.read(at, {}, *sample);
+      sample->number = static_cast<std::uint64_t>(i + 1);
+      sample->took = clock_now().boot - at.boot;
+      (void)control_.apply(Sampled{std::move(sample)}, at);
+    }
+    view_ = std::make_shared<const View>(control_.view(clock_now()));
+  }
+
+  Instant now() override { return clock_now(); }
+  std::shared_ptr<const View> view() override { return view_; }
+  const Config& config() override { return loaded_.config; }
+  const serve::NodeFacts& node() override { return node_; }
+  const std::vector<Setting>& settings() override { return loaded_.settings; }
+  serve::Costs costs() override { return {}; }
+  Result<serve::HistoryAnswer> history(const serve::HistoryQuery&) override {
+    return needs_daemon("the history");
+  }
+  std::vector<EventLine> events(const serve::EventQuery&) override { return {}; }
+  RequestId ask(const Caller& caller, Ask what,
+                std::function<void(const serve::Answered&)> done) override {
+    for (Effect& effect : control_.apply(Asked{1, caller, std::move(what)}, clock_now())) {
+      if (const auto* respond = std::get_if<Respond>(&effect)) done(respond->what);
+    }
+    return 1;
+  }
+  void withdraw(RequestId) override {}
+  Caller caller(const http::Peer&) override { return {geteuid(), true, false}; }
+  Result<Holder> holder(const Caller&, pid_t) override { return needs_daemon("a lease"); }
+
+ private:
+  settings::Loaded loaded_;
+  control::Control control_;
+  serve::NodeFacts node_;
+  std::shared_ptr<const View> view_;
+};
+
+Result<Local*> local() {
+  // One for the life of the command: several documents are read of the same two samples.
+  static std::unique_ptr<Local> only;
+  if (only) return only.get();
+  settings::Input input;
+  input.for_command = true;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos) {
+      input.environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  auto loaded = settings::load(input);
+  if (!loaded) return tl::unexpected(loaded.error());
+  only = std::make_unique<Local>(std::move(*loaded));
+  return only.get();
+}
+
+}  // namespace
+
+Result<std::string> read_locally(std::string_view target) {
+  auto backend = local();
+  if (!backend) return tl::unexpected(backend.error());
+  const std::size_t mark = target.find('?');
+  const http::Response response =
+      serve::read(**backend, target.substr(0, mark),
+                  mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1));
+  if (response.status >= 400) {
+    return fail(response.status == 404 ? ErrorKind::not_found : ErrorKind::unavailable,
+                "it cannot be read without the daemon", std::string(target),
+                "start it with: headroomd (or make run)");
+  }
+  return response.body;
+}
+
+}  // namespace headroom::cli

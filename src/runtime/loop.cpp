@@ -1,0 +1,624 @@
+#include "runtime/loop.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <set>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <grp.h>
+#include <pwd.h>
+#include <spdlog/spdlog.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "act/process.hpp"
+#include "control/control.hpp"
+#include "http/access.hpp"
+#include "http/server.hpp"
+#include "judge/window.hpp"
+#include "record/event_list.hpp"
+#include "record/journal.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/machine.hpp"
+#include "sense/sampler.hpp"
+#include "serve/routes.hpp"
+
+namespace headroom::runtime {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
+constexpr auto kTcpRetry = 5s;
+constexpr auto kSlowTurn = 10ms;
+constexpr std::size_t kGroupsKnown = 1000;
+
+// Tells when a process ends.
+struct Watched {
+  act::ProcessWatch process;
+  asio::posix::stream_descriptor descriptor;
+};
+
+class Loop final : public serve::Backend {
+ public:
+  Loop(LoopOptions options, const LoopHooks& hooks)
+      : options_(std::move(options)),
+        hooks_(hooks),
+        control_(options_.config),
+        machine_(options_.root != "/"),
+        history_(judge::History::capacity_for(options_.config.sample.history)),
+        routes_(*this),
+        server_(io_, limits(), [this](const http::Request& request, http::Reply reply) {
+          routes_.handle(request, std::move(reply));
+        }),
+        sample_timer_(io_),
+        deadline_timer_(io_),
+        tcp_timer_(io_),
+        signals_(io_, SIGTERM, SIGINT, SIGHUP) {}
+
+  Result<void> run();
+
+  // serve::Backend
+  Instant now() override { return runtime::now(); }
+  std::shared_ptr<const View> view() override;
+  const Config& config() override { return *control_.state().config; }
+  const serve::NodeFacts& node() override { return node_; }
+  const std::vector<Setting>& settings() override { return options_.settings; }
+  serve::Costs costs() override;
+  Result<serve::HistoryAnswer> history(const serve::HistoryQuery& query) override;
+  std::vector<EventLine> events(const serve::EventQuery& query) override;
+  RequestId ask(const Caller& caller, Ask what,
+                std::function<void(const serve::Answered&)> done) override;
+  void withdraw(RequestId request) override;
+  Caller caller(const http::Peer& peer) override;
+  Result<Holder> holder(const Caller& caller, pid_t pid) override;
+
+ private:
+  http::Limits limits() const {
+    http::Limits limits;
+    limits.connections = static_cast<std::size_t>(options_.config.http.connections);
+    return limits;
+  }
+  Result<void> listen();
+  void listen_tcp();
+  void restore(std::vector<Record> records, bool same_boot);
+  void dispatch(Event event);
+  void turn(const Event& event);
+  void keep(const Effects& effects);
+  void carry_out(Effect& effect);
+  void sample(bool per_cpu);
+  void remember(const Sample& sample);
+  void next_sample(std::chrono::nanoseconds after);
+  void arm_deadline();
+  void watch(const Holder& holder);
+  void drop_unused_watches();
+  void log(const EventLine& line);
+  void say(std::string type, std::string text);
+  void wait_for_signals();
+  void reload();
+  void stop();
+
+  LoopOptions options_;
+  const LoopHooks& hooks_;
+  asio::io_context io_{1};
+  control::Control control_;
+  Machine machine_;
+  std::optional<record::Journal> journal_;
+  std::optional<sense::Sampler> sampler_;
+  judge::History history_;
+  record::EventList events_;
+  serve::Routes routes_;
+  http::Server server_;
+  asio::steady_timer sample_timer_;
+  asio::steady_timer deadline_timer_;
+  asio::steady_timer tcp_timer_;
+  asio::signal_set signals_;
+
+  serve::NodeFacts node_;
+  std::deque<Event> pending_;
+  bool turning_ = false;
+  std::map<RequestId, std::function<void(const serve::Answered&)>> asked_;
+  RequestId last_request_ = 0;
+  std::map<Holder, Watched> watched_;
+  std::map<pid_t, Holder> watched_pids_;
+  std::map<uid_t, bool> trusted_;
+  gid_t group_ = static_cast<gid_t>(-1);  // of those who may change everything
+  std::shared_ptr<const View> view_;
+  std::array<std::shared_ptr<Sample>, 3> samples_;
+  std::uint64_t sample_number_ = 0;
+  std::uint64_t tracked_ = 0;
+  std::optional<BootTime> armed_;
+  std::string tcp_problem_;
+  std::uint64_t journal_failures_ = 0;
+  std::uint64_t slow_turns_ = 0;
+  bool stopping_ = false;
+};
+
+// ------------------------------------------------------------------------------ start and stop
+
+Result<void> Loop::run() {
+  utsname kernel{};
+  uname(&kernel);
+  char host[256] = {};
+  gethostname(host, sizeof host - 1);
+  const std::string& name = options_.config.node.name;
+  node_.name = name.empty() ? host : name;
+  node_.version = options_.version;
+  node_.kernel = kernel.release;
+  node_.boot_id = act::boot_id().value_or("");
+  node_.started = now();
+  node_.tier = machine_.tier();
+  node_.cannot = machine_.cannot();
+  node_.socket = options_.config.http.socket;
+  if (const group* found = getgrnam("headroom"); found != nullptr) group_ = found->gr_gid;
+
+  sense::Sources sources;
+  sources.root = options_.root;
+  sources.gpu = options_.config.sample.gpu;
+  sources.gpu_sim = options_.config.sample.gpu_sim;
+  sources.jobs_group = machine_.jobs_group();
+  sampler_.emplace(sources);
+
+  record::Journal::Opened* opened = nullptr;
+  auto journal = record::Journal::open(options_.config.state.dir, options_.config.state.journal,
+                                       node_.boot_id);
+  if (!journal) return tl::unexpected(journal.error());
+  opened = &*journal;
+  journal_.emplace(std::move(opened->journal));
+
+  // The devices must be known before the leases on them are.
+  sample(false);
+  restore(std::move(opened->records), opened->same_boot);
+  for (const std::string& note : opened->notes) say("daemon.journal", note);
+
+  if (auto listening = listen(); !listening) return listening;
+  server_.set_header("X-Headroom-Node", node_.name);
+  if (hooks_.ready) {
+    hooks_.ready(node_.socket, options_.config.http.listen, tcp_problem_);
+  }
+  say("daemon.started", "headroom " + node_.version + " on " + node_.name);
+  next_sample(kSecondSample);
+  wait_for_signals();
+  io_.run();
+  return {};
+}
+
+void Loop::restore(std::vector<Record> records, bool same_boot) {
+  Restored restored;
+  restored.same_boot = same_boot;
+  std::set<Holder> seen;
+  std::vector<LeaseId> living;
+  std::map<LeaseId, const Lease*> leases;
+  for (const Record& record : records) {
+    if (const auto* put = std::get_if<PutLease>(&record)) leases[put->lease.id] = &put->lease;
+    if (const auto* drop = std::get_if<DropLease>(&record)) leases.erase(drop->id);
+  }
+  for (const auto& [id, lease] : leases) {
+    if (lease->state == LeaseState::ended) continue;
+    living.push_back(id);
+    if (lease->holder.pid != 0 && seen.insert(lease->holder).second &&
+        act::watch(lease->holder).has_value()) {
+      restored.alive.push_back(lease->holder);
+    }
+  }
+  restored.records = std::move(records);
+  machine_.sweep(living);
+  dispatch(std::move(restored));
+}
+
+Result<void> Loop::listen() {
+  const Config::Http& http = options_.config.http;
+  if (auto done = server_.listen_unix(http.socket, 0666); !done) return done;
+  if (!http.listen.empty()) listen_tcp();
+  return {};
+}
+
+void Loop::listen_tcp() {
+  const auto address = http::parse_listen(options_.config.http.listen);
+  if (!address) {
+    tcp_problem_ = address.error().what;
+    return;
+  }
+  const auto done = server_.listen_tcp(address->host, address->port);
+  if (done) {
+    if (!tcp_problem_.empty()) say("daemon.listening", "now also on " + options_.config.http.listen);
+    tcp_problem_.clear();
+    return;
+  }
+  // A taken port must not stop the daemon: the socket works, and the port may come free.
+  const std::string problem = done.error().what +
+                              (done.error().why.empty() ? "" : ": " + done.error().why);
+  if (tcp_problem_.empty()) {
+    say("daemon.listening", problem + "; the socket works, and the port is tried again");
+  }
+  tcp_problem_ = problem;
+  tcp_timer_.expires_after(kTcpRetry);
+  tcp_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) listen_tcp();
+  });
+}
+
+void Loop::wait_for_signals() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    if (signal == SIGHUP) {
+      reload();
+      wait_for_signals();
+      return;
+    }
+    stop();
+  });
+}
+
+void Loop::reload() {
+  if (!hooks_.reload) return;
+  auto loaded = hooks_.reload();
+  if (!loaded) {
+    say("daemon.reload", "the configuration stays as it was: " + loaded.error().what + ": " +
+                             loaded.error().why);
+    return;
+  }
+  options_.config = std::move(loaded->first);
+  options_.settings = std::move(loaded->second);
+  dispatch(Configured{options_.config});
+  say("daemon.reload", "the configuration was read again");
+}
+
+void Loop::stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  spdlog::info("stopping; leases of running processes are kept");
+  routes_.close();
+  server_.stop_listening();
+  server_.close();
+  io_.stop();
+}
+
+// ------------------------------------------------------------------------------- events and effects
+
+void Loop::dispatch(Event event) {
+  pending_.push_back(std::move(event));
+  if (turning_) return;  // the turn in hand takes it
+  turning_ = true;
+  const auto before = now().boot;
+  while (!pending_.empty()) {
+    const Event next = std::move(pending_.front());
+    pending_.pop_front();
+    turn(next);
+  }
+  turning_ = false;
+  arm_deadline();
+  if (now().boot - before > kSlowTurn) ++slow_turns_;
+}
+
+void Loop::turn(const Event& event) {
+  Effects effects = control_.apply(event, now());
+  // Promises first: nothing leaves before they are kept.
+  keep(effects);
+  bool sense = false;
+  bool per_cpu = false;
+  for (Effect& effect : effects) {
+    if (const auto* wanted = std::get_if<Sense>(&effect)) {
+      sense = true;
+      per_cpu = per_cpu || wanted->per_cpu;
+    } else {
+      carry_out(effect);
+    }
+  }
+  if (sense) sample(per_cpu);
+}
+
+void Loop::keep(const Effects& effects) {
+  for (const Effect& effect : effects) {
+    const auto* record = std::get_if<Journal>(&effect);
+    if (record == nullptr || !journal_) continue;
+    if (journal_->has_space(record->record)) {
+      journal_->append(record->record);
+      continue;
+    }
+    // The promises hold this event's changes already: the snapshot keeps them all.
+    const auto done = journal_->snapshot(control_.state().promises.records());
+    if (!done) {
+      ++journal_failures_;
+      spdlog::error("the journal could not keep a record: {}: {}", done.error().what,
+                    done.error().why);
+    }
+    return;
+  }
+}
+
+void Loop::carry_out(Effect& effect) {
+  if (auto* respond = std::get_if<Respond>(&effect)) {
+    const auto found = asked_.find(respond->request);
+    if (found == asked_.end()) return;
+    const auto done = std::move(found->second);
+    asked_.erase(found);
+    done(respond->what);
+  } else if (auto* say = std::get_if<Say>(&effect)) {
+    const EventLine& line = events_.add(std::move(say->line));
+    log(line);
+    routes_.tell_event(line);
+  } else if (const auto* changed = std::get_if<Changed>(&effect)) {
+    if (!routes_.anybody_watches()) return;
+    if (const auto* lease = std::get_if<LeaseId>(&changed->what)) routes_.tell_lease(*lease);
+    if (const auto* alert = std::get_if<Alert>(&changed->what)) routes_.tell_alert(*alert);
+  } else if (const auto* watched = std::get_if<Watch>(&effect)) {
+    watch(watched->holder);
+  } else if (const auto* place = std::get_if<PlaceHolder>(&effect)) {
+    pending_.emplace_back(machine_.place(*place));
+  } else if (const auto* fence = std::get_if<Fence>(&effect)) {
+    pending_.emplace_back(machine_.fence(*fence));
+  } else if (const auto* release = std::get_if<Release>(&effect)) {
+    pending_.emplace_back(machine_.release(*release));
+  }
+}
+
+void Loop::watch(const Holder& holder) {
+  if (watched_.contains(holder)) return;
+  auto process = act::watch(holder);
+  if (!process) {
+    pending_.emplace_back(Exited{holder});
+    return;
+  }
+  const int fd = dup(process->fd());
+  if (fd < 0) {
+    spdlog::error("process {} cannot be watched: {}", holder.pid, std::strerror(errno));
+    return;
+  }
+  auto [at, fresh] = watched_.emplace(
+      holder, Watched{std::move(*process), asio::posix::stream_descriptor(io_, fd)});
+  watched_pids_[holder.pid] = holder;
+  at->second.descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                                   [this, holder](const boost::system::error_code& error) {
+                                     if (error) return;
+                                     watched_.erase(holder);
+                                     watched_pids_.erase(holder.pid);
+                                     dispatch(Exited{holder});
+                                   });
+}
+
+void Loop::drop_unused_watches() {
+  const auto& holders = control_.state().holders;
+  for (auto it = watched_.begin(); it != watched_.end();) {
+    if (holders.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    watched_pids_.erase(it->first.pid);
+    it = watched_.erase(it);
+  }
+}
+
+void Loop::arm_deadline() {
+  const auto next = control_.next_deadline();
+  if (next == armed_) return;
+  armed_ = next;
+  if (!next) {
+    deadline_timer_.cancel();
+    return;
+  }
+  deadline_timer_.expires_after(std::max<std::chrono::nanoseconds>(*next - now().boot, 0ns));
+  deadline_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    armed_.reset();
+    dispatch(Ticked{});
+  });
+}
+
+// ------------------------------------------------------------------------------- reading the machine
+
+void Loop::next_sample(std::chrono::nanoseconds after) {
+  sample_timer_.expires_after(after);
+  sample_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    sample(false);
+    drop_unused_watches();
+    // The timers stand still while the machine sleeps; deadlines do not.
+    if (const auto next = control_.next_deadline(); next && *next <= now().boot) dispatch(Ticked{});
+    next_sample(options_.config.sample.interval);
+  });
+}
+
+void Loop::sample(bool per_cpu) {
+  const control::State& state = control_.state();
+  if (tracked_ != state.tracked) {
+    tracked_ = state.tracked;
+    std::vector<sense::Target> targets;
+    for (const auto& [id, lease] : state.promises.leases) {
+      if (!decide::holds(lease.state) || lease.parent != 0) continue;
+      if (lease.holder.pid == 0 && lease.group == Group()) continue;
+      targets.push_back({id, lease.group, lease.holder});
+    }
+    sampler_->track(std::move(targets));
+  }
+  // Samples go round: one is with the state, one with readers, one is filled.
+  std::shared_ptr<Sample>* slot = &samples_.back();
+  for (auto& candidate : samples_) {
+    if (!candidate || candidate.use_count() == 1) slot = &candidate;
+  }
+  if (!*slot || slot->use_count() != 1) *slot = std::make_shared<Sample>();
+  const Instant at = now();
+  sampler_->read(at, {per_cpu, true}, **slot);
+  (*slot)->number = ++sample_number_;
+  (*slot)->took = now().boot - at.boot;
+  if (!per_cpu || sample_number_ == 1) remember(**slot);
+  dispatch(Sampled{*slot});
+  routes_.tell_sample();
+}
+
+void Loop::remember(const Sample& s) {
+  std::vector<std::string> names;
+  names.reserve(s.gpus.size() * 3 + s.filesystems.size());
+  std::vector<judge::Reading> readings;
+  const auto share = [](Bytes part, Bytes whole) -> std::optional<double> {
+    if (whole.count() <= 0) return std::nullopt;
+    return 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());
+  };
+  const auto percent = [](const std::optional<Ratio>& r) {
+    return r ? std::optional(r->percent()) : std::nullopt;
+  };
+  const auto stalled = [](const std::optional<StallLine>& line) {
+    return line ? std::optional(line->avg10.percent()) : std::nullopt;
+  };
+  readings.push_back({"cpu", percent(s.cpu.busy)});
+  if (s.cpu.load) readings.push_back({"load", (*s.cpu.load)[0]});
+  const MemoryReading& m = s.memory;
+  if (m.total && m.available) readings.push_back({"memory", share(*m.total - *m.available, *m.total)});
+  if (m.swap_total && m.swap_free) {
+    readings.push_back({"swap", share(*m.swap_total - *m.swap_free, *m.swap_total)});
+  }
+  readings.push_back({"stall_cpu", stalled(s.stall.cpu_some)});
+  readings.push_back({"stall_memory", stalled(s.stall.memory_some)});
+  readings.push_back({"stall_io", stalled(s.stall.io_some)});
+  const auto add = [&](std::string name, std::optional<double> value) {
+    names.push_back(std::move(name));
+    readings.push_back({names.back(), value});
+  };
+  for (const GpuReading& gpu : s.gpus) {
+    add("gpu_memory:" + gpu.id,
+        gpu.memory_used ? share(*gpu.memory_used, gpu.memory_total) : std::nullopt);
+    add("gpu_utilization:" + gpu.id, percent(gpu.busy));
+    add("gpu_temperature:" + gpu.id, gpu.celsius);
+  }
+  for (const FilesystemReading& fs : s.filesystems) {
+    add("disk:" + fs.mount, share(fs.total - fs.free, fs.total));
+  }
+  history_.push(s.at, readings);
+}
+
+// --------------------------------------------------------------------------------- what readers see
+
+std::shared_ptr<const View> Loop::view() {
+  const Instant at = now();
+  const bool fresh = view_ && view_->revision == control_.state().revision &&
+                     at.boot - view_->at.boot < options_.config.sample.interval;
+  if (!fresh) view_ = std::make_shared<const View>(control_.view(at));
+  return view_;
+}
+
+serve::Costs Loop::costs() {
+  const http::Counters c = server_.counters();
+  serve::Costs costs;
+  costs.requests = c.requests;
+  costs.connections = c.open_now;
+  costs.refused_connections = c.refused_full;
+  costs.bad_requests = c.bad_requests;
+  costs.dropped_streams = c.slow_streams_dropped;
+  costs.events_total = events_.last();
+  costs.journal_failures = journal_failures_;
+  costs.loop_overruns = slow_turns_;
+  return costs;
+}
+
+Result<serve::HistoryAnswer> Loop::history(const serve::HistoryQuery& query) {
+  auto series = history_.query(query.series, query.window, query.step, now());
+  if (!series) return tl::unexpected(series.error());
+  serve::HistoryAnswer answer;
+  answer.points.reserve(series->points.size());
+  for (const judge::Point& point : series->points) answer.points.emplace_back(point.at, point.value);
+  answer.average = series->average;
+  answer.max = series->max;
+  answer.min = series->min;
+  answer.p95 = series->p95;
+  answer.oldest = series->oldest;
+  return answer;
+}
+
+std::vector<EventLine> Loop::events(const serve::EventQuery& query) {
+  return events_.newest({query.since, query.after, query.type, query.limit});
+}
+
+RequestId Loop::ask(const Caller& caller, Ask what,
+                    std::function<void(const serve::Answered&)> done) {
+  const RequestId request = ++last_request_;
+  asked_.emplace(request, std::move(done));
+  dispatch(Asked{request, caller, std::move(what)});
+  return request;
+}
+
+void Loop::withdraw(RequestId request) {
+  if (asked_.erase(request) > 0) dispatch(Withdrawn{request});
+}
+
+Caller Loop::caller(const http::Peer& peer) {
+  Caller caller;
+  caller.known = peer.known;
+  caller.uid = peer.uid;
+  if (!peer.known) return caller;
+  caller.trusted = peer.uid == 0 || peer.uid == geteuid() || peer.gid == group_;
+  if (caller.trusted || group_ == static_cast<gid_t>(-1)) return caller;
+  const auto known = trusted_.find(peer.uid);
+  if (known != trusted_.end()) {
+    caller.trusted = known->second;
+    return caller;
+  }
+  if (trusted_.size() > kGroupsKnown) trusted_.clear();
+  bool member = false;
+  if (const passwd* user = getpwuid(peer.uid); user != nullptr) {
+    gid_t groups[256];
+    int count = 256;
+    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) >= 0) {
+      member = std::find(groups, groups + count, group_) != groups + count;
+    }
+  }
+  caller.trusted = trusted_[peer.uid] = member;
+  return caller;
+}
+
+Result<Holder> Loop::holder(const Caller& caller, pid_t pid) {
+  // A process that is watched and has not ended is still itself.
+  if (const auto known = watched_pids_.find(pid); known != watched_pids_.end()) {
+    const auto watched = watched_.find(known->second);
+    if (watched != watched_.end() && (caller.trusted || act::may_control(caller.uid, known->second))) {
+      return known->second;
+    }
+  }
+  auto holder = act::identify(pid);
+  if (!holder) return holder;
+  if (!caller.trusted && !(caller.known && act::may_control(caller.uid, *holder))) {
+    return fail(ErrorKind::not_allowed, "process " + std::to_string(pid) + " is another user's",
+                "a lease is held by a process of the one who asks");
+  }
+  return holder;
+}
+
+// ----------------------------------------------------------------------------------------- words
+
+void Loop::say(std::string type, std::string text) {
+  EventLine line;
+  line.at = now().wall;
+  line.type = std::move(type);
+  line.text = std::move(text);
+  const EventLine& kept = events_.add(std::move(line));
+  log(kept);
+  routes_.tell_event(kept);
+}
+
+void Loop::log(const EventLine& line) {
+  if (line.type.starts_with("alert.")) {
+    spdlog::warn("{} {}", line.type, line.text);
+  } else if (line.type.starts_with("daemon.") || line.type == "lease.quarantined" ||
+             line.type == "lease.held") {
+    spdlog::info("{} {}", line.type, line.text);
+  } else {
+    spdlog::debug("{} {}", line.type, line.text);
+  }
+}
+
+}  // namespace
+
+Result<void> run_loop(LoopOptions options, const LoopHooks& hooks) {
+  Loop loop(std::move(options), hooks);
+  return loop.run();
+}
+
+}  // namespace headroom::runtime

@@ -1,0 +1,34 @@
+// The loop: one thread on which everything happens.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <headroom/result.hpp>
+
+#include "words/config.hpp"
+
+namespace headroom::runtime {
+
+struct LoopOptions {
+  Config config;
+  std::vector<Setting> settings;
+  std::string root = "/";  ///< a captured tree stands in for the machine
+  std::string version;
+};
+
+/// What happened outside, told to whoever runs the loop.
+struct LoopHooks {
+  /// Serving, on these addresses. `problem` says what does not work, or is empty.
+  std::function<void(const std::string& socket, const std::string& tcp, const std::string& problem)> ready;
+  /// The configuration is to be read again; fails with the reason why it stays.
+  std::function<Result<std::pair<Config, std::vector<Setting>>>()> reload;
+};
+
+/// Runs the daemon until SIGTERM or SIGINT. Fails when it cannot start.
+Result<void> run_loop(LoopOptions options, const LoopHooks& hooks);
+
+}  // namespace headroom::runtime

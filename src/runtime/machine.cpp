@@ -1,0 +1,100 @@
+#include "runtime/machine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "act/process.hpp"
+
+namespace headroom::runtime {
+
+Machine::Machine(bool captured) {
+  if (!captured) groups_.emplace(act::Groups::probe({}));
+}
+
+const char* Machine::tier() const { return groups_ ? act::to_string(groups_->tier()) : "none"; }
+
+std::string Machine::jobs_group() const { return groups_ ? groups_->jobs_memory_group() : ""; }
+
+std::vector<Absence> Machine::cannot() const {
+  std::vector<Absence> out;
+  if (!groups_) {
+    out.push_back({"groups", "the readings come from a captured tree", "start without --root"});
+    return out;
+  }
+  for (const std::string& reason : groups_->reasons()) out.push_back({"groups", reason, ""});
+  return out;
+}
+
+Placed Machine::place(const PlaceHolder& effect) {
+  Placed placed{effect.lease, Group(), false, {}};
+  if (!groups_ || groups_->tier() == act::Tier::none) {
+    placed.group = fail(ErrorKind::not_allowed, "no control group could be made",
+                        groups_ && !groups_->reasons().empty() ? groups_->reasons().front()
+                                                               : "the tree is a captured one");
+    return placed;
+  }
+  if (effect.holder.pid == 0) {
+    placed.group = fail(ErrorKind::invalid_request, "a lease without a process has no group");
+    return placed;
+  }
+  placed.group = groups_->make(effect.lease, effect.owner);
+  if (!placed.group) return placed;
+  // The pid must still be the process that asked.
+  const auto same = act::watch(effect.holder);
+  const auto moved = same ? groups_->place(*placed.group, effect.holder.pid)
+                          : Result<void>(tl::unexpected(same.error()));
+  if (!moved) {
+    (void)groups_->remove(*placed.group);
+    placed.group = tl::unexpected(moved.error());
+    return placed;
+  }
+  if (effect.fence_at.count() > 0) {
+    const auto fenced = groups_->fence(*placed.group, effect.fence_at);
+    placed.fenced = fenced.has_value();
+    if (!fenced) placed.problem = fenced.error().what + ": " + fenced.error().why;
+  }
+  if (effect.memory_limit || effect.cpu_limit) {
+    const auto limited = groups_->limit(*placed.group, effect.memory_limit, effect.cpu_limit);
+    if (!limited) placed.problem = limited.error().what + ": " + limited.error().why;
+  }
+  return placed;
+}
+
+Fenced Machine::fence(const Fence& effect) {
+  const bool done = groups_ && groups_->fence(effect.group, effect.at).has_value();
+  return {effect.lease, done};
+}
+
+Released Machine::release(const Release& effect) {
+  Released released{effect.lease, false, 0, Bytes(), 0};
+  if (!groups_) {
+    released.gone = true;
+    return released;
+  }
+  if (const auto left = groups_->look(effect.group)) {
+    released.processes = left->processes;
+    released.memory_peak = left->memory_peak.value_or(Bytes());
+    released.oom_kills = left->oom_kills;
+    // An orphan may have become a zombie that nobody waits for: only what still runs counts.
+    if (left->processes > 0) return released;
+  } else if (left.error().kind == ErrorKind::not_found) {
+    released.gone = true;
+    return released;
+  }
+  const auto removed = groups_->remove(effect.group);
+  released.gone = removed.has_value() ? *removed
+                                      : removed.error().kind == ErrorKind::not_found ||
+                                            removed.error().kind == ErrorKind::not_allowed;
+  return released;
+}
+
+void Machine::sweep(const std::vector<LeaseId>& living) {
+  if (!groups_) return;
+  for (const Group& group : groups_->leftovers()) {
+    const auto id = act::Groups::lease_of(group);
+    if (!id || std::find(living.begin(), living.end(), *id) != living.end()) continue;
+    (void)groups_->remove(group);  // with something still running in it, it stays
+  }
+}
+
+}  // namespace headroom::runtime

@@ -1,0 +1,39 @@
+// Carries the effects of the control machine out on the real machine.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <headroom/lease.hpp>
+#include <headroom/sample.hpp>
+
+#include "act/groups.hpp"
+#include "words/effect.hpp"
+#include "words/event.hpp"
+
+namespace headroom::runtime {
+
+/// The control groups of this machine, or the reason why there are none. Loop thread only.
+class Machine {
+ public:
+  /// `captured`: the readings come from a captured tree, so nothing of this machine is touched.
+  explicit Machine(bool captured);
+
+  Placed place(const PlaceHolder& effect);
+  Fenced fence(const Fence& effect);
+  Released release(const Release& effect);
+
+  const char* tier() const;
+  /// What cannot be done here, for doctor.
+  std::vector<Absence> cannot() const;
+  /// Where the jobs' groups lie in the memory hierarchy; empty where there are none.
+  std::string jobs_group() const;
+  /// Removes groups of leases that are not among `living` and in which nothing runs.
+  void sweep(const std::vector<LeaseId>& living);
+
+ private:
+  std::optional<act::Groups> groups_;
+};
+
+}  // namespace headroom::runtime

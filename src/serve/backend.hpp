@@ -1,0 +1,92 @@
+// What the routes need from whoever runs them: the daemon's loop, or the command in its own process.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <headroom/result.hpp>
+#include <headroom/sample.hpp>
+
+#include "http/message.hpp"
+#include "http/peer.hpp"
+#include "http/server.hpp"
+#include "words/effect.hpp"
+#include "words/event.hpp"
+#include "words/view.hpp"
+
+namespace headroom::serve {
+
+/// What does not change while the daemon runs.
+struct NodeFacts {
+  std::string name;
+  std::string version;
+  std::string boot_id;
+  std::string kernel;
+  Instant started;
+  std::string tier;              ///< what control groups can do here: v2, hybrid, v1, none
+  std::vector<Absence> cannot;   ///< what cannot be done on this machine, and why
+  std::string socket;            ///< path of the Unix socket; empty in the command's own process
+};
+
+struct HistoryQuery {
+  std::string series;  ///< "memory", "gpu_memory:GPU-…"
+  std::chrono::seconds window{300};
+  std::chrono::seconds step{0};  ///< 0 = as sampled
+};
+struct HistoryAnswer {
+  std::vector<std::pair<WallTime, std::optional<double>>> points;
+  std::optional<double> average, max, min, p95;
+  std::optional<WallTime> oldest;
+};
+
+struct EventQuery {
+  std::optional<WallTime> since;
+  std::uint64_t after = 0;
+  std::string type;
+  std::size_t limit = 100;
+};
+
+/// Counters that are not in the view.
+struct Costs {
+  std::uint64_t requests = 0;
+  std::uint64_t connections = 0;
+  std::uint64_t refused_connections = 0;
+  std::uint64_t bad_requests = 0;
+  std::uint64_t dropped_streams = 0;
+  std::uint64_t events_total = 0;
+  std::uint64_t journal_failures = 0;
+  std::uint64_t loop_overruns = 0;  ///< turns of the loop over 10 ms
+};
+
+using Answered = std::variant<Verdict, LeaseView, Alert, Refusal>;
+
+/// All on the loop thread.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual Instant now() = 0;
+  virtual std::shared_ptr<const View> view() = 0;
+  /// The configuration in force, without making a view.
+  virtual const Config& config() = 0;
+  virtual const NodeFacts& node() = 0;
+  virtual const std::vector<Setting>& settings() = 0;
+  virtual Costs costs() = 0;
+  virtual Result<HistoryAnswer> history(const HistoryQuery& query) = 0;
+  virtual std::vector<EventLine> events(const EventQuery& query) = 0;
+  /// Asks the control machine; `done` is called once, at once or later. Returns the request's number.
+  virtual RequestId ask(const Caller& caller, Ask ask, std::function<void(const Answered&)> done) = 0;
+  /// The client of this request has gone: `done` is not called any more.
+  virtual void withdraw(RequestId request) = 0;
+  virtual Caller caller(const http::Peer& peer) = 0;
+  /// The process as a holder, if this caller may hold leases for it.
+  virtual Result<Holder> holder(const Caller& caller, pid_t pid) = 0;
+};
+
+}  // namespace headroom::serve

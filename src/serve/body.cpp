@@ -1,0 +1,303 @@
+#include "serve/body.hpp"
+
+#include <cmath>
+#include <initializer_list>
+
+#include <boost/json.hpp>
+
+#include "serve/documents.hpp"
+
+namespace headroom::serve {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t kLongestText = 256;
+// Amounts and times above this are mistakes, and sums of them must not overflow.
+constexpr double kLargest = 4e18;
+constexpr double kLongestWait = 10.0 * 365 * 86400;
+
+tl::unexpected<Error> refuse(std::string what, std::string why = {}, std::string help = {}) {
+  return fail(ErrorKind::invalid_request, std::move(what), std::move(why), std::move(help));
+}
+
+// Walks an object's fields; the first thing that is wrong is kept and stops the rest.
+class Fields {
+ public:
+  Fields(const json::object& object, std::string where) : object_(object), where_(std::move(where)) {}
+
+  const json::value* find(std::string_view name) {
+    const json::value* value = object_.if_contains(name);
+    if (value != nullptr) ++seen_;
+    return value;
+  }
+  void text(std::string_view name, std::string& out) {
+    const json::value* value = find(name);
+    if (value == nullptr || value->is_null()) return;
+    if (!value->is_string()) return wrong(name, "a text is wanted");
+    const std::string_view given = value->get_string();
+    if (given.size() > kLongestText) return wrong(name, "at most 256 bytes");
+    for (const char c : given) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+        return wrong(name, "control characters are not allowed");
+      }
+    }
+    out = given;
+  }
+  void boolean(std::string_view name, bool& out) {
+    const json::value* value = find(name);
+    if (value == nullptr) return;
+    if (!value->is_bool()) return wrong(name, "true or false is wanted");
+    out = value->get_bool();
+  }
+  /// A number in [least, most], or null; empty when absent or null.
+  std::optional<double> number(std::string_view name, double least, double most,
+                               bool* given_null = nullptr) {
+    const json::value* value = find(name);
+    if (value == nullptr) return std::nullopt;
+    if (value->is_null()) {
+      if (given_null != nullptr) *given_null = true;
+      return std::nullopt;
+    }
+    double number = 0;
+    if (value->is_int64()) {
+      number = static_cast<double>(value->get_int64());
+    } else if (value->is_uint64()) {
+      number = static_cast<double>(value->get_uint64());
+    } else if (value->is_double()) {
+      number = value->get_double();
+    } else {
+      wrong(name, "a number is wanted");
+      return std::nullopt;
+    }
+    if (!std::isfinite(number) || number < least || number > most) {
+      wrong(name, "it is out of range");
+      return std::nullopt;
+    }
+    return number;
+  }
+  void bytes(std::string_view name, std::optional<Bytes>& out) {
+    if (const auto value = number(name, 1, kLargest)) out = Bytes(std::llround(*value));
+  }
+  template <class Duration>
+  void seconds(std::string_view name, std::optional<Duration>& out, double least) {
+    if (const auto value = number(name, least, kLongestWait)) {
+      out = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*value));
+    }
+  }
+  void wrong(std::string_view name, std::string why) {
+    if (!error_) {
+      error_ = Error{ErrorKind::invalid_request,
+                     "field " + where_ + std::string(name) + " is not right", std::move(why), ""};
+    }
+  }
+  /// The first thing that was wrong; a field that nobody asked for is.
+  Result<void> done(std::initializer_list<std::string_view> known) {
+    if (!error_ && seen_ != object_.size()) {
+      for (const auto& [key, value] : object_) {
+        bool ours = false;
+        for (const std::string_view name : known) ours = ours || name == std::string_view(key);
+        if (ours) continue;
+        std::string all;
+        for (const std::string_view name : known) all.append(all.empty() ? "" : ", ").append(name);
+        error_ = Error{ErrorKind::invalid_request,
+                       "unknown field " + where_ + std::string(std::string_view(key).substr(0, 64)),
+                       "known here: " + all, ""};
+        break;
+      }
+    }
+    if (error_) return tl::unexpected(*error_);
+    return {};
+  }
+
+ private:
+  const json::object& object_;
+  std::string where_;
+  std::size_t seen_ = 0;
+  std::optional<Error> error_;
+};
+
+// A body is small: it is parsed into a buffer on the stack.
+class Body {
+ public:
+  Body() : storage_(buffer_) {}
+  Result<const json::object*> read(std::string_view text) {
+    if (text.empty()) return refuse("the body is empty", "a JSON object is wanted");
+    json::parse_options options;
+    options.max_depth = 8;
+    boost::system::error_code error;
+    value_ = json::parse(text, error, &storage_, options);
+    if (error) return refuse("the body is no JSON", error.message());
+    if (!value_.is_object()) return refuse("the body is no JSON object");
+    return &value_.get_object();
+  }
+
+ private:
+  unsigned char buffer_[2048] = {};
+  json::monotonic_resource storage_;
+  json::value value_;
+};
+
+Result<Needs> read_needs(const json::value* value) {
+  if (value == nullptr || !value->is_object()) {
+    return refuse("field needs is not right", "an object with amounts is wanted",
+                  R"({"needs":{"memory_bytes":1073741824}})");
+  }
+  Needs needs;
+  Fields fields(value->get_object(), "needs.");
+  fields.bytes("memory_bytes", needs.memory);
+  fields.bytes("gpu_memory_bytes", needs.gpu_memory);
+  fields.bytes("disk_bytes", needs.disk);
+  if (const auto cores = fields.number("cpu_cores", 0.001, 1e6)) {
+    needs.cpu = Cores(std::llround(*cores * 1000));
+  }
+  fields.text("disk_path", needs.disk_path);
+  if (const auto gpus = fields.number("gpus", 0, 64)) needs.gpus = static_cast<int>(*gpus);
+  // A device may be given by its number.
+  if (const json::value* gpu = value->get_object().if_contains("gpu");
+      gpu != nullptr && gpu->is_int64()) {
+    (void)fields.find("gpu");
+    needs.gpu = std::to_string(gpu->get_int64());
+  } else {
+    fields.text("gpu", needs.gpu);
+  }
+  if (const auto compute = fields.number("compute", 0, 100)) needs.compute = *compute;
+  if (auto done = fields.done({"memory_bytes", "gpu_memory_bytes", "cpu_cores", "disk_bytes",
+                               "disk_path", "gpus", "gpu", "compute"});
+      !done) {
+    return tl::unexpected(done.error());
+  }
+  return needs;
+}
+
+void read_priority(Fields& fields, Priority& out) {
+  std::string word;
+  fields.text("priority", word);
+  if (word.empty()) return;
+  for (const Priority one :
+       {Priority::low, Priority::normal, Priority::high, Priority::critical}) {
+    if (word == to_string(one)) {
+      out = one;
+      return;
+    }
+  }
+  fields.wrong("priority", "low, normal, high or critical is wanted");
+}
+
+}  // namespace
+
+Result<AskFit> parse_fit(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskFit ask;
+  Fields fields(**object, "");
+  auto needs = read_needs(fields.find("needs"));
+  if (!needs) return tl::unexpected(needs.error());
+  ask.needs = std::move(*needs);
+  fields.text("name", ask.name);
+  fields.boolean("spread", ask.spread);
+  fields.seconds("for_seconds", ask.expected, 1);
+  read_priority(fields, ask.priority);
+  if (auto done = fields.done({"needs", "name", "priority", "spread", "for_seconds"}); !done) {
+    return tl::unexpected(done.error());
+  }
+  return ask;
+}
+
+Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskLease ask;
+  Fields fields(**object, "");
+  const json::value* needs = fields.find("needs");
+  ask.has_needs = needs != nullptr && !needs->is_null() &&
+                  !(needs->is_object() && needs->get_object().empty());
+  if (ask.has_needs) {
+    auto read = read_needs(needs);
+    if (!read) return tl::unexpected(read.error());
+    ask.needs = std::move(*read);
+  }
+  fields.text("name", ask.name);
+  read_priority(fields, ask.priority);
+  fields.boolean("spread", ask.spread);
+  bool for_ever = false;
+  ask.wait = std::chrono::milliseconds(0);
+  if (const auto wait = fields.number("wait_seconds", 0, kLongestWait, &for_ever)) {
+    ask.wait = std::chrono::milliseconds(std::llround(*wait * 1000));
+  }
+  if (for_ever) ask.wait.reset();
+  fields.seconds("for_seconds", ask.expected, 1);
+  std::optional<std::chrono::seconds> ttl;
+  fields.seconds("ttl_seconds", ttl, 0);
+  ask.ttl = ttl.value_or(std::chrono::seconds(0));
+  fields.boolean("fence", ask.fence);
+  fields.boolean("enforce", ask.enforce);
+  fields.boolean("group", ask.group);
+  std::string parent;
+  fields.text("parent", parent);
+  if (!parent.empty()) {
+    ask.parent = parse_lease_id(parent);
+    if (ask.parent == 0) fields.wrong("parent", "a lease id such as l-73 is wanted");
+  }
+  if (const json::value* value = fields.find("holder"); value != nullptr && !value->is_null()) {
+    holder.given = true;
+    if (!value->is_object()) {
+      fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+    } else {
+      Fields inner(value->get_object(), "holder.");
+      bool null = false;
+      if (const auto pid = inner.number("pid", 1, 1 << 30, &null)) {
+        holder.pid = static_cast<pid_t>(*pid);
+      }
+      if (auto done = inner.done({"pid"}); !done) return tl::unexpected(done.error());
+      if (!null && !holder.pid) fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+    }
+  }
+  if (auto done = fields.done({"name", "needs", "priority", "spread", "wait_seconds", "for_seconds",
+                               "ttl_seconds", "holder", "parent", "fence", "enforce", "group"});
+      !done) {
+    return tl::unexpected(done.error());
+  }
+  ask.group = ask.group || ask.fence || ask.enforce;
+  return ask;
+}
+
+Result<AskChange> parse_change(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskChange ask;
+  Fields fields(**object, "");
+  if (const json::value* needs = fields.find("needs")) {
+    auto read = read_needs(needs);
+    if (!read) return tl::unexpected(read.error());
+    ask.needs = std::move(*read);
+  }
+  fields.seconds("ttl_seconds", ask.ttl, 0);
+  fields.seconds("for_seconds", ask.expected, 1);
+  if (const auto status = fields.number("exit_status", 0, 0xFFFF)) {
+    ask.exit_status = static_cast<int>(*status);
+  }
+  if (auto done = fields.done({"needs", "ttl_seconds", "for_seconds", "exit_status"}); !done) {
+    return tl::unexpected(done.error());
+  }
+  if (!ask.needs && !ask.ttl && !ask.expected && !ask.exit_status) {
+    return refuse("nothing is to be changed", "the body names no field");
+  }
+  return ask;
+}
+
+Result<bool> parse_acknowledge(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  Fields fields(**object, "");
+  bool acknowledged = false;
+  fields.boolean("acknowledged", acknowledged);
+  if (auto done = fields.done({"acknowledged"}); !done) return tl::unexpected(done.error());
+  return acknowledged;
+}
+
+}  // namespace headroom::serve

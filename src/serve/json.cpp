@@ -1,0 +1,134 @@
+#include "serve/json.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+namespace headroom::serve {
+namespace {
+
+void two(char* at, unsigned value) {
+  at[0] = static_cast<char>('0' + value / 10);
+  at[1] = static_cast<char>('0' + value % 10);
+}
+
+// Length of the well-formed UTF-8 sequence at the start, 0 when there is none.
+std::size_t sequence(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  std::size_t length = 0;
+  if (first >= 0xC2 && first <= 0xDF) length = 2;
+  if (first >= 0xE0 && first <= 0xEF) length = 3;
+  if (first >= 0xF0 && first <= 0xF4) length = 4;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  // Overlong forms, surrogates, and what is beyond Unicode.
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;
+  if (first == 0xED && byte(1) > 0x9F) return 0;
+  if (first == 0xF0 && byte(1) < 0x90) return 0;
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;
+  return length;
+}
+
+}  // namespace
+
+void append_rfc3339(std::string& out, WallTime time) {
+  using namespace std::chrono;
+  const auto day = floor<days>(time);
+  const year_month_day date{day};
+  const auto in_day = floor<milliseconds>(time - day);
+  const auto ms = static_cast<unsigned>(in_day.count());
+  char text[24] = {};
+  const int year = std::clamp(static_cast<int>(date.year()), 0, 9999);
+  two(text, static_cast<unsigned>(year) / 100);
+  two(text + 2, static_cast<unsigned>(year) % 100);
+  text[4] = '-';
+  two(text + 5, static_cast<unsigned>(date.month()));
+  text[7] = '-';
+  two(text + 8, static_cast<unsigned>(date.day()));
+  text[10] = 'T';
+  two(text + 11, ms / 3600000);
+  text[13] = ':';
+  two(text + 14, ms / 60000 % 60);
+  text[16] = ':';
+  two(text + 17, ms / 1000 % 60);
+  text[19] = '.';
+  text[20] = static_cast<char>('0' + ms % 1000 / 100);
+  two(text + 21, ms % 100);
+  text[23] = 'Z';
+  out.append(text, sizeof text);
+}
+
+std::string rfc3339(WallTime time) {
+  std::string out;
+  append_rfc3339(out, time);
+  return out;
+}
+
+Json& Json::text(std::string_view value) {
+  comma();
+  out_ += '"';
+  std::size_t plain = 0;
+  std::size_t i = 0;
+  const auto flush = [&](std::size_t to) { out_.append(value.data() + plain, to - plain); };
+  while (i < value.size()) {
+    const auto c = static_cast<unsigned char>(value[i]);
+    if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
+      ++i;
+      continue;
+    }
+    if (c >= 0x80) {
+      if (const std::size_t length = sequence(value.substr(i)); length > 0) {
+        i += length;
+        continue;
+      }
+    }
+    flush(i);
+    if (c == '"' || c == '\\') {
+      out_ += '\\';
+      out_ += static_cast<char>(c);
+    } else if (c == '\n') {
+      out_ += "\\n";
+    } else if (c < 0x20 || c == 0x7F) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", c);
+      out_ += escape;
+    } else {
+      out_ += "\xEF\xBF\xBD";
+    }
+    plain = ++i;
+  }
+  flush(value.size());
+  out_ += '"';
+  return *this;
+}
+
+Json& Json::real(double value) {
+  comma();
+  if (!std::isfinite(value)) {
+    out_ += "null";
+    return *this;
+  }
+  char digits[40];
+  const auto [end, error] =
+      std::abs(value) < 1e15 && value == std::floor(value)
+          ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 1)
+          : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 7);
+  (void)error;  // both forms are shorter than that
+  out_.append(digits, end);
+  return *this;
+}
+
+Json& Json::time(std::string_view key, WallTime value) { return name(key), time(value); }
+
+Json& Json::time(WallTime value) {
+  comma();
+  out_ += '"';
+  append_rfc3339(out_, value);
+  out_ += '"';
+  return *this;
+}
+
+}  // namespace headroom::serve
