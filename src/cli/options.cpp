@@ -85,7 +85,8 @@ void Options::command(Words& to) {
 }
 
 std::optional<int> Options::wrong(const std::string& what, const std::string& why) const {
-  return report(Error{ErrorKind::invalid_request, what, why, "headroom " + command_ + " --help"});
+  return report(Error{ErrorKind::invalid_request, what, why,
+                      "headroom " + command_.substr(0, command_.find(' ')) + " --help"});
 }
 
 std::string Options::unknown_option(const std::string& option) const {
@@ -175,7 +176,7 @@ std::optional<int> Options::parse(Words args, Common& common) {
       if (i == own) text += "everywhere\n";
       auto names = parser.described[i].names;
       if (const auto comma = names.find(','); comma != std::string::npos) names.insert(comma + 1, " ");
-      names.resize(std::max<std::size_t>(names.size(), 18), ' ');
+      names.resize(std::max<std::size_t>(names.size(), 24), ' ');
       text += "  " + names + "  " + parser.described[i].about + "\n";
     }
     write_out(stdout, text);

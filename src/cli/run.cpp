@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -391,20 +392,20 @@ class Run {
   /// is gone is asked again for two seconds; then the lease stays as it was granted.
   void tell_end(int status) {
     const double until = seconds_now() + kEndSeconds;
-    for (double rest = 0.002;; rest = std::min(rest * 2, 0.2)) {
-      auto lease = told_ ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", status}});
-      const bool gone = !lease && lease.error().kind == ErrorKind::unavailable;
-      if (!lease && !gone) return;
+    double rest = 0.001;
+    for (bool told = false;;) {
+      auto lease = told ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", status}});
+      if (!lease && lease.error().kind != ErrorKind::unavailable) return;
       if (lease) {
-        const auto state = client::text(*lease, "state");
         lease_ = std::move(*lease);
+        const auto state = client::text(lease_, "state");
         // The numbers are final once the daemon has seen the end itself.
-        if (told_ && state != "active" && state != "loading" && state != "reserved") return;
-        if (!told_) rest = 0.001;
-        told_ = true;
+        if (told && state != "active" && state != "loading" && state != "reserved") return;
+        if (!std::exchange(told, true)) continue;
       }
       if (seconds_now() + rest > until) return;
-      if (gone || rest > 0.001) pause_for(rest);
+      pause_for(rest);
+      rest = std::min(rest * 2, 0.2);
     }
   }
 
@@ -420,7 +421,6 @@ class Run {
   double asked_at_ = 0;
   bool said_waiting_ = false;
   bool progress_shown_ = false;
-  bool told_ = false;
 };
 
 /// Runs in the background, in a session of its own; returns when the lease is known.

@@ -35,6 +35,10 @@ std::string amount(const value& item, std::optional<double> term_value, const St
   if (is_cpu(item)) {
     return style.bytes ? show_number(*term_value, 3) : show_cores(*term_value);
   }
+  if (*term_value == 0 && !style.bytes) {  // nothing, in the unit of what there could be
+    const auto scale = static_cast<std::int64_t>(term(item, "capacity").value_or(0));
+    return show_bytes_in_unit_of(0, scale) + " " + unit_of(scale);
+  }
   return bytes_cell(style, static_cast<std::int64_t>(*term_value));
 }
 

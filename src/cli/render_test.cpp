@@ -1,0 +1,179 @@
+// What the commands print, as whole pictures: tests/golden/cli. HEADROOM_UPDATE_GOLDEN=1 rewrites.
+#include <ctime>
+
+#include <gmock/gmock.h>
+
+#include "cli/alert.hpp"
+#include "cli/command_for_test.hpp"
+#include "cli/config.hpp"
+#include "cli/doctor.hpp"
+#include "cli/event.hpp"
+#include "cli/fit.hpp"
+#include "cli/history.hpp"
+#include "cli/lease.hpp"
+#include "cli/ps.hpp"
+#include "cli/status.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+
+namespace headroom::cli {
+namespace {
+
+using client::json::value;
+
+constexpr double kNow = 1768227003.12;  // 2026-01-12T14:10:03.120Z
+
+class Golden : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("TZ", "UTC", 1);
+    tzset();
+  }
+
+  static value document(const std::string& name) {
+    const auto parsed = client::parse_json(test::read_file(path(name + ".json")));
+    EXPECT_TRUE(parsed) << name;
+    return parsed.value_or(value());
+  }
+
+  static void compare(const std::string& name, const std::string& text) {
+    if (std::getenv("HEADROOM_UPDATE_GOLDEN") != nullptr) {
+      std::ofstream(path(name + ".txt"), std::ios::binary) << text;
+    }
+    EXPECT_EQ(text, test::read_file(path(name + ".txt"))) << name;
+  }
+
+  static Style style(Output output = Output::table, int width = 0, bool color = false) {
+    Style one;
+    one.output = output;
+    one.width = width;
+    one.color = color;
+    one.bytes = output == Output::csv;
+    one.now = kNow;
+    return one;
+  }
+
+ private:
+  static std::string path(const std::string& name) {
+    return HEADROOM_SOURCE_DIR "/tests/golden/cli/" + name;
+  }
+};
+
+TEST_F(Golden, StatusShowsRoomFirstAndWhatStandsBelow) {
+  const StatusDocuments documents{document("node"), document("snapshot"), document("alerts"),
+                                  document("leases")};
+  compare("status", render_status(documents, style()));
+  compare("status_wide", render_status(documents, style(Output::wide)));
+  compare("status_color", render_status(documents, style(Output::table, 80, true)));
+  compare("status_csv", render_status(documents, style(Output::csv)));
+}
+
+TEST_F(Golden, StatusWithoutADaemonShowsTheMachineAlone) {
+  compare("status_local", render_status({document("node"), document("snapshot"), {}, {}}, style()));
+}
+
+TEST_F(Golden, PsShowsHoldersAndWhatNobodyBooked) {
+  const auto* room = client::find(document("snapshot"), "room");
+  ASSERT_NE(room, nullptr);
+  const value copy = *client::find(document("snapshot"), "room");
+  compare("ps", render_ps(document("leases"), copy, {{5102, "python render.py --all"}}, {}, style()));
+  compare("ps_gpu_1", render_ps(document("leases"), copy, {}, {"gpu", "1", "", false}, style()));
+  compare("ps_user", render_ps(document("leases"), copy, {}, {"mem", "", "joe", false}, style()));
+}
+
+TEST_F(Golden, LeasesShowBookingsAndTheQueue) {
+  compare("leases", render_leases(document("leases"), style()));
+  compare("leases_narrow", render_leases(document("leases"), style(Output::table, 100)));
+  compare("leases_csv", render_leases(document("leases"), style(Output::csv)));
+  const auto leases = document("leases");
+  compare("lease", render_lease(client::list(leases)[0], style()));
+  EXPECT_EQ(render_leases(value(), style()), "no leases\n");
+}
+
+TEST_F(Golden, FitSaysWhatIsShortAndWhatHelps) {
+  const auto snapshot = document("snapshot");
+  const auto& room = *client::find(snapshot, "room");
+  const value request = {{"name", "train-b"}, {"needs", {{"gpu_memory_bytes", 25769803776}}}};
+  compare("fit", render_fit(document("fit"), request, room, style()));
+  compare("fit_now", render_fit(document("fit_now"), {{"needs", {{"gpu_memory_bytes", 1073741824}}}},
+                                room, style()));
+}
+
+TEST_F(Golden, HistoryDrawsALineAndSaysItsStatistics) {
+  compare("history", render_history(document("history"), style()));
+  compare("history_csv", render_history(document("history"), style(Output::csv)));
+}
+
+TEST_F(Golden, EventsAlertsAndSettings) {
+  compare("events", render_events(document("events"), style()));
+  compare("alerts", render_alerts(document("alerts"), style()));
+  const auto alerts = document("alerts");
+  compare("alert", render_alert(client::list(alerts)[1], style()));
+  compare("config", render_config(document("config"), style(Output::wide)));
+  EXPECT_EQ(render_alerts(value(), style()), "no alerts\n");
+}
+
+TEST_F(Golden, DoctorNamesAFixForEachThatFails) {
+  auto checks = checks_of_node(document("node"));
+  checks.push_back({Check::Outcome::failed, "daemon", "no daemon answers", "headroomd"});
+  compare("doctor", render_checks(checks, style()));
+  EXPECT_EQ(client::text(client::list(checks_document(checks))[1], "fix"), "boot with psi=1");
+}
+
+TEST(Sparkline, KeepsPeaksAndGaps) {
+  EXPECT_EQ(sparkline({0.0, 100.0, std::nullopt, 50.0}, 0, 100, 10), "▁█ ▅");
+  EXPECT_EQ(sparkline({0.0, 100.0, 0.0, 0.0}, 0, 100, 2), "█▁");
+  EXPECT_EQ(sparkline({7.0, 7.0}, 7, 7, 5), "▁▁");
+  EXPECT_EQ(sparkline({}, 0, 1, 5), "");
+}
+
+TEST(Units, AreChosenForReading) {
+  EXPECT_EQ(show_bytes(0), "0 B");
+  EXPECT_EQ(show_bytes(1023), "1023 B");
+  EXPECT_EQ(show_bytes(16535624090), "15.4 GiB");
+  EXPECT_EQ(show_bytes(1073741823), "1.0 GiB");  // never 1024 MiB
+  EXPECT_EQ(show_bytes(-536870912), "-512 MiB");
+  EXPECT_EQ(show_bytes_of(65498251264, 85899345920), "61.0 of 80.0 GiB");
+  EXPECT_EQ(show_span(0.26), "0.3s");
+  EXPECT_EQ(show_span(41), "41s");
+  EXPECT_EQ(show_span(7380), "2h 03m");
+  EXPECT_EQ(show_span(273600), "3d 4h");
+  EXPECT_EQ(show_clock(41.9), "00:41");
+  EXPECT_EQ(show_clock(3723), "1:02:03");
+  EXPECT_EQ(show_number(-0.001, 1), "0.0");
+}
+
+TEST(Units, ReadTimesAndRefuseWhatIsNone) {
+  EXPECT_NEAR(parse_time("2026-01-12T14:10:03.120Z").value_or(0), kNow, 0.001);
+  EXPECT_FALSE(parse_time(""));
+  EXPECT_FALSE(parse_time("2026-13-12T14:10:03Z"));
+  EXPECT_FALSE(parse_time("2026-01-12T14:10:03"));
+}
+
+TEST(Units, LetNothingOfOthersSteerTheTerminal) {
+  EXPECT_EQ(printable("a\x1b[31mb\n\x7f\xc2\x9b" "é"), "a?[31mb???é");
+}
+
+TEST(Table, CutsTheFlexibleColumnOnATerminalOnly) {
+  Table table({{"A"}, {"LONG", Align::left, false, true}});
+  table.row({"x", "abcdefghijklmnopqrstuvwxyz"});
+  Style style;
+  EXPECT_EQ(table.render(style), "A  LONG\nx  abcdefghijklmnopqrstuvwxyz\n");
+  style.width = 14;
+  EXPECT_EQ(table.render(style), "A  LONG\nx  abcdefghij…\n");
+  style.header = false;
+  style.width = 0;
+  EXPECT_EQ(table.render(style), "x  abcdefghijklmnopqrstuvwxyz\n");
+}
+
+TEST(Table, QuotesForCommaSeparatedPrograms) {
+  Table table({{"GPU MEM"}, {"B"}});
+  table.row({"a,b", "say \"x\""});
+  table.row({kNone, ""});
+  Style style;
+  style.output = Output::csv;
+  EXPECT_EQ(table.render(style), "gpu_mem,b\n\"a,b\",\"say \"\"x\"\"\"\n,\n");
+}
+
+}  // namespace
+}  // namespace headroom::cli
