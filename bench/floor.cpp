@@ -1,5 +1,6 @@
 // The floor of one sample: the ten sources that a sample needs, read with held descriptors into
 // one buffer and not looked at. No sampler that reads the same files can be faster.
+// With --echo the floor of a request to a daemon: one bare round trip over a Unix socket.
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "echo.hpp"
 #include "timing.hpp"
 
 namespace {
@@ -68,10 +70,12 @@ int usage(const char* word) {
   std::fprintf(stderr,
                "floor: \"%s\" is not understood\n"
                "usage: floor [--ns | --json] [-n COUNT] [--period-ms MS]\n"
+               "       floor --echo [--ns] [-n COUNT]\n"
                "  --ns             the last line is the median time of one sample in ns\n"
                "  --json           one line of JSON\n"
                "  -n COUNT         samples (20000, or 60 when paced)\n"
-               "  --period-ms MS   paced: one sample each MS, as a daemon meets them\n",
+               "  --period-ms MS   paced: one sample each MS, as a daemon meets them\n"
+               "  --echo           round trips of 64 bytes over a Unix socket, on one CPU\n",
                word);
   return 2;
 }
@@ -107,6 +111,7 @@ int paced(Floor& floor, long period_ms, long count, bool json) {
 int main(int argc, char** argv) {
   bool ns = false;
   bool json = false;
+  bool trips = false;
   std::optional<long> count;
   long period_ms = 0;
   for (int i = 1; i < argc; ++i) {
@@ -121,6 +126,8 @@ int main(int argc, char** argv) {
       ns = true;
     } else if (word == "--json") {
       json = true;
+    } else if (word == "--echo") {
+      trips = true;
     } else if (word == "-n") {
       count = value(100'000'000);
       if (*count <= 0) return usage("-n");
@@ -131,6 +138,7 @@ int main(int argc, char** argv) {
       return usage(argv[i]);
     }
   }
+  if (trips) return headroom::bench::echo(static_cast<int>(count.value_or(20'000)), ns);
   static Floor floor;
   if (period_ms > 0) return paced(floor, period_ms, count.value_or(60), json);
   const auto times = headroom::bench::Times::of(static_cast<int>(count.value_or(20'000)),

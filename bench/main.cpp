@@ -5,7 +5,9 @@
 #include <string_view>
 
 #include "bench/bench_processes.hpp"
+#include "bench/bench_reserve_pair.hpp"
 #include "bench/bench_sample.hpp"
+#include "bench/bench_spawn.hpp"
 
 namespace {
 
@@ -20,6 +22,9 @@ constexpr Part kParts[] = {
      headroom::bench::bench_sample},
     {"processes", "the table of all processes, found and read [--ns] [-n COUNT]",
      headroom::bench::bench_processes},
+    {"reserve-pair", "a lease reserved and released over HTTP [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]",
+     headroom::bench::bench_reserve_pair},
+    {"spawn", "a command as a whole process [--ns] [-n COUNT] -- COMMAND [WORD…]", headroom::bench::bench_spawn},
 };
 
 int usage(std::FILE* out, int code) {
