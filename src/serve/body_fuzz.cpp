@@ -1,0 +1,23 @@
+// Bodies of requests, as anybody may send them.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "serve/body.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace headroom;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  serve::HolderField holder;
+  if (const auto lease = serve::parse_lease(text, holder)) {
+    // What is let in can be booked: amounts are more than nothing, times are not negative.
+    if (lease->needs.memory && lease->needs.memory->count() <= 0) std::abort();
+    if (lease->needs.cpu && lease->needs.cpu->milli() <= 0) std::abort();
+    if (lease->wait && lease->wait->count() < 0) std::abort();
+    if (lease->ttl.count() < 0 || lease->name.size() > 256) std::abort();
+  }
+  (void)serve::parse_fit(text);
+  (void)serve::parse_change(text);
+  (void)serve::parse_acknowledge(text);
+  return 0;
+}

@@ -1,0 +1,100 @@
+#include "serve/body.hpp"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace headroom::serve {
+namespace {
+
+using namespace literals;
+
+Result<AskLease> lease(const std::string& text) {
+  HolderField holder;
+  return parse_lease(text, holder);
+}
+
+TEST(Body, ReadsAWholeLease) {
+  HolderField holder;
+  const auto ask = parse_lease(
+      R"({"name":"train-b","needs":{"memory_bytes":1073741824,"gpu_memory_bytes":2147483648,"cpu_cores":1.5,
+          "disk_bytes":4096,"disk_path":"/data","gpus":1,"gpu":0,"compute":8.0},"priority":"high","spread":true,
+          "wait_seconds":600,"for_seconds":2400,"ttl_seconds":60,"holder":{"pid":4121},"parent":"l-70",
+          "fence":true,"enforce":false})",
+      holder);
+  ASSERT_TRUE(ask) << ask.error().what;
+  EXPECT_EQ(ask->name, "train-b");
+  EXPECT_EQ(ask->needs.memory, 1_GiB);
+  EXPECT_EQ(ask->needs.gpu_memory, 2_GiB);
+  EXPECT_EQ(ask->needs.cpu, Cores(1500));
+  EXPECT_EQ(ask->needs.disk, Bytes(4096));
+  EXPECT_EQ(ask->needs.disk_path, "/data");
+  EXPECT_EQ(ask->needs.gpus, 1);
+  EXPECT_EQ(ask->needs.gpu, "0");
+  EXPECT_EQ(ask->needs.compute, 8.0);
+  EXPECT_EQ(ask->priority, Priority::high);
+  EXPECT_TRUE(ask->spread);
+  EXPECT_EQ(ask->wait, std::chrono::seconds(600));
+  EXPECT_EQ(ask->expected, std::chrono::seconds(2400));
+  EXPECT_EQ(ask->ttl, std::chrono::seconds(60));
+  EXPECT_EQ(holder.pid, 4121);
+  EXPECT_EQ(ask->parent, 70U);
+  EXPECT_TRUE(ask->fence);
+  EXPECT_TRUE(ask->group) << "a fence needs a group";
+}
+
+TEST(Body, TellsNoWaitFromNoLimit) {
+  EXPECT_EQ(lease(R"({"needs":{"memory_bytes":1}})")->wait, std::chrono::milliseconds(0));
+  EXPECT_FALSE(lease(R"({"needs":{"memory_bytes":1},"wait_seconds":null})")->wait.has_value());
+}
+
+TEST(Body, TakesMissingNeedsForLearnedOnes) {
+  EXPECT_FALSE(lease(R"({"name":"a"})")->has_needs);
+  EXPECT_FALSE(lease(R"({"name":"a","needs":{}})")->has_needs);
+}
+
+TEST(Body, RefusesByName) {
+  const struct {
+    const char* text;
+    const char* says;
+  } rows[] = {
+      {"", "empty"},
+      {"{", "no JSON"},
+      {"[]", "no JSON object"},
+      {R"({"needs":{"memory_bytes":0}})", "needs.memory_bytes"},
+      {R"({"needs":{"memory_bytes":-1}})", "needs.memory_bytes"},
+      {R"({"needs":{"memory_bytes":1e30}})", "needs.memory_bytes"},
+      {R"({"needs":{"memory_bytes":"1G"}})", "needs.memory_bytes"},
+      {R"({"needs":{"memory_bytes":1},"wait_seconds":-1})", "wait_seconds"},
+      {R"({"needs":{"memory_bytes":1},"wait":3})", "unknown field wait"},
+      {R"({"needs":{"memory":1}})", "unknown field needs.memory"},
+      {R"({"needs":{"memory_bytes":1},"priority":"urgent"})", "priority"},
+      {R"({"needs":{"memory_bytes":1},"name":"a\u0000b"})", "name"},
+      {R"({"needs":{"memory_bytes":1},"holder":{"pid":-4}})", "holder.pid"},
+      {R"({"needs":{"memory_bytes":1},"holder":{}})", "holder"},
+      {R"({"needs":{"memory_bytes":1},"parent":"seven"})", "parent"},
+  };
+  for (const auto& row : rows) {
+    HolderField holder;
+    const auto ask = parse_lease(row.text, holder);
+    ASSERT_FALSE(ask) << row.text;
+    EXPECT_EQ(ask.error().kind, ErrorKind::invalid_request);
+    EXPECT_NE(ask.error().what.find(row.says), std::string::npos)
+        << row.text << " said: " << ask.error().what;
+  }
+}
+
+TEST(Body, RefusesDeepNesting) {
+  std::string deep(1000, '[');
+  EXPECT_FALSE(lease(R"({"needs":)" + deep));
+}
+
+TEST(Body, ReadsChanges) {
+  EXPECT_EQ(parse_change(R"({"exit_status":0})")->exit_status, 0);
+  EXPECT_EQ(parse_change(R"({"ttl_seconds":600})")->ttl, std::chrono::seconds(600));
+  EXPECT_FALSE(parse_change("{}"));
+  EXPECT_TRUE(*parse_acknowledge(R"({"acknowledged":true})"));
+}
+
+}  // namespace
+}  // namespace headroom::serve
