@@ -148,7 +148,8 @@ Result<std::vector<Alert>> pick_alerts(const Get& get, bool with_ended, std::int
   const auto limit = number_in(get.query, "limit", 1, 1000);
   if (!limit) return tl::unexpected(limit.error());
   std::vector<Alert> out;
-  for (const Alert& alert : get.backend.view()->alerts) {
+  const auto view = get.backend.view();
+  for (const Alert& alert : view->alerts) {
     if (alert.ended && !with_ended) continue;
     if (severity && *severity != to_string(alert.level)) continue;
     out.push_back(alert);
@@ -170,7 +171,8 @@ Response get_alerts(const Get& get) {
 
 Response get_alert(const Get& get) {
   const std::uint64_t id = parse_alert_id(get.rest);
-  for (const Alert& alert : get.backend.view()->alerts) {
+  const auto view = get.backend.view();
+  for (const Alert& alert : view->alerts) {
     if (alert.id == id && id != 0) {
       return document([&](Json& json) { write_alert(json, alert); });
     }
