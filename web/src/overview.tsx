@@ -49,7 +49,7 @@ function RoomRow({ item, gpu, threshold }: { item: RoomItem; gpu: Gpu | undefine
       <div class="room-name">
         <h3 title={name}>
           {name}
-          {gpu?.name && <small> {gpu.name}</small>}
+          {gpu?.name && gpu.name !== 'simulated' && <small> {gpu.name}</small>}
           {gpu?.simulated && <span class="badge">simulated</span>}
         </h3>
         <LevelMark level={item.pressure} />

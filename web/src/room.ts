@@ -5,6 +5,8 @@ import { format_bytes, format_bytes_like, format_bytes_of, format_cores, format_
 /** The terms of room, in bytes or cores; null is unknown. */
 export interface Terms {
   unit: 'bytes' | 'cores';
+  /** What the filesystem keeps for root is not in use, though nobody else can have it. */
+  kept_apart: boolean;
   room: number | null;
   capacity: number | null;
   reserve: number | null;
@@ -28,6 +30,7 @@ export function terms_of(item: RoomItem): Terms {
   const term = (name: string) => number(item[`${name}_${unit}`]);
   return {
     unit,
+    kept_apart: item.resource === 'disk',
     room: term('room'),
     capacity: term('capacity'),
     reserve: term('reserve'),
@@ -43,7 +46,7 @@ export function terms_of(item: RoomItem): Terms {
 /** What is in use by anybody; null when either reading is unknown. */
 export function used_of(terms: Terms): number | null {
   if (terms.capacity === null || terms.free === null) return null;
-  return Math.max(0, terms.capacity - terms.free);
+  return Math.max(0, terms.capacity - terms.free - (terms.kept_apart ? (terms.reserve ?? 0) : 0));
 }
 
 const kLabels: Record<Segment['kind'], string> = {
