@@ -41,7 +41,7 @@ std::string render_alerts(const value& alerts, const Style& style) {
                {"TEXT", Align::left, false, true}});
   for (const auto& alert : client::list(alerts)) {
     const auto severity = client::text(alert, "severity");
-    const char* state = !client::text(alert, "ended").empty()       ? "ended"
+    const char* state = !client::text(alert, "ended").empty()    ? "ended"
                         : client::is_true(alert, "acknowledged") ? "acknowledged"
                                                                  : "open";
     table.row({text_cell(client::text(alert, "id")), paint(style, severity, text_cell(severity)),
@@ -69,7 +69,8 @@ std::string render_alert(const value& alert, const Style& style) {
   line("value", number_cell(style, client::number(alert, "value"), 1) + ", line " +
                     number_cell(style, client::number(alert, "threshold"), 0));
   line("since", text_cell(client::text(alert, "since")) + " (" + lasted(alert, style) + ")");
-  if (const auto ended = client::text(alert, "ended"); !ended.empty()) line("ended", printable(ended));
+  if (const auto ended = client::text(alert, "ended"); !ended.empty())
+    line("ended", printable(ended));
   if (client::is_true(alert, "acknowledged")) line("seen", "acknowledged");
   for (const auto& help : client::list(alert, "recommendations")) {
     line("try", text_cell(client::text(help, "")));
@@ -109,7 +110,8 @@ int alert_command(Words words) {
                         "headroom alert ls, show or ack"});
   }
   std::string target = std::string("/api/v1/alerts") + (all ? "?all=1" : "");
-  if (!severity.empty()) target += (all ? "&" : "?") + ("severity=" + http::encode_segment(severity));
+  if (!severity.empty())
+    target += (all ? "&" : "?") + ("severity=" + http::encode_segment(severity));
   return repeat(common, [&] {
     const auto body = source.get(target);
     if (!body) return report(body.error());

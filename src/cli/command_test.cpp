@@ -24,7 +24,8 @@ class CommandLine : public ::testing::Test {
   StandIn daemon{folder / "socket"};
 
   /// Runs a command against a daemon that answers `body` to everything.
-  int run(Words words, Told told, const std::vector<std::pair<std::string, std::string>>& more = {}) {
+  int run(Words words, Told told,
+          const std::vector<std::pair<std::string, std::string>>& more = {}) {
     auto environment = more;
     environment.emplace_back("HEADROOM_URL", daemon.url());
     Process process(folder, std::move(words), environment);
@@ -46,7 +47,8 @@ TEST_F(CommandLine, AMistypedCommandGetsTheNearestOne) {
 
 TEST_F(CommandLine, AMistypedOptionGetsTheNearestOne) {
   EXPECT_EQ(run({"fit", "--gpu-men", "3G"}, {}), 2);
-  EXPECT_THAT(err, AllOf(HasSubstr("there is no option --gpu-men"), HasSubstr("did you mean --gpu-mem?")));
+  EXPECT_THAT(
+      err, AllOf(HasSubstr("there is no option --gpu-men"), HasSubstr("did you mean --gpu-mem?")));
 }
 
 TEST_F(CommandLine, APluralIsTheSameCommand) {
@@ -61,12 +63,14 @@ TEST_F(CommandLine, HelpBeginsWithExamples) {
 
 TEST_F(CommandLine, JsonIsTheDaemonsDocumentAsItIs) {
   EXPECT_EQ(run({"lease", "--json"}, {200, R"({"items":[{"id":"l-1"}],"next":null})"}), 0);
-  EXPECT_EQ(out, R"({"items":[{"id":"l-1"}],"next":null})" "\n");
+  EXPECT_EQ(out, R"({"items":[{"id":"l-1"}],"next":null})"
+                 "\n");
 }
 
 TEST_F(CommandLine, TheEnvironmentNamesTheOutput) {
   EXPECT_EQ(run({"lease"}, {200, R"({"items":[{"id":"l-1"},{"id":"l-2"}],"next":null})"},
-                {{"HEADROOM_OUTPUT", "jsonl"}}), 0);
+                {{"HEADROOM_OUTPUT", "jsonl"}}),
+            0);
   EXPECT_EQ(out, "{\"id\":\"l-1\"}\n{\"id\":\"l-2\"}\n");
 }
 
@@ -81,17 +85,19 @@ TEST_F(CommandLine, FitEnds3WhenItDoesNotFit) {
   daemon.listen_again();
   EXPECT_EQ(run({"fit", "--mem", "6G", "--json"}, {200, R"({"verdict":"now"})"}), 0);
   bool asked = false;
-  for (const auto& one : daemon.asked()) asked = asked || one.body == R"({"needs":{"memory_bytes":6442450944}})";
+  for (const auto& one : daemon.asked())
+    asked = asked || one.body == R"({"needs":{"memory_bytes":6442450944}})";
   EXPECT_TRUE(asked);
 }
 
 TEST_F(CommandLine, EachProblemHasItsExitCode) {
   const std::vector<std::pair<const char*, int>> rows{
-      {"invalid-request", 2}, {"not-allowed", 5},       {"not-found", 4},  {"conflict", 7},
+      {"invalid-request", 2}, {"not-allowed", 5},       {"not-found", 4},   {"conflict", 7},
       {"can-never-fit", 3},   {"too-many-requests", 1}, {"unavailable", 6}, {"internal", 1}};
   for (const auto& [type, code] : rows) {
     EXPECT_EQ(run({"lease", "rm", "l-1"},
-                  {500, std::string(R"({"type":"/problems/)") + type + R"(","title":"No"})"}), code)
+                  {500, std::string(R"({"type":"/problems/)") + type + R"(","title":"No"})"}),
+              code)
         << type;
     daemon.stop();
     daemon.listen_again();
@@ -123,19 +129,21 @@ TEST_F(CommandLine, ALeaseNeedsAHolder) {
 
 TEST_F(CommandLine, ALeaseForATimeIsHeldByNoProcess) {
   EXPECT_EQ(run({"lease", "add", "x", "--mem", "1G", "--ttl", "1h", "--json"}, {201, "{}"}), 0);
-  EXPECT_EQ(daemon.asked().at(0).body,
-            R"({"name":"x","needs":{"memory_bytes":1073741824},"ttl_seconds":3600,"holder":{"pid":null}})");
+  EXPECT_EQ(
+      daemon.asked().at(0).body,
+      R"({"name":"x","needs":{"memory_bytes":1073741824},"ttl_seconds":3600,"holder":{"pid":null}})");
 }
 
 TEST_F(CommandLine, WaitEndsWhenItFitsAndAtItsTime) {
   EXPECT_EQ(run({"wait", "--mem", "1G"}, {200, R"({"verdict":"now"})"}), 0);
   daemon.stop();
   daemon.listen_again();
-  EXPECT_EQ(run({"wait", "--mem", "1G", "--timeout", "50ms"}, {200, R"({"verdict":"queued"})"}), 124);
+  EXPECT_EQ(run({"wait", "--mem", "1G", "--timeout", "50ms"}, {200, R"({"verdict":"queued"})"}),
+            124);
   daemon.stop();
   daemon.listen_again();
-  EXPECT_EQ(run({"wait", "memory<80%"},
-                {200, R"({"items":[{"resource":"memory","value":41.0}]})"}), 0);
+  EXPECT_EQ(run({"wait", "memory<80%"}, {200, R"({"items":[{"resource":"memory","value":41.0}]})"}),
+            0);
 }
 
 TEST(WaitLine, NamesAResourceADeviceAndAValue) {
@@ -152,8 +160,10 @@ TEST(WaitLine, NamesAResourceADeviceAndAValue) {
 TEST(WaitLine, UnknownIsNotBelow) {
   const Line line{"memory", "", 80};
   EXPECT_FALSE(is_below(line, *client::parse_json(R"({"items":[]})")));
-  EXPECT_FALSE(*is_below(line, *client::parse_json(R"({"items":[{"resource":"memory","value":null}]})")));
-  EXPECT_TRUE(*is_below(line, *client::parse_json(R"({"items":[{"resource":"memory","value":79.9}]})")));
+  EXPECT_FALSE(
+      *is_below(line, *client::parse_json(R"({"items":[{"resource":"memory","value":null}]})")));
+  EXPECT_TRUE(
+      *is_below(line, *client::parse_json(R"({"items":[{"resource":"memory","value":79.9}]})")));
 }
 
 TEST(Needs, BecomeTheBodyOfARequest) {
@@ -169,7 +179,8 @@ TEST(Needs, BecomeTheBodyOfARequest) {
 TEST(Needs, ArePercentOfCapacityWhereItIsKnown) {
   NeedsOptions options;
   options.memory = "25%";
-  const auto room = *client::parse_json(R"({"items":[{"resource":"memory","capacity_bytes":1000}]})");
+  const auto room =
+      *client::parse_json(R"({"items":[{"resource":"memory","capacity_bytes":1000}]})");
   EXPECT_EQ(client::write_json(*needs_of(options, room)), R"({"memory_bytes":250})");
   EXPECT_FALSE(needs_of(options));
   options.memory = "125%";

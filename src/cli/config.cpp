@@ -46,8 +46,9 @@ int paths(const Common& common) {
   if (!loaded) return report(loaded.error());
   for (const auto& file : loaded->files) write_out(stdout, file + "\n");
   if (loaded->files.empty() && !common.quiet) {
-    write_out(stderr, "headroom: no file is there; the built-in values hold\n"
-                      "  try: /etc/headroom/headroom.toml\n");
+    write_out(stderr,
+              "headroom: no file is there; the built-in values hold\n"
+              "  try: /etc/headroom/headroom.toml\n");
   }
   return 0;
 }

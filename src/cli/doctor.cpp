@@ -53,8 +53,8 @@ Check check_ready(client::Daemon& daemon) {
   const auto answer = daemon.get("/readyz");
   if (answer) return {Check::Outcome::ok, "sampling", "the readings are fresh", ""};
   const auto& error = answer.error();
-  return {Check::Outcome::failed, "sampling",
-          printable(error.why.empty() ? error.what : error.why), error.help};
+  return {Check::Outcome::failed, "sampling", printable(error.why.empty() ? error.what : error.why),
+          error.help};
 }
 
 /// The daemon's own port, as its configuration names it.
@@ -63,15 +63,17 @@ std::optional<Check> check_port(const value& config, const std::string& node_nam
     if (client::text(setting, "key") != "http.listen") continue;
     auto address = client::text(setting, "value");
     address.erase(std::remove(address.begin(), address.end(), '"'), address.end());
-    if (address.empty()) return Check{Check::Outcome::ok, "http", "no TCP port; the socket alone", ""};
+    if (address.empty())
+      return Check{Check::Outcome::ok, "http", "no TCP port; the socket alone", ""};
     client::Daemon door("http://" + address, kPortWithin);
     const auto node = door.document("/api/v1/node");
     if (node && client::text(*node, "name") == node_name) {
       return Check{Check::Outcome::ok, "http", "answers on " + printable(address), ""};
     }
-    return Check{Check::Outcome::warn, "http",
-                 printable(address) + " does not lead to this daemon; the socket works",
-                 "another port: http.listen in /etc/headroom/headroom.toml, then restart headroomd"};
+    return Check{
+        Check::Outcome::warn, "http",
+        printable(address) + " does not lead to this daemon; the socket works",
+        "another port: http.listen in /etc/headroom/headroom.toml, then restart headroomd"};
   }
   return std::nullopt;
 }
@@ -90,8 +92,9 @@ Check check_settings() {
   }
   const auto files = loaded->files.size();
   return {Check::Outcome::ok, "config",
-          files == 0 ? "no file, built-in values"
-                     : std::to_string(files) + (files == 1 ? " file, no mistakes" : " files, no mistakes"),
+          files == 0
+              ? "no file, built-in values"
+              : std::to_string(files) + (files == 1 ? " file, no mistakes" : " files, no mistakes"),
           ""};
 }
 
@@ -104,10 +107,14 @@ std::string one_line(std::string text) {
 
 const char* to_string(Check::Outcome outcome) {
   switch (outcome) {
-    case Check::Outcome::ok: return "ok";
-    case Check::Outcome::warn: return "warn";
-    case Check::Outcome::absent: return "absent";
-    case Check::Outcome::failed: return "failed";
+    case Check::Outcome::ok:
+      return "ok";
+    case Check::Outcome::warn:
+      return "warn";
+    case Check::Outcome::absent:
+      return "absent";
+    case Check::Outcome::failed:
+      return "failed";
   }
   return "failed";
 }
@@ -120,8 +127,7 @@ std::vector<Check> checks_of_node(const value& node) {
     if (client::is_true(sensor, "up")) {
       checks.push_back({Check::Outcome::ok, name, reason.empty() ? "is read" : reason, ""});
     } else {
-      checks.push_back({Check::Outcome::absent, name,
-                        reason.empty() ? "cannot be read" : reason,
+      checks.push_back({Check::Outcome::absent, name, reason.empty() ? "cannot be read" : reason,
                         printable(client::text(sensor, "fix"))});
     }
   }
@@ -141,7 +147,9 @@ std::vector<Check> checks_of_node(const value& node) {
     const auto cores = client::number(limit, "limit_cores");
     checks.push_back({Check::Outcome::ok, "limits",
                       text_cell(client::text(limit, "resource")) + " at most " +
-                          (bytes ? show_bytes(*bytes) : cores ? show_cores(*cores) : kNone) +
+                          (bytes   ? show_bytes(*bytes)
+                           : cores ? show_cores(*cores)
+                                   : kNone) +
                           " by " + text_cell(client::text(limit, "group")),
                       ""});
   }

@@ -82,8 +82,8 @@ int event_command(Words words) {
   };
   if (!follow) return repeat(common, show);
   if (const int code = show(); code != 0) return code;
-  const auto followed = source.daemon().follow(
-      "/api/v1/stream?types=event", [&](const client::StreamEvent& event) {
+  const auto followed =
+      source.daemon().follow("/api/v1/stream?types=event", [&](const client::StreamEvent& event) {
         const auto document = client::parse_json(event.data);
         if (!document) return true;
         if (client::text(*document, "type").rfind(type, 0) != 0) return true;

@@ -14,7 +14,7 @@ namespace headroom::cli {
 namespace {
 
 constexpr int kOwnFailure = 125;
-constexpr std::array<int, 12> kHandled{SIGINT,  SIGQUIT, SIGTERM, SIGHUP,  SIGUSR1, SIGUSR2,
+constexpr std::array<int, 12> kHandled{SIGINT,  SIGQUIT, SIGTERM, SIGHUP,  SIGUSR1,  SIGUSR2,
                                        SIGALRM, SIGTSTP, SIGCONT, SIGCHLD, SIGWINCH, SIGPIPE};
 
 void write_all(int fd, const std::string& bytes) {
@@ -44,7 +44,8 @@ int become(const Start& start, const sigset_t& mask) {
     if (setenv(name.c_str(), value.c_str(), 1) != 0) return errno;
   }
   if (!start.output_path.empty()) {
-    const int out = open(start.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const int out =
+        open(start.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (out < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0) return errno;
   }
   std::vector<char*> argv;
@@ -101,7 +102,7 @@ Signals::Signals() {
   sigset_t set;
   sigemptyset(&set);
   for (const int number : kHandled) {
-    struct sigaction now {};
+    struct sigaction now{};
     sigaction(number, nullptr, &now);
     if (number == SIGCHLD) {
       // With SIGCHLD ignored the kernel would reap the child itself, and its status were lost.

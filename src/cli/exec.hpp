@@ -15,7 +15,7 @@ namespace headroom::cli {
 
 /// What the child needs to become the command.
 struct Start {
-  std::vector<std::string> argv;  ///< not empty
+  std::vector<std::string> argv;                                 ///< not empty
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
   std::string output_path;  ///< stdout and stderr go to the end of this file; "" = they stay
 };
@@ -70,7 +70,7 @@ class Child {
 
   struct State {
     bool ended = false;
-    int status = 0;   ///< as wait() gives it, once ended
+    int status = 0;      ///< as wait() gives it, once ended
     int stopped_by = 0;  ///< the signal that stopped it since the last look; 0 = none
     int exec_error = 0;  ///< the errno of a command that could not be run, once ended; 0 = it ran
   };

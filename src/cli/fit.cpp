@@ -68,7 +68,8 @@ std::string render_fit(const value& verdict, const value& request, const value& 
   if (wanted.empty() && booked != nullptr) wanted = show_amounts(*booked);
 
   if (answer == "now") {
-    text += paint(style, "ok", "yes") + ": " + subject + " fits now" + place_of(verdict, room) + "\n";
+    text +=
+        paint(style, "ok", "yes") + ": " + subject + " fits now" + place_of(verdict, room) + "\n";
     line("needs", wanted);
     return text;
   }
@@ -89,7 +90,8 @@ std::string render_fit(const value& verdict, const value& request, const value& 
   }
   bool headed = false;
   for (const auto& help : client::list(verdict, "help")) {
-    const auto sentence = printable(help.is_string() ? client::text(help, "") : client::text(help, "text"));
+    const auto sentence =
+        printable(help.is_string() ? client::text(help, "") : client::text(help, "text"));
     if (sentence.empty()) continue;
     if (!headed) text += "  what helps\n";
     headed = true;

@@ -8,7 +8,8 @@ int help_command(Words words) {
     return headroom_command({words.front(), "--help"});
   }
   std::string text =
-      "headroom tells you what still fits, keeps what runs inside what it was given, and makes room\n"
+      "headroom tells you what still fits, keeps what runs inside what it was given, and makes "
+      "room\n"
       "when something more important needs it.\n"
       "\n"
       "  headroom                                     what is used, booked and still free\n"
@@ -24,13 +25,16 @@ int help_command(Words words) {
   text +=
       "\n"
       "everywhere\n"
-      "  -o table|wide|json|jsonl|csv, --json, -w or --watch=2s, -q, -v, --color auto|always|never,\n"
+      "  -o table|wide|json|jsonl|csv, --json, -w or --watch=2s, -q, -v, --color "
+      "auto|always|never,\n"
       "  --bytes, --no-header, --timeout 5s, --local, --url URL, -h\n"
       "\n"
       "exit codes\n"
-      "  0 done; it fits      1 failed          2 wrong usage      3 does not fit   4 no such thing\n"
+      "  0 done; it fits      1 failed          2 wrong usage      3 does not fit   4 no such "
+      "thing\n"
       "  5 not allowed        6 no daemon       7 conflict         124 waited as long as asked\n"
-      "  run: 125 headroom's own failure, 126 not executable, 127 not found, 128+n by signal n, else\n"
+      "  run: 125 headroom's own failure, 126 not executable, 127 not found, 128+n by signal n, "
+      "else\n"
       "  the command's own\n"
       "\n"
       "environment: HEADROOM_URL, HEADROOM_OUTPUT, NO_COLOR\n";

@@ -79,9 +79,11 @@ std::string render_history(const value& history, const Style& style) {
   if (const auto window = client::number(history, "window_seconds")) {
     head += ", last " + show_span(*window);
   }
-  if (const auto step = client::number(history, "step_seconds")) head += ", step " + show_span(*step);
+  if (const auto step = client::number(history, "step_seconds"))
+    head += ", step " + show_span(*step);
   if (!low || !high) return head + "\nnothing is known of that time\n";
-  const auto width = style.width > 0 ? static_cast<std::size_t>(style.width) : kWidthWithoutTerminal;
+  const auto width =
+      style.width > 0 ? static_cast<std::size_t>(style.width) : kWidthWithoutTerminal;
   // A share is drawn against the whole, so that flat stays flat; all else against its own range.
   const auto line = sparkline(values, percent ? 0 : *low, percent ? 100 : *high, width);
   const auto show = [&](const char* name) -> std::string {
@@ -121,7 +123,8 @@ int history_command(Words words) {
     const auto time = settings::parse_duration(text);
     if (!time) return report(time.error());
     const double seconds = static_cast<double>(time->count()) / 1000.0;
-    target += std::string("&") + name + "=" + show_number(seconds, time->count() % 1000 == 0 ? 0 : 3);
+    target +=
+        std::string("&") + name + "=" + show_number(seconds, time->count() % 1000 == 0 ? 0 : 3);
     return std::nullopt;
   };
   if (const auto over = add("window", window)) return *over;

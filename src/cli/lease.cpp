@@ -164,17 +164,16 @@ std::string render_leases(const value& leases, const Style& style) {
     const auto pid = client::whole(lease, "holder.pid");
     auto since = client::text(lease, "granted_at");
     if (since.empty()) since = client::text(lease, "asked_at");
-    table.row({text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
-               state_cell(lease, style), text_cell(client::text(lease, "owner")),
-               text_cell(client::text(lease, "priority")), index ? std::to_string(*index) : kNone,
-               bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
-               bytes_cell(style, bytes_of(lease, "memory_bytes")),
-               number_cell(style, cores_of(lease), 1),
-               bytes_cell(style, bytes_of(lease, "disk_bytes")),
-               bytes_cell(style, client::whole(lease, "measured.memory_bytes")),
-               bytes_cell(style, client::whole(lease, "peak.memory_bytes")),
-               pid ? std::to_string(*pid) : kNone, since_cell(style, since),
-               note_of(lease, style)});
+    table.row(
+        {text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
+         state_cell(lease, style), text_cell(client::text(lease, "owner")),
+         text_cell(client::text(lease, "priority")), index ? std::to_string(*index) : kNone,
+         bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
+         bytes_cell(style, bytes_of(lease, "memory_bytes")), number_cell(style, cores_of(lease), 1),
+         bytes_cell(style, bytes_of(lease, "disk_bytes")),
+         bytes_cell(style, client::whole(lease, "measured.memory_bytes")),
+         bytes_cell(style, client::whole(lease, "peak.memory_bytes")),
+         pid ? std::to_string(*pid) : kNone, since_cell(style, since), note_of(lease, style)});
   }
   return table.render(style);
 }
@@ -207,8 +206,8 @@ std::string render_lease(const value& lease, const Style& style) {
   line("asked", printable(client::text(lease, "asked_at")));
   line("granted", printable(client::text(lease, "granted_at")));
   if (const auto expected = client::number(lease, "expected_seconds")) {
-    line("expected", show_span(*expected) + " (" +
-                         text_cell(client::text(lease, "expected_from")) + ")");
+    line("expected",
+         show_span(*expected) + " (" + text_cell(client::text(lease, "expected_from")) + ")");
   }
   line("expires", printable(client::text(lease, "expires_at")));
   if (client::text(lease, "state") == "waiting") line("waits", note_of(lease, style));
@@ -284,8 +283,9 @@ int lease_command(Words words) {
   if (verb == "show") return show_lease(common, daemon.lease(what));
   if (verb == "rm") return show_lease(common, daemon.end(what));
   object change;
-  for (const auto& [key, text] : {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),
-                                  std::pair<const char*, const std::string&>("for_seconds", add.expected)}) {
+  for (const auto& [key, text] :
+       {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),
+        std::pair<const char*, const std::string&>("for_seconds", add.expected)}) {
     if (text.empty()) continue;
     const auto seconds = seconds_of(text);
     if (!seconds) return report(seconds.error());

@@ -90,13 +90,13 @@ void NeedsOptions::add_to(Options& options) {
 }
 
 bool NeedsOptions::any() const {
-  return !memory.empty() || !gpu_memory.empty() || !cpu.empty() || !disk.empty() ||
-         !gpus.empty() || !gpu.empty() || !compute.empty() || exclusive;
+  return !memory.empty() || !gpu_memory.empty() || !cpu.empty() || !disk.empty() || !gpus.empty() ||
+         !gpu.empty() || !compute.empty() || exclusive;
 }
 
 bool has_percent(const NeedsOptions& options) {
-  return is_percent(options.memory) || is_percent(options.gpu_memory) ||
-         is_percent(options.cpu) || is_percent(options.disk);
+  return is_percent(options.memory) || is_percent(options.gpu_memory) || is_percent(options.cpu) ||
+         is_percent(options.disk);
 }
 
 Result<object> needs_of(const NeedsOptions& options, const value& room) {

@@ -163,7 +163,8 @@ std::optional<int> Options::parse(Words args, Common& common) {
         return wrong("there is no option " + word, unknown_option(word));
       }
     }
-    return wrong("'" + (rest.empty() ? std::string() : rest.front()) + "' is one word too many", "");
+    return wrong("'" + (rest.empty() ? std::string() : rest.front()) + "' is one word too many",
+                 "");
   } catch (const CLI::ArgumentMismatch& error) {
     return wrong("an option lacks its value", error.what());
   } catch (const CLI::ParseError& error) {
@@ -175,7 +176,8 @@ std::optional<int> Options::parse(Words args, Common& common) {
     for (std::size_t i = 0; i < parser.described.size(); ++i) {
       if (i == own) text += "everywhere\n";
       auto names = parser.described[i].names;
-      if (const auto comma = names.find(','); comma != std::string::npos) names.insert(comma + 1, " ");
+      if (const auto comma = names.find(','); comma != std::string::npos)
+        names.insert(comma + 1, " ");
       names.resize(std::max<std::size_t>(names.size(), 24), ' ');
       text += "  " + names + "  " + parser.described[i].about + "\n";
     }
@@ -225,16 +227,25 @@ Style style_for(const Common& common, std::FILE* stream) {
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::invalid_request: return 2;
-    case ErrorKind::not_allowed: return 5;
-    case ErrorKind::not_found: return 4;
-    case ErrorKind::conflict: return 7;
+    case ErrorKind::invalid_request:
+      return 2;
+    case ErrorKind::not_allowed:
+      return 5;
+    case ErrorKind::not_found:
+      return 4;
+    case ErrorKind::conflict:
+      return 7;
     case ErrorKind::insufficient_resources:
-    case ErrorKind::can_never_fit: return 3;
-    case ErrorKind::too_many_requests: return 1;
-    case ErrorKind::unavailable: return 6;
-    case ErrorKind::timed_out: return 124;
-    case ErrorKind::internal: return 1;
+    case ErrorKind::can_never_fit:
+      return 3;
+    case ErrorKind::too_many_requests:
+      return 1;
+    case ErrorKind::unavailable:
+      return 6;
+    case ErrorKind::timed_out:
+      return 124;
+    case ErrorKind::internal:
+      return 1;
   }
   return 1;
 }

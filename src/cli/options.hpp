@@ -28,8 +28,8 @@ struct Common {
   bool bytes = false;
   bool no_header = false;
   std::optional<std::chrono::milliseconds> timeout;  ///< empty: 5 s for one answer
-  bool local = false;          ///< do not ask the daemon
-  std::string url;             ///< of the daemon
+  bool local = false;                                ///< do not ask the daemon
+  std::string url;                                   ///< of the daemon
 
   std::chrono::milliseconds answer_within() const {
     return timeout.value_or(std::chrono::milliseconds(5000));

@@ -82,8 +82,10 @@ std::string render_ps(const value& leases, const value& room,
     }
     shown.push_back(&lease);
   }
-  std::stable_sort(shown.begin(), shown.end(), [&](const value* a, const value* b) {
-    return key_of(*a, options.sort) > key_of(*b, options.sort);
+  std::sort(shown.begin(), shown.end(), [&](const value* a, const value* b) {
+    const double first = key_of(*a, options.sort);
+    const double second = key_of(*b, options.sort);
+    return first != second ? first > second : a < b;  // both point into one list
   });
   for (const auto* lease : shown) {
     const auto pid = client::whole(*lease, "holder.pid");
@@ -101,8 +103,8 @@ std::string render_ps(const value& leases, const value& room,
                bytes_cell(style, used(*lease, "memory_bytes")),
                number_cell(style, client::number(*lease, "measured.cpu_cores"), 1),
                bytes_cell(style, client::whole(*lease, "booked.memory_bytes")),
-               bytes_cell(style, client::whole(*lease, "peak.memory_bytes")), name,
-               text_cell(what), since_cell(style, client::text(*lease, "granted_at"))});
+               bytes_cell(style, client::whole(*lease, "peak.memory_bytes")), name, text_cell(what),
+               since_cell(style, client::text(*lease, "granted_at"))});
   }
   if (!options.user.empty()) return table.render(style);
   std::optional<std::int64_t> memory;

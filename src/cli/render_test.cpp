@@ -76,7 +76,8 @@ TEST_F(Golden, PsShowsHoldersAndWhatNobodyBooked) {
   const auto* room = client::find(document("snapshot"), "room");
   ASSERT_NE(room, nullptr);
   const value copy = *client::find(document("snapshot"), "room");
-  compare("ps", render_ps(document("leases"), copy, {{5102, "python render.py --all"}}, {}, style()));
+  compare("ps",
+          render_ps(document("leases"), copy, {{5102, "python render.py --all"}}, {}, style()));
   compare("ps_gpu_1", render_ps(document("leases"), copy, {}, {"gpu", "1", "", false}, style()));
   compare("ps_user", render_ps(document("leases"), copy, {}, {"mem", "", "joe", false}, style()));
 }
@@ -95,8 +96,8 @@ TEST_F(Golden, FitSaysWhatIsShortAndWhatHelps) {
   const auto& room = *client::find(snapshot, "room");
   const value request = {{"name", "train-b"}, {"needs", {{"gpu_memory_bytes", 25769803776}}}};
   compare("fit", render_fit(document("fit"), request, room, style()));
-  compare("fit_now", render_fit(document("fit_now"), {{"needs", {{"gpu_memory_bytes", 1073741824}}}},
-                                room, style()));
+  compare("fit_now", render_fit(document("fit_now"),
+                                {{"needs", {{"gpu_memory_bytes", 1073741824}}}}, room, style()));
 }
 
 TEST_F(Golden, HistoryDrawsALineAndSaysItsStatistics) {
@@ -151,7 +152,9 @@ TEST(Units, ReadTimesAndRefuseWhatIsNone) {
 }
 
 TEST(Units, LetNothingOfOthersSteerTheTerminal) {
-  EXPECT_EQ(printable("a\x1b[31mb\n\x7f\xc2\x9b" "é"), "a?[31mb???é");
+  EXPECT_EQ(printable("a\x1b[31mb\n\x7f\xc2\x9b"
+                      "é"),
+            "a?[31mb???é");
 }
 
 TEST(Table, CutsTheFlexibleColumnOnATerminalOnly) {

@@ -38,8 +38,10 @@ constexpr const char* kHelp =
     " --gpu-memory-utilization {gpu_fraction}\n"
     "  headroom run --gpus 1 --detach --name night -- ./train.sh\n"
     "\n"
-    "Books what is asked for, waits in the queue where it does not fit yet, runs the command on the\n"
-    "device it was given, and gives everything back at its end. The exit code is the command's own;\n"
+    "Books what is asked for, waits in the queue where it does not fit yet, runs the command on "
+    "the\n"
+    "device it was given, and gives everything back at its end. The exit code is the command's "
+    "own;\n"
     "3 does not fit, 6 no daemon, 124 waited as long as asked, 125 headroom's own failure,\n"
     "126 not executable, 127 not found, 128+n ended by signal n.\n"
     "{gpu_fraction} {gpu_id} {gpu_mem_mb} {mem_mb} {lease} in the command are filled in.\n";
@@ -244,9 +246,13 @@ class Run {
         case SIGINT:
         case SIGQUIT:
         case SIGTERM:
-        case SIGHUP: return taken->number;
-        case SIGTSTP: raise(SIGSTOP); break;
-        default: break;
+        case SIGHUP:
+          return taken->number;
+        case SIGTSTP:
+          raise(SIGSTOP);
+          break;
+        default:
+          break;
       }
     }
     return std::nullopt;
@@ -285,17 +291,16 @@ class Run {
   /// Waits until the lease is granted; an exit code when it will not be.
   std::optional<int> wait_in_queue(Signals& signals) {
     const bool terminal = isatty(STDERR_FILENO) == 1 && !common_.quiet;
-    LeaseWatch watch({common_.url, common_.answer_within(), terminal ? kPollOnTerminal : kPoll,
-                      body_, key_},
-                     id());
+    LeaseWatch watch(
+        {common_.url, common_.answer_within(), terminal ? kPollOnTerminal : kPoll, body_, key_},
+        id());
     const auto wait = request_.wait_seconds;
     bool lost = false;
     show_progress();
     for (;;) {
       double sleep = terminal ? 1.0 : 60.0;
       if (wait) {
-        const double left =
-            asked_at_ + static_cast<double>(*wait) + kGraceSeconds - seconds_now();
+        const double left = asked_at_ + static_cast<double>(*wait) + kGraceSeconds - seconds_now();
         if (left <= 0) {
           daemon_.end(id());
           return gave_up();
@@ -320,7 +325,8 @@ class Run {
         if (!lost && state == "ended") {
           if (wait && seconds_now() - asked_at_ + 1 >= static_cast<double>(*wait)) return gave_up();
           clear_progress();
-          return report(Error{ErrorKind::internal, lease_name(lease_) + " was ended while it waited",
+          return report(Error{ErrorKind::internal,
+                              lease_name(lease_) + " was ended while it waited",
                               printable(client::text(lease_, "reason")), ""});
         }
         if (!lost && state != "waiting") {
@@ -521,9 +527,7 @@ int run_command(Words words) {
     // Mistakes are told before anything is forked or asked.
     if (const auto checked = needs_of(needs); !checked) return report(checked.error());
   }
-  const auto run = [&](Front& front) {
-    return Run(common, request, needs, spread).run(front);
-  };
+  const auto run = [&](Front& front) { return Run(common, request, needs, spread).run(front); };
   if (detach) return run_detached(run);
   Front front;
   return run(front);

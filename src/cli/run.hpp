@@ -18,14 +18,14 @@ namespace headroom::cli {
 /// What a run was asked for.
 struct RunRequest {
   Words command;
-  client::json::object needs;      ///< empty: what the name has been learned to need
-  std::string name;                ///< "" = the command's own
+  client::json::object needs;  ///< empty: what the name has been learned to need
+  std::string name;            ///< "" = the command's own
   std::string priority = "normal";
   std::optional<std::int64_t> for_seconds;   ///< how long it is expected to take
   std::optional<std::int64_t> wait_seconds;  ///< empty: without limit; 0: not at all
   bool fence = true;
   bool enforce = false;
-  std::string parent;              ///< the lease this run draws from, "" = none
+  std::string parent;  ///< the lease this run draws from, "" = none
 };
 
 /// The last part of the path of the command, without what a lease's name may not hold.

@@ -83,9 +83,10 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
   request.needs = {{"memory_bytes", 5}};
   request.parent = "l-70";
   request.for_seconds = 60;
-  EXPECT_EQ(client::write_json(booking_of(request, 42)),
-            R"({"name":"python3","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
-            R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","fence":true,"enforce":false})");
+  EXPECT_EQ(
+      client::write_json(booking_of(request, 42)),
+      R"({"name":"python3","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
+      R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","fence":true,"enforce":false})");
 }
 
 TEST(Run, NamesALeaseByItsCommand) {
@@ -132,9 +133,9 @@ TEST_F(RunProcess, ReturnsTheCommandsOwnCodeAndTellsTheDaemon) {
   daemon.serve(generous);
   EXPECT_EQ(run.wait(), 3);
   EXPECT_EQ(run.out(), "l-73 l-73\n");
-  EXPECT_THAT(run.err(), AllOf(HasSubstr("headroom: lease qwen (l-73) on GPU 0 (GPU-5d1f…), 24.0 GiB"),
-                               HasSubstr("headroom: qwen ended 3 after"),
-                               HasSubstr("peak 0.5 of 1.0 GiB")));
+  EXPECT_THAT(run.err(),
+              AllOf(HasSubstr("headroom: lease qwen (l-73) on GPU 0 (GPU-5d1f…), 24.0 GiB"),
+                    HasSubstr("headroom: qwen ended 3 after"), HasSubstr("peak 0.5 of 1.0 GiB")));
   bool told = false;
   for (const auto& one : daemon.asked()) {
     told = told || (one.method == "PATCH" && one.body == R"({"exit_status":768})");
@@ -187,9 +188,10 @@ TEST_F(RunProcess, Ends6WithTheFixWhenNoDaemonAnswers) {
 TEST_F(RunProcess, Ends3AndNamesTheLeaseInTheWayWhenItDoesNotFit) {
   Process run(folder, words({"--no-wait", "--", "touch", folder / "touched"}));
   daemon.serve([](const Asked&) {
-    return Told{409, R"({"type":"/problems/insufficient-resources","title":"Not enough room",)"
-                     R"("detail":"1.0 GiB wanted.","in_the_way":[{"lease":"l-70","name":"render"}],)"
-                     R"("help":[{"do":"wait","text":"wait until 14:32"}]})"};
+    return Told{409,
+                R"({"type":"/problems/insufficient-resources","title":"Not enough room",)"
+                R"("detail":"1.0 GiB wanted.","in_the_way":[{"lease":"l-70","name":"render"}],)"
+                R"("help":[{"do":"wait","text":"wait until 14:32"}]})"};
   });
   EXPECT_EQ(run.wait(), 3);
   EXPECT_EQ(run.err(),
@@ -261,8 +263,7 @@ TEST_F(RunProcess, Ends124WhenTheDaemonSaysThatTheTimeIsOver) {
 
 TEST_F(RunProcess, KeepsItsPlaceWhenTheDaemonGoesAndComesBack) {
   Process run(folder, words({"--", "echo", "hello"}));
-  std::atomic<int> life{1};
-  daemon.serve([&](const Asked& asked) {
+  daemon.serve([](const Asked& asked) {
     if (asked.method == "POST") return Told{202, kWaiting};
     return Told{200, "", true};  // killed in the middle of the long poll
   });
@@ -351,7 +352,8 @@ TEST_F(RunProcess, RunsDetachedWithItsOutputInAFile) {
   EXPECT_EQ(run.out(), "l-73 " + (folder / "state/headroom/qwen-l-73.log") + "\n");
   ASSERT_TRUE(daemon.was_asked("GET", "/api/v1/leases/l-73"));
   const auto log = test::read_file(folder / "state/headroom/qwen-l-73.log");
-  EXPECT_THAT(log, AllOf(HasSubstr("out\n"), HasSubstr("err\n"), HasSubstr("headroom: lease qwen")));
+  EXPECT_THAT(log,
+              AllOf(HasSubstr("out\n"), HasSubstr("err\n"), HasSubstr("headroom: lease qwen")));
 }
 
 TEST_F(RunProcess, TellsTheCodeOfADetachedRunThatGotNoLease) {

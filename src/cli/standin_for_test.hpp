@@ -90,7 +90,8 @@ class StandIn {
 
   std::string url() const { return "unix://" + path_; }
 
-  /// Waits until `wanted` has been asked (a method and the beginning of a target); false after 20 s.
+  /// Waits until `wanted` has been asked (a method and the beginning of a target); false after 20
+  /// s.
   bool was_asked(const std::string& method, const std::string& target, std::size_t times = 1) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(20), [&] {

@@ -93,7 +93,8 @@ std::string used_cell(const value& item, const value& snapshot, const Style& sty
   // Under a limit the limit is the machine: what counts is what is used below it.
   const auto capacity = client::whole(item, "capacity_bytes");
   const auto free = client::whole(item, "free_bytes");
-  if (capacity && free) return bytes_used(std::max<std::int64_t>(*capacity - *free, 0), capacity, style);
+  if (capacity && free)
+    return bytes_used(std::max<std::int64_t>(*capacity - *free, 0), capacity, style);
   return bytes_used(client::whole(snapshot, "memory.used_bytes"),
                     client::whole(snapshot, "memory.total_bytes"), style);
 }
@@ -249,7 +250,9 @@ std::string render_sum(const value& item, const Style& style) {
     if (style.bytes) return std::to_string(static_cast<std::int64_t>(one));
     return show_bytes_in_unit_of(static_cast<std::int64_t>(one), scale);
   };
-  const std::string unit = is_cpu(item) ? " cores" : style.bytes ? "" : std::string(" ") + unit_of(scale);
+  const std::string unit = is_cpu(item)  ? " cores"
+                           : style.bytes ? ""
+                                         : std::string(" ") + unit_of(scale);
   if (*room > 0) {
     return "room " + show("room") + " = " + show("capacity") + " − " + show("reserve") +
            " reserve − " + show("booked") + " booked − " + show("unbooked") + " unbooked − " +
@@ -281,10 +284,11 @@ std::string render_status(const StatusDocuments& documents, const Style& style) 
     const auto pressure = client::text(item, "pressure");
     const auto booked = term(item, "booked");
     table.row({item_name(item, snapshot), used_cell(item, snapshot, style),
-               amount(item, term(item, "capacity"), style), amount(item, term(item, "reserve"), style),
+               amount(item, term(item, "capacity"), style),
+               amount(item, term(item, "reserve"), style),
                booked && *booked == 0 && !style.bytes ? kNone : amount(item, booked, style),
-               amount(item, term(item, "unbooked"), style), amount(item, term(item, "margin"), style),
-               amount(item, term(item, "room"), style),
+               amount(item, term(item, "unbooked"), style),
+               amount(item, term(item, "margin"), style), amount(item, term(item, "room"), style),
                paint(style, pressure, text_cell(pressure)), note_cell(item, snapshot)});
   }
   if (csv) return table.render(style);
@@ -296,10 +300,9 @@ std::string render_status(const StatusDocuments& documents, const Style& style) 
   if (!below.empty()) text += "\n" + below;
   if (const auto& cannot = client::list(documents.node, "cannot"); !cannot.empty()) {
     text += (below.empty() ? "\n" : "");
-    summary(text, "cannot", printable(client::text(cannot.front(), "what")) +
-                                (cannot.size() > 1
-                                     ? " and " + std::to_string(cannot.size() - 1) + " more"
-                                     : ""),
+    summary(text, "cannot",
+            printable(client::text(cannot.front(), "what")) +
+                (cannot.size() > 1 ? " and " + std::to_string(cannot.size() - 1) + " more" : ""),
             "headroom doctor", style);
   }
   return text;

@@ -12,10 +12,10 @@ enum class Output { table, wide, json, jsonl, csv };
 struct Style {
   Output output = Output::table;
   bool color = false;
-  int width = 0;        ///< columns of the terminal; 0 = no terminal, nothing is cut
-  bool bytes = false;   ///< raw numbers instead of units chosen for reading
-  bool header = true;   ///< the line of column names
-  double now = 0;       ///< seconds since 1970, for "since" and "until"
+  int width = 0;       ///< columns of the terminal; 0 = no terminal, nothing is cut
+  bool bytes = false;  ///< raw numbers instead of units chosen for reading
+  bool header = true;  ///< the line of column names
+  double now = 0;      ///< seconds since 1970, for "since" and "until"
 };
 
 /// `text` in the colour of a level or of a check's outcome (ok, warning, critical, emergency, warn,

@@ -75,7 +75,8 @@ std::string Table::render_csv(const Style& style) const {
     result += "\n";
   }
   for (const auto& cells : rows_) {
-    for (std::size_t c = 0; c < cells.size(); ++c) result += (c > 0 ? "," : "") + csv_cell(cells[c]);
+    for (std::size_t c = 0; c < cells.size(); ++c)
+      result += (c > 0 ? "," : "") + csv_cell(cells[c]);
     result += "\n";
   }
   return result;

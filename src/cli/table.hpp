@@ -11,10 +11,10 @@ namespace headroom::cli {
 enum class Align : bool { left, right };
 
 struct Column {
-  std::string name;        ///< "GPU MEM"; for CSV it becomes gpu_mem
+  std::string name;  ///< "GPU MEM"; for CSV it becomes gpu_mem
   Align align = Align::left;
-  bool wide = false;       ///< shown with -o wide (and in CSV) only
-  bool flexible = false;   ///< what is cut first where the terminal is too narrow
+  bool wide = false;      ///< shown with -o wide (and in CSV) only
+  bool flexible = false;  ///< what is cut first where the terminal is too narrow
 };
 
 /// Rows of cells under columns. Cells may carry colour codes; they count for no width.

@@ -83,8 +83,8 @@ std::string show_clock(double seconds) {
   if (whole < 3600) {
     std::snprintf(buffer.data(), buffer.size(), "%02lld:%02lld", whole / 60, whole % 60);
   } else {
-    std::snprintf(buffer.data(), buffer.size(), "%lld:%02lld:%02lld", whole / 3600,
-                  whole / 60 % 60, whole % 60);
+    std::snprintf(buffer.data(), buffer.size(), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60,
+                  whole % 60);
   }
   return buffer.data();
 }

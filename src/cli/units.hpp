@@ -34,7 +34,8 @@ std::string show_span(double seconds);
 /// Minutes and seconds of something that runs: "00:41", "1:02:03".
 std::string show_clock(double seconds);
 
-/// Seconds since 1970 of an RFC 3339 time in UTC ("2026-01-12T14:10:03.120Z"); empty when it is none.
+/// Seconds since 1970 of an RFC 3339 time in UTC ("2026-01-12T14:10:03.120Z"); empty when it is
+/// none.
 std::optional<double> parse_time(std::string_view text);
 
 /// "14:32" in the local time zone; with the date in front when it is more than 20 h from `now`.

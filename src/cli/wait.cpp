@@ -70,7 +70,8 @@ Result<bool> is_below(const Line& line, const value& pressure) {
     below = below && reading && *reading < line.below;  // unknown is not below
   }
   if (!found) {
-    return fail(ErrorKind::not_found, "there is no reading of " + line.resource +
+    return fail(ErrorKind::not_found,
+                "there is no reading of " + line.resource +
                     (line.device.empty() ? "" : " on " + line.device),
                 "", "headroom --json lists what there is");
   }
@@ -114,7 +115,8 @@ int wait_command(Words words) {
     std::optional<Error> error;
     if (*line) {
       const auto pressure = daemon.document("/api/v1/pressure");
-      const auto below = pressure ? is_below(**line, *pressure) : tl::unexpected<Error>(pressure.error());
+      const auto below =
+          pressure ? is_below(**line, *pressure) : tl::unexpected<Error>(pressure.error());
       if (!below) error = below.error();
       done = below && *below;
     } else {
@@ -140,8 +142,9 @@ int wait_command(Words words) {
       }
       pause = std::min(pause, left);
     }
-    const timespec time{static_cast<std::time_t>(pause),
-                        static_cast<long>((pause - static_cast<double>(static_cast<std::time_t>(pause))) * 1e9)};
+    const timespec time{
+        static_cast<std::time_t>(pause),
+        static_cast<long>((pause - static_cast<double>(static_cast<std::time_t>(pause))) * 1e9)};
     nanosleep(&time, nullptr);
   }
 }

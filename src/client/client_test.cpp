@@ -9,8 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(Json, ReadsMembersByPathAndTellsAbsentFromZero) {
-  const auto document = *parse_json(
-      R"({"a":{"b":0,"c":null,"d":1.5,"e":"x","f":true},"items":[1,2],"big":1e300})");
+  const auto document =
+      *parse_json(R"({"a":{"b":0,"c":null,"d":1.5,"e":"x","f":true},"items":[1,2],"big":1e300})");
   EXPECT_EQ(whole(document, "a.b"), 0);
   EXPECT_EQ(whole(document, "a.c"), std::nullopt);
   EXPECT_EQ(whole(document, "a.none.deeper"), std::nullopt);
@@ -43,7 +43,8 @@ TEST(Problem, BecomesAnErrorOfThreeParts) {
 
 TEST(Problem, NamesALeaseInTheWayOnlyOnce) {
   const auto error = parse_problem(
-      409, R"({"type":"/problems/conflict","title":"t","detail":"held by l-70","in_the_way":["l-70"]})");
+      409,
+      R"({"type":"/problems/conflict","title":"t","detail":"held by l-70","in_the_way":["l-70"]})");
   EXPECT_EQ(error.kind, ErrorKind::conflict);
   EXPECT_EQ(error.why, "held by l-70");
 }
@@ -57,7 +58,8 @@ TEST(Problem, FollowsTheStatusWhereThereIsNoDocument) {
 
 TEST(EventCutter, JoinsPiecesAndLinesOfData) {
   const std::string stream =
-      ": hello\n\nevent: lease\r\nid: 7\r\ndata: {\"a\":1,\ndata: \"b\":2}\n\ndata:x\n\nevent: none\n\n";
+      ": hello\n\nevent: lease\r\nid: 7\r\ndata: {\"a\":1,\ndata: \"b\":2}\n\ndata:x\n\nevent: "
+      "none\n\n";
   for (std::size_t size = 1; size <= stream.size(); ++size) {
     EventCutter cutter;
     std::vector<std::string> seen;

@@ -66,8 +66,8 @@ bool EventCutter::take(std::string_view piece,
 }
 
 Error no_daemon(std::string_view url, std::string_view why) {
-  return Error{ErrorKind::unavailable, "no daemon answers on " + std::string(url),
-               std::string(why), "headroomd (or make run) starts it"};
+  return Error{ErrorKind::unavailable, "no daemon answers on " + std::string(url), std::string(why),
+               "headroomd (or make run) starts it"};
 }
 
 Result<void> Daemon::connect() {
@@ -99,9 +99,9 @@ Result<std::string> Daemon::exchange(std::string_view method, std::string_view t
     if (kind != ErrorKind::unavailable && kind != ErrorKind::timed_out) {
       return tl::unexpected<Error>(response.error());
     }
-    return tl::unexpected<Error>(no_daemon(
-        url_, kind == ErrorKind::timed_out ? "it was reached but gave no answer in time"
-                                           : response.error().why));
+    return tl::unexpected<Error>(no_daemon(url_, kind == ErrorKind::timed_out
+                                                     ? "it was reached but gave no answer in time"
+                                                     : response.error().why));
   }
   if (response->status >= 400) {
     return tl::unexpected<Error>(parse_problem(response->status, response->body));

@@ -19,16 +19,24 @@ ErrorKind kind_of(std::string_view type, int status) {
   if (word == "too-many-requests") return ErrorKind::too_many_requests;
   if (word == "unavailable" || word == "sensor-unavailable") return ErrorKind::unavailable;
   switch (status) {
-    case 400: return ErrorKind::invalid_request;
+    case 400:
+      return ErrorKind::invalid_request;
     case 401:
-    case 403: return ErrorKind::not_allowed;
-    case 404: return ErrorKind::not_found;
+    case 403:
+      return ErrorKind::not_allowed;
+    case 404:
+      return ErrorKind::not_found;
     case 409:
-    case 412: return ErrorKind::conflict;
-    case 422: return ErrorKind::can_never_fit;
-    case 429: return ErrorKind::too_many_requests;
-    case 503: return ErrorKind::unavailable;
-    default: return ErrorKind::internal;
+    case 412:
+      return ErrorKind::conflict;
+    case 422:
+      return ErrorKind::can_never_fit;
+    case 429:
+      return ErrorKind::too_many_requests;
+    case 503:
+      return ErrorKind::unavailable;
+    default:
+      return ErrorKind::internal;
   }
 }
 
