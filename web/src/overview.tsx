@@ -43,7 +43,7 @@ function RoomRow({ item, gpu, threshold }: { item: RoomItem; gpu: Gpu | undefine
   const name = item.name ?? item.device ?? item.resource;
   const words = segments.map((segment) => `${segment.label} ${format_amount(terms, segment.amount)}`).join(', ');
   const facts = gpu ? gpu_facts(gpu) : '';
-  const command = item.resource === 'gpu_memory' && gpu?.index != null ? `headroom gpu ${gpu.index}` : 'headroom';
+  const command = 'headroom';
   return (
     <li class="room-row" data-resource={item.resource} data-device={item.device ?? ''}>
       <div class="room-name">
