@@ -626,12 +626,17 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   }
   explain(books, wanted, fit, ends_first, verdict);
   if (verdict.earliest) {
-    verdict.help.push_back({"wait", "it fits when " + lease_text(books, ends_first) + " ends",
-                            ends_first, verdict.earliest});
+    verdict.help.push_back(
+        {"wait",
+         ends_first == 0 ? std::string("it fits when those who wait before it have had their turn")
+                         : "it fits when " + lease_text(books, ends_first) + " ends",
+         ends_first, verdict.earliest});
   } else if (!verdict.in_the_way.empty()) {
     verdict.help.push_back({"wait",
                             "it fits after " + lease_text(books, verdict.in_the_way.front()) +
-                                " has ended; when that is, nobody has said",
+                                (known ? " has ended; when that is, nobody has said"
+                                       : " has ended and those who wait before it have had their "
+                                         "turn; when that is, not all have said"),
                             verdict.in_the_way.front(), {}});
   }
   if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 && fit.capped.empty()) {
