@@ -54,7 +54,7 @@ class Loop final : public serve::Backend {
       : options_(std::move(options)),
         hooks_(hooks),
         control_(options_.config),
-        machine_(options_.root != "/"),
+        machine_(options_.root != "/", options_.config.state.dir),
         history_(judge::History::capacity_for(options_.config.sample.history)),
         routes_(*this),
         server_(io_, limits(), [this](const http::Request& request, http::Reply reply) {
@@ -92,7 +92,7 @@ class Loop final : public serve::Backend {
   void listen_tcp();
   void restore(std::vector<Record> records, bool same_boot);
   void dispatch(Event event);
-  void turn(const Event& event);
+  void turn(const Event& event, Instant at);
   void keep(const Effects& effects);
   void carry_out(Effect& effect);
   void sample(bool per_cpu);
@@ -286,22 +286,25 @@ void Loop::stop() {
 // ------------------------------------------------------------------------------- events and effects
 
 void Loop::dispatch(Event event) {
-  pending_.push_back(std::move(event));
-  if (turning_) return;  // the turn in hand takes it
+  if (turning_) {  // the turn in hand takes it
+    pending_.push_back(std::move(event));
+    return;
+  }
   turning_ = true;
-  const auto before = now().boot;
+  const Instant start = now();
+  turn(event, start);
   while (!pending_.empty()) {
     const Event next = std::move(pending_.front());
     pending_.pop_front();
-    turn(next);
+    turn(next, now());
   }
   turning_ = false;
   arm_deadline();
-  if (now().boot - before > kSlowTurn) ++slow_turns_;
+  if (now().boot - start.boot > kSlowTurn) ++slow_turns_;
 }
 
-void Loop::turn(const Event& event) {
-  Effects effects = control_.apply(event, now());
+void Loop::turn(const Event& event, Instant at) {
+  Effects effects = control_.apply(event, at);
   // Promises first: nothing leaves before they are kept.
   keep(effects);
   bool sense = false;

@@ -1,14 +1,34 @@
 #include "runtime/machine.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <utility>
 
 #include "act/process.hpp"
+#include "words/config.hpp"
 
 namespace headroom::runtime {
 
-Machine::Machine(bool captured) {
-  if (!captured) groups_.emplace(act::Groups::probe({}));
+namespace {
+
+/// The name of the group that holds the jobs of the daemon whose state lies there.
+std::string jobs_name(const std::string& state_dir) {
+  if (state_dir == Config{}.state.dir) return "headroom";
+  std::uint64_t hash = 14695981039346656037U;  // FNV-1a
+  for (const char c : state_dir) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  char text[40];
+  std::snprintf(text, sizeof text, "headroom-%016llx", static_cast<unsigned long long>(hash));
+  return text;
+}
+
+}  // namespace
+
+Machine::Machine(bool captured, const std::string& state_dir) {
+  if (captured) return;
+  act::GroupsConfig config;
+  config.name = jobs_name(state_dir);
+  groups_.emplace(act::Groups::probe(config));
 }
 
 const char* Machine::tier() const { return groups_ ? act::to_string(groups_->tier()) : "none"; }

@@ -18,7 +18,8 @@ namespace headroom::runtime {
 class Machine {
  public:
   /// `captured`: the readings come from a captured tree, so nothing of this machine is touched.
-  explicit Machine(bool captured);
+  /// Daemons with different state directories keep their groups apart: each sweeps only its own.
+  Machine(bool captured, const std::string& state_dir);
 
   Placed place(const PlaceHolder& effect);
   Fenced fence(const Fence& effect);
