@@ -46,7 +46,7 @@ void Control::on(const Sampled& event) {
 }
 
 void Control::measure(const Sample& sample) {
-  // Leases that share one process without a group of its own share its use: each gets up to its booking,
+  // Leases that share one process share its use: each gets up to its booking,
   // in the order they were granted, the last one all the rest.
   std::map<Holder, Amounts> given;
   std::map<std::pair<Holder, std::string>, Bytes> given_on_gpu;
@@ -78,7 +78,7 @@ void Control::measure(const Sample& sample) {
     if (reading.written) measured.disk = *reading.written;
     if (reading.gpu_memory && reading.gpu == lease.gpu) measured.gpu_memory = *reading.gpu_memory;
     const auto sharers = state_.holders.find(lease.holder);
-    if (lease.group == Group() && sharers != state_.holders.end() && sharers->second.size() > 1) {
+    if (sharers != state_.holders.end() && sharers->second.size() > 1) {
       Amounts& taken = given[lease.holder];
       const bool last = *sharers->second.rbegin() == lease.id;
       const auto share = [last](Bytes& mine, Bytes& before, Bytes booked) {

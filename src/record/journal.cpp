@@ -92,7 +92,22 @@ void clear(int file, std::size_t at, std::size_t size) {
   }
 }
 
+void put(char* at, std::uint64_t sequence, std::string_view payload) {
+  Frame frame{static_cast<std::uint32_t>(payload.size()), 0, sequence};
+  frame.crc = crc_of(frame, payload.data());
+  std::memcpy(at + sizeof frame, payload.data(), payload.size());
+  std::memcpy(at, &frame, sizeof frame);
+}
+
 }  // namespace
+
+void append_frame(const Record& record, std::uint64_t sequence, std::string& out) {
+  std::string payload;
+  encode(record, payload);
+  const std::size_t at = out.size();
+  out.resize(at + padded(payload.size()));
+  put(out.data() + at, sequence, payload);
+}
 
 Replay replay(std::string_view bytes, std::size_t begin) {
   Replay out;
@@ -283,13 +298,6 @@ Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::s
   // written again up to them.
   clear(journal.file_[old], journal.written_[old], journal.size_);
   return Opened{std::move(journal), std::move(records), same_boot, std::move(notes)};
-}
-
-void Journal::put(char* at, std::uint64_t sequence, std::string_view payload) {
-  Frame frame{static_cast<std::uint32_t>(payload.size()), 0, sequence};
-  frame.crc = crc_of(frame, payload.data());
-  std::memcpy(at + sizeof frame, payload.data(), payload.size());
-  std::memcpy(at, &frame, sizeof frame);
 }
 
 bool Journal::has_space(const Record& record) {

@@ -26,6 +26,10 @@ struct Replay {
 /// (its number tells), so that one flipped bit costs one record.
 Replay replay(std::string_view bytes, std::size_t begin);
 
+/// Appends the record to `out` as a journal's file holds it: what replay() reads. Sequences count up from 1.
+/// Pure.
+void append_frame(const Record& record, std::uint64_t sequence, std::string& out);
+
 /// Two preallocated files, `journal.0` and `journal.1`, of which one is in force; a snapshot goes into the
 /// other, which then takes over. So neither an append nor a snapshot ever needs disk space that was not
 /// there at the start.
@@ -64,7 +68,6 @@ class Journal {
   Journal() = default;
   Result<void> map(int which, std::size_t size);
   void unmap();
-  void put(char* at, std::uint64_t sequence, std::string_view payload);
 
   std::string dir_;
   std::string boot_id_;

@@ -1,0 +1,387 @@
+#include "referee.hpp"
+
+#include <algorithm>
+
+#include "decide/verdict.hpp"
+
+namespace headroom::simulate {
+namespace {
+
+std::string lease_name(LeaseId id) { return "lease l-" + std::to_string(id); }
+
+decide::Books books_of(const control::State& state, Instant at) {
+  return {state.promises, state.ledger, state.queue, *state.config, at, state.revision};
+}
+
+bool ending(LeaseState state) {
+  return state == LeaseState::releasing || state == LeaseState::quarantined || state == LeaseState::ended;
+}
+
+std::size_t resource_of(const decide::Pool& pool, const Machine& machine) {
+  if (pool.resource == Resource::memory) return kMemory;
+  if (pool.resource == Resource::cpu) return kCpu;
+  if (pool.resource == Resource::gpu_memory) return machine.gpu(pool.device);
+  return pool.device == machine.mounts[0] ? kDisk : kDisk + 1;
+}
+
+}  // namespace
+
+void Referee::told(const Lease& lease) {
+  highest_told_ = std::max(highest_told_, lease.id);
+  if (lease.state == LeaseState::ended) {
+    told_.erase(lease.id);
+    return;
+  }
+  told_[lease.id] = {lease.holder, lease.owner, decide::holds(lease.state)};
+}
+
+void Referee::before(const control::Control& control, const Event& event, Instant at) {
+  head_.reset();
+  const control::State& state = control.state();
+  if (!std::holds_alternative<Asked>(event) || state.queue.empty()) return;
+  for (const decide::Outlook& one : decide::outlook(books_of(state, at))) {
+    const Lease& lease = state.promises.leases.at(one.lease);
+    if (lease.parent != 0 || !decide::wanted_of(books_of(state, at), lease)) continue;
+    head_ = Head{one.lease, one.earliest};
+    return;
+  }
+}
+
+std::string Referee::endings(const Lease& before, const Lease& now, Instant at) {
+  if (before.state == LeaseState::ended && now.state != LeaseState::ended) {
+    return lease_name(now.id) + " lives again after its end";
+  }
+  if (ending(before.state) && !ending(now.state)) return lease_name(now.id) + " went back to life";
+  if (!ending(now.state) || ending(before.state)) {
+    if (before.state != LeaseState::ended && now.state == LeaseState::ended) {
+      // It was on its way out; what ran in its groups must be gone, unless somebody ended it.
+      if (!may_end_.contains(now.id) && !everything_may_end_ && machine_.in_group(now.id) > 0 &&
+          !(now.expires && *now.expires <= at.boot)) {
+        return lease_name(now.id) + " ended while its group still runs";
+      }
+    }
+    return {};
+  }
+  const bool time = (now.expires && *now.expires <= at.boot) ||
+                    (before.state == LeaseState::waiting && now.give_up && *now.give_up <= at.boot);
+  const bool dead = now.holder.pid != 0 && !machine_.alive(now.holder);
+  bool outer = false;
+  if (now.parent != 0) {
+    const auto parent = shadow_.leases.find(now.parent);
+    outer = may_end_.contains(now.parent) || parent == shadow_.leases.end() ||
+            parent->second.state == LeaseState::ended ||
+            (parent->second.expires && *parent->second.expires <= at.boot);
+  }
+  if (!time && !dead && !outer && !may_end_.contains(now.id) && !everything_may_end_) {
+    return lease_name(now.id) + " of a living holder was ended without cause: " + now.reason;
+  }
+  return {};
+}
+
+std::string Referee::after(const control::Control& control, const Event& event, const Effects& effects,
+                           Instant at, bool forged) {
+  ++checked_;
+  const control::State& state = control.state();
+  if (const auto* asked = std::get_if<Asked>(&event)) {
+    if (const auto* end = std::get_if<AskEnd>(&asked->ask)) {
+      const auto lease = shadow_.leases.find(end->lease);
+      if (lease != shadow_.leases.end() &&
+          (asked->caller.trusted || (asked->caller.known && asked->caller.uid == lease->second.owner))) {
+        may_end(end->lease);
+      }
+    }
+  }
+  std::set<LeaseId> granted;
+  std::map<LeaseId, Amounts> grown;
+  for (const Effect& effect : effects) {
+    const auto* journal = std::get_if<Journal>(&effect);
+    if (journal == nullptr) continue;
+    if (const auto* put = std::get_if<PutLease>(&journal->record)) {
+      const Lease& now = put->lease;
+      const auto before = shadow_.leases.find(now.id);
+      if (before == shadow_.leases.end()) {
+        if (now.id <= highest_told_) return lease_name(now.id) + " was given a number twice";
+      } else if (std::string broken = endings(before->second, now, at); !broken.empty() && !forged) {
+        return broken;
+      } else if (!broken.empty()) {
+        return broken + " (after a forged event)";
+      }
+      const bool held = before != shadow_.leases.end() && decide::holds(before->second.state);
+      if (decide::holds(now.state) && now.parent == 0 && now.state == LeaseState::reserved && !held) {
+        granted.insert(now.id);
+      }
+      if (granted.contains(now.id) || held) {
+        const Amounts was = held ? before->second.booked : Amounts();
+        grown[now.id] = {std::max(Bytes(), now.booked.memory - was.memory),
+                         std::max(Bytes(), now.booked.gpu_memory - was.gpu_memory),
+                         Cores(std::max<std::int64_t>(0, now.booked.cpu.milli() - was.cpu.milli())),
+                         std::max(Bytes(), now.booked.disk - was.disk)};
+      }
+      if (now.state == LeaseState::ended) {
+        living_.erase(now.id);
+      } else {
+        living_.insert(now.id);
+      }
+    } else if (const auto* drop = std::get_if<DropLease>(&journal->record)) {
+      const auto before = shadow_.leases.find(drop->id);
+      if (before == shadow_.leases.end() || before->second.state != LeaseState::ended) {
+        return lease_name(drop->id) + " was forgotten before its end";
+      }
+    }
+    shadow_.keep(journal->record);
+  }
+  everything_may_end_ = false;
+
+  if (shadow_.next_lease != state.promises.next_lease || shadow_.leases.size() != state.promises.leases.size() ||
+      shadow_.learned.size() != state.promises.learned.size() ||
+      shadow_.acknowledged != state.promises.acknowledged) {
+    return "the journal and the promises differ";
+  }
+  for (const LeaseId id : living_) {
+    const auto lease = state.promises.leases.find(id);
+    if (lease == state.promises.leases.end() || !(lease->second == shadow_.leases.at(id))) {
+      return lease_name(id) + " is not in the state as the journal has it";
+    }
+  }
+  for (auto it = told_.begin(); it != told_.end();) {
+    const auto lease = shadow_.leases.find(it->first);
+    if (lease == shadow_.leases.end()) return lease_name(it->first) + ", which a client holds, is not known";
+    if (lease->second.holder != it->second.holder || lease->second.owner != it->second.owner) {
+      return lease_name(it->first) + " has changed hands";
+    }
+    if (it->second.granted && lease->second.state == LeaseState::waiting) {
+      return lease_name(it->first) + " waits again after it was granted";
+    }
+    it = lease->second.state == LeaseState::ended ? told_.erase(it) : std::next(it);
+  }
+  // Kept are the newest 1000 that have ended, and those whose groups still run.
+  if (state.ended.size() > 1000 + state.looks.size() + state.placing.size()) {
+    return "more ended leases are kept than the bound";
+  }
+  if (const auto next = control.next_deadline();
+      std::holds_alternative<Ticked>(event) && next && *next <= at.boot) {
+    return "a deadline that has passed is still due after the tick";
+  }
+  for (const std::string& broken :
+       {ledger(state), rooms(state), nested(state), grants(control, grown), gauges(control, event),
+        queue(control, event, granted, at)}) {
+    if (!broken.empty()) return broken;
+  }
+  return checked_ % 256 == 0 ? everything(control) : std::string();
+}
+
+std::string Referee::grants(const control::Control& control, const std::map<LeaseId, Amounts>& grown) const {
+  const control::State& state = control.state();
+  std::set<int> pools;
+  for (const auto& [id, growth] : grown) {
+    const decide::Entry* entry = state.ledger.entry(id);
+    if (entry == nullptr) continue;  // it has ended within the same event, or is nested
+    for (const decide::Slot& slot : decide::slots(growth, entry->gpu, entry->disk)) {
+      pools.insert(slot.pool);
+    }
+  }
+  for (const int index : pools) {
+    const decide::Pool& pool = state.ledger.pool(index);
+    if (!pool.unknown.empty()) return pool.name + " is unknown and something was booked on it";
+    if (pool.booked > pool.capacity - pool.reserve - pool.margin) {
+      return "a grant booked more of " + pool.name + " than capacity less reserve and margin";
+    }
+    if (pool.exclusive > 0 && pool.leases > 1) return pool.name + " was given to one alone, and to others";
+    if (pool.resource == Resource::cpu) continue;  // its use is averaged over a minute
+    const std::size_t resource = resource_of(pool, machine_);
+    // Where the driver does not say who uses what, a foreign rise passes for a lease's.
+    if (resource >= kGpu && !machine_.gpus[resource - kGpu].tells) continue;
+    const std::int64_t uncovered = machine_.uncovered(resource, state.promises);
+    if (pool.booked + uncovered + pool.margin > machine_.capacity[resource]) {
+      return "a grant promised more of " + pool.name + " than there is: booked " + std::to_string(pool.booked) +
+             ", used beyond it " + std::to_string(uncovered) + ", margin " + std::to_string(pool.margin) +
+             ", capacity " + std::to_string(machine_.capacity[resource]) +
+             machine_.explain(resource, state.promises);
+    }
+  }
+  return {};
+}
+
+std::string Referee::ledger(const control::State& state) const {
+  struct Sum {
+    std::int64_t booked = 0;
+    std::int64_t unmaterialised = 0;
+    std::int64_t measured = 0;
+    int leases = 0;
+    int exclusive = 0;
+  };
+  std::vector<Sum> sums(state.ledger.pools().size());
+  std::map<uid_t, int> users;
+  std::size_t entries = 0;
+  std::size_t ends = 0;
+  for (const LeaseId id : living_) {
+    const Lease& lease = shadow_.leases.at(id);
+    if (!decide::holds(lease.state) || lease.parent != 0) continue;
+    const decide::Entry* entry = state.ledger.entry(id);
+    if (entry == nullptr) return lease_name(id) + " holds and is not in the ledger";
+    ++entries;
+    ++users[lease.owner];
+    if (!(entry->booked == lease.booked)) return lease_name(id) + " is booked differently in the ledger";
+    if (entry->owner != lease.owner) return lease_name(id) + " is booked for another user";
+    if (entry->ends) {
+      ++ends;
+      if (!state.ledger.by_end().contains({*entry->ends, id})) return lease_name(id) + " has no place in by_end";
+    }
+    const auto use = state.uses.find(id);
+    const Amounts measured =
+        use == state.uses.end() ? Amounts() : use->second.measured.value_or(Amounts());
+    const Use booked = on_resources(lease, lease.booked, machine_);
+    const Use used = on_resources(lease, measured, machine_);
+    for (std::size_t i = 0; i < state.ledger.pools().size(); ++i) {
+      const std::size_t resource = resource_of(state.ledger.pools()[i], machine_);
+      if (booked[resource] <= 0) continue;
+      const std::int64_t within = std::clamp<std::int64_t>(used[resource], 0, booked[resource]);
+      sums[i].booked += booked[resource];
+      sums[i].measured += within;
+      sums[i].unmaterialised += booked[resource] - within;
+      ++sums[i].leases;
+      if (resource >= kGpu && lease.needs.gpus == 1) ++sums[i].exclusive;
+    }
+  }
+  if (entries != state.ledger.entries().size()) return "the ledger has entries of no living lease";
+  if (ends != state.ledger.by_end().size()) return "by_end has leases that are not booked";
+  if (users.size() != state.ledger.users().size()) return "the ledger has users without leases";
+  for (const auto& [uid, count] : users) {
+    if (state.ledger.users().at(uid).leases != count) return "a user's leases are counted wrong";
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const decide::Pool& pool = state.ledger.pools()[i];
+    if (pool.booked != sums[i].booked) return pool.name + ": booked is not the sum of its leases";
+    if (pool.measured != sums[i].measured) return pool.name + ": measured is not the sum of its leases";
+    if (pool.unmaterialised != sums[i].unmaterialised) return pool.name + ": unmaterialised is not the sum";
+    if (pool.leases != sums[i].leases || pool.by_size.size() != static_cast<std::size_t>(sums[i].leases)) {
+      return pool.name + ": its leases are counted wrong";
+    }
+    if (pool.exclusive != sums[i].exclusive) return pool.name + ": exclusive leases are counted wrong";
+  }
+  return {};
+}
+
+std::string Referee::rooms(const control::State& state) const {
+  for (const Room& room : state.ledger.rooms()) {
+    if (room.room.has_value() != room.why.empty()) return room.name + ": unknown without a reason";
+    if (!room.room) continue;
+    if (*room.room < 0) return room.name + ": room below zero";
+    if (*room.room > 0 &&
+        room.capacity != room.reserve + room.booked + room.unbooked + room.margin + *room.room) {
+      return room.name + ": the terms of its room do not add up";
+    }
+    if (room.measured + room.unmaterialised != room.booked) {
+      return room.name + ": measured and unmaterialised are not the booking";
+    }
+  }
+  return {};
+}
+
+std::string Referee::nested(const control::State& state) const {
+  for (const auto& [parent, inside] : state.nested) {
+    const auto outer = shadow_.leases.find(parent);
+    if (outer == shadow_.leases.end() || outer->second.state == LeaseState::ended) {
+      return lease_name(parent) + " ended while commands inside it hold leases";
+    }
+    Amounts sum;
+    for (const LeaseId id : inside) {
+      const Lease& lease = shadow_.leases.at(id);
+      sum.memory += lease.booked.memory;
+      sum.gpu_memory += lease.booked.gpu_memory;
+      sum.disk += lease.booked.disk;
+      sum.cpu = Cores(sum.cpu.milli() + lease.booked.cpu.milli());
+    }
+    const Amounts& most = outer->second.booked;
+    if (sum.memory > most.memory || sum.gpu_memory > most.gpu_memory || sum.cpu > most.cpu ||
+        sum.disk > most.disk) {
+      return lease_name(parent) + ": what is nested in it is more than its booking";
+    }
+  }
+  return {};
+}
+
+std::string Referee::gauges(const control::Control& control, const Event& event) {
+  if (!std::holds_alternative<Sampled>(event)) return {};
+  const control::State& state = control.state();
+  for (const auto& [key, gauge] : state.gauges) {
+    const Pressure shown = gauge.pressure();
+    const auto before = levels_.find(key);
+    if (before != levels_.end() && shown.value && before->second.first == shown.value &&
+        before->second.second != shown.level) {
+      return std::string(to_string(key.first)) + " " + key.second + ": its level changed on the same reading";
+    }
+    levels_[key] = {shown.value, shown.level};
+  }
+  std::set<std::pair<Resource, std::string>> open;
+  for (const Alert& alert : state.alerts.open()) {
+    if (!open.emplace(alert.resource, alert.device).second) return "two alerts for one thing";
+    if (alert.level == Level::ok) return "an alert that says all is well";
+  }
+  for (const auto& key : state.promises.acknowledged) {
+    const auto gauge = state.gauges.find(key);
+    if (gauge != state.gauges.end() && gauge->second.level() == Level::ok && gauge->second.pressure().value) {
+      return "an acknowledgement outlived its alert";
+    }
+  }
+  return {};
+}
+
+std::string Referee::queue(const control::Control& control, const Event& event,
+                           const std::set<LeaseId>& granted, Instant at) const {
+  const control::State& state = control.state();
+  if (state.queue.size() > static_cast<std::size_t>(state.config->leases.queue)) return "the queue is over its bound";
+  if (state.queue.empty()) return {};
+  std::size_t waiting = 0;
+  for (const LeaseId id : living_) waiting += shadow_.leases.at(id).state == LeaseState::waiting ? 1U : 0U;
+  if (waiting != state.queue.size()) return "the queue and the waiting leases differ";
+  const bool settled = std::holds_alternative<Sampled>(event) || std::holds_alternative<Ticked>(event) || std::holds_alternative<Configured>(event);
+  if (settled && decide::next_start(books_of(state, at))) return "somebody waits who could start";
+  const auto* asked = std::get_if<Asked>(&event);
+  if (asked != nullptr && std::holds_alternative<AskLease>(asked->ask) && head_ && !granted.empty()) {
+    const auto head = state.promises.leases.find(head_->lease);
+    if (head == state.promises.leases.end() || head->second.state != LeaseState::waiting) return {};
+    const decide::Queue::Key key = decide::Queue::key(head->second, state.config->leases.ageing);
+    for (const LeaseId id : granted) {
+      const Lease& lease = state.promises.leases.at(id);
+      if (decide::Queue::key(lease, state.config->leases.ageing) < key) return {};  // its turn came before
+      if (lease.asked.boot > head->second.asked.boot + 3 * state.config->leases.ageing &&
+          decide::Queue::key(lease, state.config->leases.ageing) < key) {
+        return lease_name(head->first) + " was overtaken by one that asked after its bound";
+      }
+    }
+    for (const decide::Outlook& one : decide::outlook(books_of(state, at))) {
+      if (one.lease != head_->lease) continue;
+      if (head_->earliest && (!one.earliest || *one.earliest > *head_->earliest)) {
+        return lease_name(one.lease) + ", the head of the queue, was delayed by a grant behind it";
+      }
+    }
+  }
+  return {};
+}
+
+std::string Referee::replayed(const std::vector<Record>& records) {
+  shadow_ = decide::Promises();
+  for (const Record& record : records) shadow_.keep(record);
+  living_.clear();
+  levels_.clear();
+  for (const auto& [id, lease] : shadow_.leases) {
+    if (lease.state != LeaseState::ended) living_.insert(id);
+  }
+  for (const auto& [id, told] : told_) {
+    const auto lease = shadow_.leases.find(id);
+    if (lease == shadow_.leases.end()) return lease_name(id) + ", which a client holds, was lost in a crash";
+    if (told.granted && !decide::holds(lease->second.state) && lease->second.state != LeaseState::ended) {
+      return lease_name(id) + " was granted, and only waits after a crash";
+    }
+  }
+  if (shadow_.next_lease <= highest_told_) return "a number would be given twice after a crash";
+  return {};
+}
+
+std::string Referee::everything(const control::Control& control) const {
+  if (!(shadow_ == control.state().promises)) return "the journal and the promises differ";
+  return {};
+}
+
+}  // namespace headroom::simulate
