@@ -113,7 +113,7 @@ void write(Writer& w, const Lease& l) {
   w.text(name, l.name);
   w.number(owner, l.owner);
   w.number(state, static_cast<int>(l.state));
-  w.number(priority, static_cast<int>(l.priority));
+  if (l.priority != Priority::normal) w.maybe(priority, std::optional(static_cast<int>(l.priority)));
   w.maybe(need_memory, l.needs.memory);
   w.maybe(need_gpu_memory, l.needs.gpu_memory);
   w.maybe(need_cpu, l.needs.cpu);
