@@ -6,6 +6,9 @@
 namespace headroom::control {
 namespace {
 
+// Effects are large: most events have no more of them than this, and they are moved by nobody.
+constexpr std::size_t kUsualEffects = 8;
+
 std::pair<uid_t, std::string> key_of(const Lease& lease) {
   return {lease.owner, lease.idempotency_key};
 }
@@ -24,6 +27,7 @@ Control::Control(Config config) {
 Effects Control::apply(const Event& event, Instant at) {
   at_ = at;
   effects_.clear();
+  effects_.reserve(kUsualEffects);
   std::visit([this](const auto& e) { on(e); }, event);
   const auto* asked = std::get_if<Asked>(&event);
   if (asked == nullptr || !std::holds_alternative<AskFit>(asked->ask)) ++state_.revision;

@@ -61,8 +61,8 @@ class Control {
   void holder_gone(LeaseId id);
   /// Ends it and what is nested in it. `gone`: its holder has died, and what it held was looked at.
   void end(LeaseId id, std::string reason, bool gone = false);
-  /// Ends it unless something of it is still there.
-  void try_end(LeaseId id);
+  /// Ends it unless something of it is still there. `gone`: it was looked at after its holder's death.
+  void try_end(LeaseId id, bool gone);
   void release(LeaseId id, const Group& group);
   void learn(const Lease& lease);
   void forget_old();

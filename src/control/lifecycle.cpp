@@ -146,7 +146,8 @@ void Control::holder_gone(LeaseId id) {
     }
   }
   if (lease.group != Group()) release(id, lease.group);
-  try_end(id);
+  // Where it had no group, its children may live, and nobody has looked yet.
+  try_end(id, false);
 }
 
 void Control::release(LeaseId id, const Group& group) {
@@ -175,7 +176,7 @@ void Control::on(const Released& event) {
     if (event.gone) lease.group = Group();
     keep(PutLease{std::move(lease)});
   }
-  try_end(event.lease);
+  try_end(event.lease, event.gone);
   const auto after = state_.promises.leases.find(event.lease);
   if (!event.gone && after != state_.promises.leases.end() && after->second.state == LeaseState::releasing && event.processes > 0) {
     std::string reason = std::to_string(event.processes) +
@@ -191,11 +192,11 @@ void Control::on(const Released& event) {
   run_queue();
 }
 
-void Control::try_end(LeaseId id) {
+void Control::try_end(LeaseId id, bool gone) {
   const Lease& lease = state_.promises.leases.at(id);
   const bool held = state_.looks.contains(id) || state_.owed.contains(id) ||
                     state_.nested.contains(id);
-  if (!held) return end(id, "its process ended", true);
+  if (!held) return end(id, "its process ended", gone);
   if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
   Lease releasing = lease;
   releasing.state = LeaseState::releasing;
@@ -215,12 +216,22 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   if (lease.state == LeaseState::ended) return;
   const bool held = decide::holds(lease.state);
   const bool memory = held && lease.booked.memory.count() > 0;
-  const bool read = memory || (held && lease.booked.gpu_memory.count() > 0);
-  if (held && !gone) {
-    // Its holder lives, and may have taken since the last sample what it had booked.
-    if (const decide::Entry* entry = state_.ledger.entry(id)) {
-      state_.ledger.keep_until_read(id, decide::unmaterialised(*entry), at_.boot);
-    }
+  const bool booked = memory || (held && lease.booked.gpu_memory.count() > 0);
+  // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
+  bool read = booked && (gone || !state_.queue.empty());
+  if (const decide::Entry* entry = held ? state_.ledger.entry(id) : nullptr) {
+    // A holder that lives may have taken since the last sample what it had booked; one that has died has
+    // left what it wrote.
+    Amounts unseen = decide::unmaterialised(*entry);
+    if (gone) unseen = Amounts{Bytes(), Bytes(), Cores(), unseen.disk};
+    state_.ledger.keep_until_read(id, unseen, at_.boot);
+    // What is little beside the margin may stay out of the room until the next sample.
+    const auto much = [this](int index) {
+      if (index < 0) return false;
+      const decide::Pool& pool = state_.ledger.pool(index);
+      return 2 * pool.unseen >= pool.margin;
+    };
+    read = read || much(decide::Ledger::kMemory) || much(entry->gpu);
   }
   const LeaseId parent = lease.parent;
   lease.state = LeaseState::ended;
@@ -247,7 +258,7 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   if (parent != 0 && !state_.nested.contains(parent)) {
     const auto outer = state_.promises.leases.find(parent);
     if (outer != state_.promises.leases.end() && outer->second.state == LeaseState::releasing) {
-      try_end(parent);
+      try_end(parent, gone);
     }
   }
   forget_old();
@@ -323,7 +334,7 @@ void Control::check_owed() {
   }
   for (const LeaseId id : back) {
     state_.owed.erase(id);
-    try_end(id);
+    try_end(id, true);
   }
 }
 

@@ -55,7 +55,7 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
   if (!ending(now.state) || ending(before.state)) {
     if (before.state != LeaseState::ended && now.state == LeaseState::ended) {
       // It was on its way out; what ran in its groups must be gone, unless somebody ended it.
-      if (!may_end_.contains(now.id) && !everything_may_end_ && machine_.in_group(now.id) > 0 &&
+      if (before.group != Group() && !may_end_.contains(now.id) && !everything_may_end_ && machine_.in_group(now.id) > 0 &&
           !(now.expires && *now.expires <= at.boot)) {
         return lease_name(now.id) + " ended while its group still runs";
       }
