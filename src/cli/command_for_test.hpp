@@ -32,6 +32,8 @@ class Process {
       : out_(folder / "out"), err_(folder / "err") {
     pid_ = fork();
     if (pid_ != 0) return;
+    // The stand-in's socket above all: while a copy of it lives, connecting to it succeeds.
+    close_range(3, ~0U, 0);
     setpgid(0, 0);  // what a test sends to the group must not reach the test
     const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     const int err = open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -368,8 +368,9 @@ class Run {
       return missing ? kNotFound : kNotExecutable;
     }
     const double lasted = seconds_now() - began;
+    const bool enforced = client::is_true(lease_, "group.enforced");
     tell_end(state.status);
-    say(ended_line(lease_, state.status, lasted));
+    say(ended_line(lease_, enforced, state.status, lasted));
     return code_of(state.status);
   }
 
@@ -400,7 +401,7 @@ class Run {
     const double until = seconds_now() + kEndSeconds;
     double rest = 0.001;
     for (bool told = false;;) {
-      auto lease = told ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", status}});
+      auto lease = told ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", code_of(status)}});
       if (!lease && lease.error().kind != ErrorKind::unavailable) return;
       if (lease) {
         lease_ = std::move(*lease);

@@ -138,7 +138,7 @@ TEST_F(RunProcess, ReturnsTheCommandsOwnCodeAndTellsTheDaemon) {
                     HasSubstr("headroom: qwen ended 3 after"), HasSubstr("peak 0.5 of 1.0 GiB")));
   bool told = false;
   for (const auto& one : daemon.asked()) {
-    told = told || (one.method == "PATCH" && one.body == R"({"exit_status":768})");
+    told = told || (one.method == "PATCH" && one.body == R"({"exit_status":3})");
   }
   EXPECT_TRUE(told);
 }

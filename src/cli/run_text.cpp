@@ -161,7 +161,7 @@ std::string granted_line(const value& lease) {
   return amounts.empty() ? line : line + ", " + amounts;
 }
 
-std::string ended_line(const value& lease, int wait_status, double seconds) {
+std::string ended_line(const value& lease, bool enforced, int wait_status, double seconds) {
   act::Ending ending;
   ending.name = printable(client::text(lease, "name"));
   ending.status = wait_status;
@@ -173,7 +173,7 @@ std::string ended_line(const value& lease, int wait_status, double seconds) {
   };
   if (const auto booked = had("memory_bytes"); booked > 0) {
     ending.booked = Bytes(booked);
-    if (client::is_true(lease, "group.enforced")) ending.limit = Bytes(booked);
+    if (enforced) ending.limit = Bytes(booked);
   }
   const auto peak = client::whole(lease, "peak.memory_bytes");
   const auto kills = client::whole(lease, "oom_kills").value_or(0);
