@@ -38,6 +38,7 @@ constexpr std::size_t kScratchKept = 256 << 10;
 /// Bodies up to here are copied behind their head and sent as one piece; larger ones are gathered.
 constexpr std::size_t kCopiedBody = 16 << 10;
 constexpr int kRequestsPerTurn = 32;   ///< pipelined ones; then others get their turn
+constexpr int kReadsPerTurn = 16;      ///< of one connection; then others get their turn
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kSpareParsers = 16;
 constexpr std::size_t kRefusedLingering = 64;
@@ -165,6 +166,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read_on();
   bool read_far_ahead() const { return rest_.size() >= core_->limits.pipelined_bytes; }
   void on_readable();
+  bool read_some();
   void on_writable();
   void process(std::string_view bytes);
   void continue_later();
@@ -486,23 +488,39 @@ void Connection::read_on() {
 }
 
 void Connection::on_readable() {
+  // A client that waits on the same CPU has sent its next request by the time its answer was written:
+  // one more look is cheaper than a turn of the loop.
+  for (int reads = 0; reads < kReadsPerTurn; ++reads) {
+    if (!read_some()) return;
+  }
+  read_on();
+}
+
+/// Reads once. True: a request was answered, and the next one may be there already; false: whoever is to
+/// go on with this connection is set.
+bool Connection::read_some() {
   const ssize_t n = ::recv(descriptor_.native_handle(), core_->buffer.get(), kReadBytes, 0);
-  if (n < 0 && (would_block(errno) || errno == EINTR)) return arm_read();
-  if (n < 0) return client_gone();
+  if (n < 0 && (would_block(errno) || errno == EINTR)) return arm_read(), false;
+  if (n < 0) return client_gone(), false;
   if (n == 0) {
     // A client may close its sending side and still read the answer it has coming.
     if (phase_ == Phase::open && !out_.empty()) {
       close_when_written_ = true;
-      return;
+      return false;
     }
-    return client_gone();
+    return client_gone(), false;
   }
   idle_ticks_ = 0;
-  if (phase_ == Phase::draining) return arm_read();
+  if (phase_ == Phase::draining) return arm_read(), false;
   const std::string_view bytes(core_->buffer.get(), static_cast<std::size_t>(n));
-  if (!busy() && !continuing_) return process(bytes);
-  rest_.append(bytes);
-  read_on();
+  if (busy() || continuing_) {
+    rest_.append(bytes);
+    return read_on(), false;
+  }
+  const std::uint64_t before = number_;
+  process(bytes);
+  if (number_ != before && between_requests()) return true;
+  return read_on(), false;
 }
 
 void Connection::process(std::string_view bytes) {
@@ -546,7 +564,6 @@ void Connection::process(std::string_view bytes) {
     core_->give_parser(std::move(parser));
   }
   processing_ = false;
-  read_on();
 }
 
 void Connection::continue_later() {
@@ -557,6 +574,7 @@ void Connection::continue_later() {
     if (self->phase_ != Phase::open || !self->out_.empty()) return;
     const std::string bytes = std::exchange(self->rest_, {});
     self->process(bytes);
+    self->read_on();
   });
 }
 
