@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "bench/bench_decide.hpp"
 #include "bench/bench_processes.hpp"
 #include "bench/bench_reserve_pair.hpp"
 #include "bench/bench_sample.hpp"
@@ -20,6 +21,8 @@ struct Part {
 constexpr Part kParts[] = {
     {"sample", "one full sample, read and parsed [--ns | --print] [-n COUNT] [--period-ms MS]",
      headroom::bench::bench_sample},
+    {"decide", "would it fit? with 10 000 and with 100 000 live leases [--ns] [-n COUNT]",
+     headroom::bench::bench_decide},
     {"processes", "the table of all processes, found and read [--ns] [-n COUNT]",
      headroom::bench::bench_processes},
     {"reserve-pair", "a lease reserved and released over HTTP [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]",
