@@ -120,7 +120,7 @@ class Fields {
 // A body is small: it is parsed into a buffer on the stack.
 class Body {
  public:
-  Body() : storage_(buffer_) {}
+  Body() : storage_(buffer_, sizeof buffer_), value_(&storage_) {}  // with other storage it would be copied
   Result<const json::object*> read(std::string_view text) {
     if (text.empty()) return refuse("the body is empty", "a JSON object is wanted");
     json::parse_options options;
@@ -133,7 +133,7 @@ class Body {
   }
 
  private:
-  unsigned char buffer_[2048] = {};
+  unsigned char buffer_[2048];
   json::monotonic_resource storage_;
   json::value value_;
 };
@@ -170,6 +170,12 @@ Result<Needs> read_needs(const json::value* value) {
   return needs;
 }
 
+// Absent, null and {} all mean: what the name has needed before.
+bool is_empty(const json::value* needs) {
+  return needs == nullptr || needs->is_null() ||
+         (needs->is_object() && needs->get_object().empty());
+}
+
 void read_priority(Fields& fields, Priority& out) {
   std::string word;
   fields.text("priority", word);
@@ -192,9 +198,13 @@ Result<AskFit> parse_fit(std::string_view text) {
   if (!object) return tl::unexpected(object.error());
   AskFit ask;
   Fields fields(**object, "");
-  auto needs = read_needs(fields.find("needs"));
-  if (!needs) return tl::unexpected(needs.error());
-  ask.needs = std::move(*needs);
+  const json::value* needs = fields.find("needs");
+  ask.has_needs = !is_empty(needs);
+  if (ask.has_needs) {
+    auto read = read_needs(needs);
+    if (!read) return tl::unexpected(read.error());
+    ask.needs = std::move(*read);
+  }
   fields.text("name", ask.name);
   fields.boolean("spread", ask.spread);
   fields.seconds("for_seconds", ask.expected, 1);
@@ -212,8 +222,7 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   AskLease ask;
   Fields fields(**object, "");
   const json::value* needs = fields.find("needs");
-  ask.has_needs = needs != nullptr && !needs->is_null() &&
-                  !(needs->is_object() && needs->get_object().empty());
+  ask.has_needs = !is_empty(needs);
   if (ask.has_needs) {
     auto read = read_needs(needs);
     if (!read) return tl::unexpected(read.error());

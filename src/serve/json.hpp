@@ -80,11 +80,12 @@ class Json {
     more_ = true;
     return *this;
   }
-  Json& name(std::string_view key) {
-    comma();
-    out_ += '"';
-    out_ += key;  // keys are ours and need no escapes
-    out_ += "\":";
+  Json& name(std::string_view key) {  // keys are ours and need no escapes
+    std::size_t at = out_.size();
+    out_.append(key.size() + (more_ ? 4 : 3), '"');
+    if (more_) out_[at++] = ',';
+    key.copy(&out_[at + 1], key.size());
+    out_.back() = ':';
     more_ = false;
     return *this;
   }
