@@ -44,7 +44,7 @@ void Control::say(std::string type, LeaseId lease, std::string text) {
   line.type = std::move(type);
   line.lease = lease;
   line.text = std::move(text);
-  effects_.emplace_back(Say{std::move(line)});
+  effects_.emplace_back(std::in_place_type<Say>, std::move(line));
 }
 
 void Control::keep(Record record) {
@@ -56,7 +56,7 @@ void Control::keep(Record record) {
   }
   state_.promises.keep(record);
   if (put != nullptr) index(put->lease);
-  effects_.emplace_back(Journal{std::move(record)});
+  effects_.emplace_back(std::in_place_type<Journal>, std::move(record));
 }
 
 void Control::index(const Lease& lease) {

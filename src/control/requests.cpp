@@ -37,6 +37,11 @@ Needs learned_needs(const std::vector<LearnedRun>& runs) {
   return needs;
 }
 
+Error nothing_learned(const std::string& name) {
+  return {ErrorKind::invalid_request, "it does not say what it needs",
+          "nothing was learned of \"" + name + "\" yet", "say it once, for example --mem 2G"};
+}
+
 std::chrono::seconds learned_length(const std::vector<LearnedRun>& runs) {
   std::chrono::seconds longest{0};
   for (const LearnedRun& run : runs) longest = std::max(longest, run.length);
@@ -61,7 +66,7 @@ void Control::refuse(RequestId request, Error error, std::optional<Verdict> verd
 }
 
 void Control::respond(RequestId request, const Lease& lease) {
-  effects_.emplace_back(Respond{request, lease_view(lease)});
+  effects_.emplace_back(std::in_place_type<Respond>, request, lease_view(lease));
 }
 
 const Lease* Control::owned(const Asked& asked, LeaseId id) {
@@ -87,7 +92,15 @@ void Control::on(const Asked& asked) {
 void Control::on(const Withdrawn& event) { state_.polls.erase(event.request); }
 
 void Control::ask(const Asked& asked, const AskFit& ask) {
-  auto wanted = decide::want(state_.ledger, ask.needs);
+  Needs needs = ask.needs;
+  if (!ask.has_needs) {
+    if (const auto runs = state_.promises.learned.find(ask.name);
+        runs != state_.promises.learned.end()) {
+      needs = learned_needs(runs->second);
+    }
+    if (needs == Needs()) return refuse(asked.request, nothing_learned(ask.name));
+  }
+  auto wanted = decide::want(state_.ledger, needs);
   if (!wanted) {
     if (wanted.error().kind == ErrorKind::can_never_fit) {
       Verdict verdict;
@@ -174,10 +187,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     }
   }
   if (!ask.has_needs && lease.needs == Needs()) {
-    return refuse(asked.request,
-                  {ErrorKind::invalid_request, "it does not say what it needs",
-                   "nothing was learned of \"" + ask.name + "\" yet",
-                   "say it once, for example --mem 2G"});
+    return refuse(asked.request, nothing_learned(ask.name));
   }
 
   auto wanted = decide::wanted_of(books(), lease);
