@@ -1,6 +1,7 @@
 // The whole command as a process of its own, for tests.
 #pragma once
 
+#include <cstdio>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -30,6 +31,7 @@ class Process {
   Process(const Folder& folder, Words words,
           const std::vector<std::pair<std::string, std::string>>& environment = {})
       : out_(folder / "out"), err_(folder / "err") {
+    std::fflush(nullptr);  // what is buffered belongs to the tests, not to the child
     pid_ = fork();
     if (pid_ != 0) return;
     // The stand-in's socket above all: while a copy of it lives, connecting to it succeeds.

@@ -133,11 +133,10 @@ std::string state_folder() {
 /// One run, from the fork to the last line.
 class Run {
  public:
-  Run(Common common, RunRequest request, NeedsOptions needs, bool spread)
+  Run(Common common, RunRequest request, NeedsOptions needs)
       : common_(std::move(common)),
         request_(std::move(request)),
         needs_(std::move(needs)),
-        spread_(spread),
         daemon_(common_.url, common_.answer_within()) {}
 
   int run(Front& front) {
@@ -166,7 +165,7 @@ class Run {
 
   Result<void> complete_needs() {
     value room;
-    if (has_percent(needs_) || spread_) {
+    if (has_percent(needs_)) {
       auto document = daemon_.document("/api/v1/room");
       if (!document) return tl::unexpected<Error>(document.error());
       room = std::move(*document);
@@ -174,17 +173,6 @@ class Run {
     auto needs = needs_of(needs_, room);
     if (!needs) return tl::unexpected<Error>(needs.error());
     request_.needs = std::move(*needs);
-    if (spread_ && !request_.needs.contains("gpu")) {
-      const value* emptiest = nullptr;
-      for (const auto& item : client::list(room)) {
-        if (client::text(item, "resource") != "gpu_memory") continue;
-        const auto one = client::whole(item, "room_bytes").value_or(0);
-        if (emptiest == nullptr || one > client::whole(*emptiest, "room_bytes").value_or(0)) {
-          emptiest = &item;
-        }
-      }
-      if (emptiest != nullptr) request_.needs["gpu"] = client::text(*emptiest, "device");
-    }
     return {};
   }
 
@@ -419,7 +407,6 @@ class Run {
   Common common_;
   RunRequest request_;
   NeedsOptions needs_;
-  bool spread_;
   client::Daemon daemon_;
   value lease_;
   object body_;
@@ -479,7 +466,6 @@ int run_command(Words words) {
   bool no_wait = false;
   bool no_fence = false;
   bool detach = false;
-  bool spread = false;
   needs.add_to(options);
   options.value("--name", request.name, "what to call it; else the command's name");
   options.value("--priority", request.priority, "low, normal, high or critical");
@@ -488,7 +474,7 @@ int run_command(Words words) {
   options.flag("--no-wait", no_wait, "do not wait: end with 3 when it does not fit now");
   options.flag("--enforce", request.enforce, "hard limits at what was booked");
   options.flag("--no-fence", no_fence, "no soft fence at what was booked");
-  options.flag("--spread", spread, "the emptiest device instead of the fullest that fits");
+  options.flag("--spread", request.spread, "the emptiest device instead of the fullest that fits");
   options.flag("-d,--detach", detach, "in the background, output to a file");
   options.command(request.command);
   if (const auto over = options.parse(std::move(words), common)) return *over;
@@ -528,7 +514,7 @@ int run_command(Words words) {
     // Mistakes are told before anything is forked or asked.
     if (const auto checked = needs_of(needs); !checked) return report(checked.error());
   }
-  const auto run = [&](Front& front) { return Run(common, request, needs, spread).run(front); };
+  const auto run = [&](Front& front) { return Run(common, request, needs).run(front); };
   if (detach) return run_detached(run);
   Front front;
   return run(front);

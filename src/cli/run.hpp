@@ -24,6 +24,7 @@ struct RunRequest {
   std::optional<std::int64_t> for_seconds;   ///< how long it is expected to take
   std::optional<std::int64_t> wait_seconds;  ///< empty: without limit; 0: not at all
   bool fence = true;
+  bool spread = false;  ///< the emptiest device
   bool enforce = false;
   std::string parent;  ///< the lease this run draws from, "" = none
 };

@@ -86,7 +86,8 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
   EXPECT_EQ(
       client::write_json(booking_of(request, 42)),
       R"({"name":"python3","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
-      R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","fence":true,"enforce":false})");
+      R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","group":true,"fence":true,)"
+      R"("enforce":false})");
 }
 
 TEST(Run, NamesALeaseByItsCommand) {

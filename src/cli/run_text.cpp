@@ -69,7 +69,9 @@ object booking_of(const RunRequest& request, int pid) {
   if (request.for_seconds) body["for_seconds"] = *request.for_seconds;
   body["holder"] = object{{"pid", pid}};
   if (!request.parent.empty()) body["parent"] = request.parent;
+  body["group"] = true;
   body["fence"] = request.fence;
+  if (request.spread) body["spread"] = true;
   body["enforce"] = request.enforce;
   return body;
 }

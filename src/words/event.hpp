@@ -31,6 +31,7 @@ struct Caller {
 struct AskFit {
   std::string name;
   Needs needs;
+  bool has_needs = true;  ///< false: what the name has needed before
   Priority priority = Priority::normal;
   bool spread = false;
   std::optional<std::chrono::seconds> expected;
