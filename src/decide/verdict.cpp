@@ -16,9 +16,10 @@ struct Space {
   std::vector<std::int64_t> room;
   std::vector<int> leases;
   std::vector<int> exclusive;
-  std::map<uid_t, UserSum> users;
+  const std::map<uid_t, UserSum>* users;  // of the ledger; there may be thousands of them
+  std::map<uid_t, UserSum> changed;       // those that are different here
 
-  explicit Space(const Ledger& ledger) : users(ledger.users()) {
+  explicit Space(const Ledger& ledger) : users(&ledger.users()) {
     const auto& pools = ledger.pools();
     room.reserve(pools.size());
     leases.reserve(pools.size());
@@ -37,12 +38,17 @@ struct Space {
       leases[i] += sign;
       if (alone && slot.pool == gpu) exclusive[i] += sign;
     }
-    UserSum& user = users[owner];
+    UserSum& user = changed.try_emplace(owner, sum_of(owner)).first->second;
     const auto plus = [sign](Bytes& sum, Bytes amount) { sum += sign > 0 ? amount : -amount; };
     plus(user.booked.memory, amounts.memory);
     plus(user.booked.gpu_memory, amounts.gpu_memory);
     user.booked.cpu = Cores(user.booked.cpu.milli() + sign * amounts.cpu.milli());
     user.leases += sign;
+  }
+  UserSum sum_of(uid_t owner) const {
+    if (const auto own = changed.find(owner); own != changed.end()) return own->second;
+    const auto found = users->find(owner);
+    return found == users->end() ? UserSum() : found->second;
   }
   void end(const Entry& entry) {
     add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, -1);
@@ -168,9 +174,8 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
       fit.short_by.disk = Bytes(lacks(wanted.disk, by));
     }
   }
-  const auto user = space.users.find(wanted.owner);
-  fit.capped = over_cap(books, wanted.owner, user == space.users.end() ? UserSum() : user->second,
-                        wanted.amounts, wanted.more ? 0 : 1);
+  fit.capped = over_cap(books, wanted.owner, space.sum_of(wanted.owner), wanted.amounts,
+                        wanted.more ? 0 : 1);
   fit.fits = good && fit.capped.empty();
   return fit;
 }
@@ -256,8 +261,7 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
     return fit_into(books, *head.beside, there).fits;
   }
   if (wanted.owner == head.wanted.owner) {  // they share the user's cap
-    const auto user = space.users.find(wanted.owner);
-    UserSum sum = user == space.users.end() ? UserSum() : user->second;
+    UserSum sum = space.sum_of(wanted.owner);
     sum.booked.memory += wanted.amounts.memory;
     sum.booked.gpu_memory += wanted.amounts.gpu_memory;
     sum.booked.cpu = Cores(sum.booked.cpu.milli() + wanted.amounts.cpu.milli());
