@@ -104,6 +104,13 @@ TEST_F(CommandLine, EachProblemHasItsExitCode) {
   }
 }
 
+TEST_F(CommandLine, FitWithoutADaemonLooksAtTheMachineAndSaysSo) {
+  daemon.stop();
+  EXPECT_EQ(run({"fit", "--mem", "6G", "--json"}, {}), 0);
+  EXPECT_THAT(out, HasSubstr(R"("asked":{"needs":{"memory_bytes":6442450944}})"));
+  EXPECT_THAT(err, HasSubstr("no daemon answers on"));
+}
+
 TEST_F(CommandLine, AReadWithoutADaemonReadsTheMachineAndSaysSo) {
   daemon.stop();
   EXPECT_EQ(run({"status", "--json"}, {}), 0);

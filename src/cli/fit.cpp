@@ -2,6 +2,7 @@
 
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
+#include "cli/local.hpp"
 #include "cli/needs.hpp"
 #include "cli/source.hpp"
 #include "cli/units.hpp"
@@ -21,6 +22,13 @@ constexpr const char* kHelp =
     "Changes nothing. 0 it fits now, 3 it does not.\n";
 
 constexpr int kDoesNotFit = 3;
+
+// The same answer without a daemon.
+Result<value> fit_here(const object& request) {
+  const auto text = fit_locally(client::write_json(request));
+  if (!text) return tl::unexpected<Error>(text.error());
+  return client::parse_json(*text);
+}
 
 /// "booked on GPU 0" and the like: where it would go.
 std::string place_of(const value& verdict, const value& room) {
@@ -114,10 +122,10 @@ int fit_command(Words words) {
     return report(Error{ErrorKind::invalid_request, "fit needs something to fit", "",
                         "headroom fit --gpu-mem 12G"});
   }
-  client::Daemon daemon(common.url, common.answer_within());
+  Source source(common);
   return repeat(common, [&] {
     // Names and capacities; without them the answer is as true, only less readable.
-    const auto room = daemon.document("/api/v1/room");
+    const auto room = source.document("/api/v1/room");
     if (!room && room.error().kind == ErrorKind::unavailable) return report(room.error());
     const auto amounts = needs_of(needs, room ? *room : value());
     if (!amounts) return report(amounts.error());
@@ -125,7 +133,7 @@ int fit_command(Words words) {
     if (needs.any()) request["needs"] = *amounts;
     if (!names.empty()) request["name"] = names.front();
     if (!priority.empty()) request["priority"] = priority;
-    const auto verdict = daemon.fit(request);
+    const auto verdict = source.local() ? fit_here(request) : source.daemon().fit(request);
     if (!verdict) return report(verdict.error());
     if (!print_document(common, client::write_json(*verdict))) {
       write_out(stdout,

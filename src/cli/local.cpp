@@ -11,6 +11,8 @@
 
 #include "control/control.hpp"
 #include "sense/sampler.hpp"
+#include "serve/body.hpp"
+#include "serve/documents.hpp"
 #include "serve/routes.hpp"
 #include "settings/settings.hpp"
 
@@ -129,6 +131,25 @@ Result<std::string> read_locally(std::string_view target) {
                 "start it with: headroomd (or make run)");
   }
   return response.body;
+}
+
+Result<std::string> fit_locally(std::string_view body) {
+  auto backend = local();
+  if (!backend) return tl::unexpected(backend.error());
+  auto ask = serve::parse_fit(body);
+  if (!ask) return tl::unexpected(ask.error());
+  Result<std::string> out = needs_daemon("the answer");
+  (*backend)->ask((*backend)->caller({}), std::move(*ask), [&](const serve::Answered& answered) {
+    if (const auto* refusal = std::get_if<Refusal>(&answered)) {
+      out = tl::unexpected(refusal->error);
+    } else if (const auto* verdict = std::get_if<Verdict>(&answered)) {
+      std::string text;
+      serve::Json json(text);
+      serve::write_verdict(json, *verdict, nullptr);
+      out = std::move(text);
+    }
+  });
+  return out;
 }
 
 }  // namespace headroom::cli

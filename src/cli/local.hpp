@@ -12,4 +12,7 @@ namespace headroom::cli {
 /// two samples 100 ms apart. Fails with `unavailable` for what only a daemon knows.
 Result<std::string> read_locally(std::string_view target);
 
+/// What a daemon would answer to POST /api/v1/fit with this body; nobody's leases are known here.
+Result<std::string> fit_locally(std::string_view body);
+
 }  // namespace headroom::cli

@@ -10,4 +10,8 @@ Result<std::string> read_locally(std::string_view target) {
   return "{\"read_locally\":\"" + std::string(target) + "\"}";
 }
 
+Result<std::string> fit_locally(std::string_view body) {
+  return "{\"verdict\":\"now\",\"asked\":" + std::string(body) + "}";
+}
+
 }  // namespace headroom::cli
