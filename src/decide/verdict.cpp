@@ -336,7 +336,8 @@ std::int64_t amount_in(const Books& books, LeaseId id, int pool) {
 // Why it does not fit now, in one sentence; fills who is in the way.
 void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId ends_first,
              Verdict& verdict) {
-  if (!fit.capped.empty()) {
+  // Where room is missing too, that is the reason: a cap of all there is says nothing of its own.
+  if (fit.short_pool < 0 && !fit.capped.empty()) {
     verdict.why = "your leases would be more than one user may book: " + fit.capped;
     return;
   }

@@ -1,0 +1,541 @@
+#include "decide/verdict.hpp"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace headroom::decide {
+namespace {
+
+using namespace literals;
+using std::chrono::seconds;
+
+Instant at(int second) { return {BootTime(seconds(second)), WallTime(seconds(1'000'000 + second))}; }
+
+// Books with leases put in by hand.
+class Box {
+ public:
+  Box() {
+    config_.strategy = Strategy::aggressive;
+    config_.node.margin_memory = {{}, Bytes(0)};
+    config_.node.margin_gpu_memory = {{}, Bytes(0)};
+    config_.node.margin_disk = {{}, Bytes(0)};
+    sample_.cpu.cores = 8;
+    sample_.memory.total = 100_GiB;
+    sample_.memory.available = 100_GiB;
+  }
+  void gpu(const std::string& id, Bytes total, Bytes used = Bytes(), std::optional<double> compute = 8.0) {
+    GpuReading reading;
+    reading.id = id;
+    reading.index = static_cast<int>(sample_.gpus.size());
+    reading.memory_total = total;
+    reading.memory_used = used;
+    reading.compute = compute;
+    sample_.gpus.push_back(reading);
+  }
+  Box& refresh(int second = 1) {
+    sample_.at = at(second);
+    ledger_.refresh(sample_, config_, cpu_unbooked_);
+    return *this;
+  }
+  LeaseId lease(const Needs& needs, const std::string& gpu = "", uid_t owner = 1000,
+                std::optional<seconds> expected = {}) {
+    Lease lease;
+    lease.id = promises_.next_lease;
+    lease.name = "job" + std::to_string(lease.id);
+    lease.owner = owner;
+    lease.state = LeaseState::active;
+    lease.needs = needs;
+    lease.booked = {needs.memory.value_or(Bytes()), needs.gpu_memory.value_or(Bytes()),
+                    needs.cpu.value_or(Cores()), needs.disk.value_or(Bytes())};
+    lease.gpu = gpu;
+    lease.expected = expected;
+    promises_.keep(PutLease{lease});
+    Entry entry;
+    entry.owner = owner;
+    entry.booked = lease.booked;
+    if (!gpu.empty()) entry.gpu = ledger_.device(Resource::gpu_memory, gpu);
+    if (lease.booked.disk.count() > 0) entry.disk = ledger_.device(Resource::disk, "/");
+    entry.exclusive = needs.gpus == 1;
+    if (expected) entry.ends = BootTime(seconds(0)) + *expected;
+    ledger_.book(lease.id, entry);
+    return lease.id;
+  }
+  LeaseId waiter(const Needs& needs, Priority priority, int asked, std::optional<seconds> expected = {},
+                 uid_t owner = 1000) {
+    Lease lease;
+    lease.id = promises_.next_lease;
+    lease.owner = owner;
+    lease.needs = needs;
+    lease.priority = priority;
+    lease.asked = at(asked);
+    lease.expected = expected;
+    promises_.keep(PutLease{lease});
+    queue_.insert(Queue::key(lease, config_.leases.ageing));
+    return lease.id;
+  }
+  Verdict ask(const Needs& needs, uid_t owner = 1000, bool spread = false, std::optional<seconds> expected = {},
+              int now = 10) {
+    auto wanted = want(ledger_, needs);
+    if (!wanted) {
+      Verdict refused;
+      refused.why = wanted.error().what;
+      return refused;
+    }
+    wanted->owner = owner;
+    wanted->spread = spread;
+    wanted->expected = expected;
+    Lease order;
+    order.id = promises_.next_lease;
+    order.asked = at(now);
+    wanted->key = Queue::key(order, config_.leases.ageing);
+    return decide(books(now), *wanted);
+  }
+  Books books(int now = 10) const { return {promises_, ledger_, queue_, config_, at(now), 1}; }
+
+  Config config_;
+  Sample sample_;
+  Ledger ledger_;
+  Promises promises_;
+  Queue queue_;
+  Cores cpu_unbooked_;
+};
+
+Needs memory(Bytes bytes) {
+  Needs needs;
+  needs.memory = bytes;
+  return needs;
+}
+Needs gpu_memory(Bytes bytes) {
+  Needs needs;
+  needs.gpu_memory = bytes;
+  return needs;
+}
+std::int64_t room_of(const Box& box, const std::string& gpu) {
+  return box.ledger_.pool(box.ledger_.gpu(gpu)).room();
+}
+
+TEST(Ledger, CountsWhatIsNotClaimedYetOnceAndWhatIsClaimedOnce) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.refresh();
+  const LeaseId a = box.lease(gpu_memory(20_GiB), "A");
+  EXPECT_EQ(box.ask(gpu_memory(8_GiB)).answer, Answer::queued);
+  EXPECT_EQ(room_of(box, "A"), (4_GiB).count());
+  for (int gib = 0; gib <= 20; ++gib) {  // the room does not jump while the lease takes what it booked
+    box.ledger_.measure(a, {Bytes(), Bytes(std::int64_t{gib} << 30), Cores(), Bytes()});
+    box.sample_.gpus[0].memory_used = Bytes(std::int64_t{gib} << 30);
+    box.refresh(2 + gib);
+    ASSERT_EQ(room_of(box, "A"), (4_GiB).count()) << gib;
+  }
+  box.sample_.gpus[0].memory_used = 23_GiB;  // a foreign process takes three
+  box.refresh(40);
+  EXPECT_EQ(room_of(box, "A"), (1_GiB).count());
+  const Verdict verdict = box.ask(gpu_memory(2_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_NE(verdict.why.find("l-1"), std::string::npos) << verdict.why;
+}
+
+TEST(Ledger, NeverAddsUpDevices) {
+  Box box;
+  box.gpu("A", 12_GiB);
+  box.gpu("B", 12_GiB);
+  box.refresh();
+  EXPECT_EQ(box.ask(gpu_memory(20_GiB)).answer, Answer::never);
+  EXPECT_EQ(box.ask(gpu_memory(12_GiB)).answer, Answer::now);
+}
+
+TEST(Ledger, TermsOfRoomAddUp) {
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto bytes = [&](std::int64_t most) { return Bytes(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most + 1))); };
+    Box box;
+    box.config_ = Config();
+    box.sample_.memory.available = bytes((100_GiB).count());
+    if (random() % 3 == 0) {
+      box.sample_.memory.limit = bytes((100_GiB).count());
+      box.sample_.memory.limit_used = bytes(box.sample_.memory.limit->count());
+    }
+    box.gpu("A", 24_GiB, bytes((24_GiB).count()));
+    box.cpu_unbooked_ = Cores(static_cast<std::int64_t>(random() % 8000));
+    box.refresh();
+    for (int i = 0; i < 5; ++i) {
+      Needs needs = memory(Bytes(1 + bytes((30_GiB).count()).count()));
+      needs.cpu = Cores(1 + static_cast<std::int64_t>(random() % 2000));
+      const bool on_gpu = random() % 2 == 0;
+      if (on_gpu) needs.gpu_memory = Bytes(1 + bytes((6_GiB).count()).count());
+      const LeaseId id = box.lease(needs, on_gpu ? "A" : "");
+      if (random() % 2 == 0) {
+        box.ledger_.measure(id, {bytes((40_GiB).count()), bytes((8_GiB).count()), Cores(500), Bytes()});
+      }
+      if (random() % 4 == 0) box.ledger_.keep_until_read(id, {bytes((1_GiB).count()), {}, {}, {}}, at(2).boot);
+      if (random() % 4 == 0) box.ledger_.unbook(id);
+    }
+    for (const Room& room : box.ledger_.rooms()) {
+      ASSERT_TRUE(room.room);
+      ASSERT_GE(*room.room, 0);
+      if (*room.room > 0) {
+        EXPECT_EQ(room.capacity, room.reserve + room.booked + room.unbooked + room.margin + *room.room) << room.name;
+      }
+      EXPECT_EQ(room.booked, room.measured + room.unmaterialised) << room.name;
+    }
+  }
+}
+
+TEST(Ledger, UnknownIsNeitherZeroNorFull) {
+  Box box;
+  EXPECT_EQ(box.ask(memory(1_GiB)).answer, Answer::queued) << "nothing was read: not refused for ever";
+  EXPECT_FALSE(box.ledger_.rooms()[0].room);
+  box.gpu("A", 24_GiB);
+  box.refresh();
+  box.sample_.gpus[0].memory_used.reset();
+  box.refresh(2);
+  const Verdict verdict = box.ask(gpu_memory(1_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_NE(verdict.why.find("does not say"), std::string::npos) << verdict.why;
+  box.sample_.gpus.clear();  // fallen off the bus
+  box.refresh(3);
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(memory(1_GiB)).answer, Answer::now);
+}
+
+TEST(Ledger, WhatIsGivenUpUnseenIsNoRoomBeforeANewerSample) {
+  Box box;
+  box.refresh(1);
+  const LeaseId a = box.lease(memory(60_GiB));
+  box.ledger_.keep_until_read(a, {60_GiB, {}, {}, {}}, at(5).boot);
+  box.ledger_.unbook(a);
+  EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::queued);
+  box.refresh(4);  // taken before it was given up
+  EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::queued);
+  box.refresh(6);
+  EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::now);
+}
+
+TEST(Ledger, HostileSizesAreImpossibleAndNeverWrapRound) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.refresh();
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  for (const std::int64_t size : {most, most - 1, most / 2}) {
+    EXPECT_EQ(box.ask(memory(Bytes(size))).answer, Answer::never);
+    EXPECT_EQ(box.ask(gpu_memory(Bytes(size))).answer, Answer::never);
+    Needs cpu;
+    cpu.cpu = Cores(size);
+    EXPECT_EQ(box.ask(cpu).answer, Answer::never);
+  }
+  for (const std::int64_t size : {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
+    EXPECT_EQ(want(box.ledger_, memory(Bytes(size))).error().kind, ErrorKind::invalid_request);
+  }
+}
+
+TEST(Ledger, TheIndexOfAGoneDeviceMeansTheOneThatHasItNow) {
+  Box box;
+  box.gpu("OLD", 24_GiB);
+  box.refresh();
+  box.sample_.gpus[0].id = "NEW";
+  box.refresh(2);
+  EXPECT_EQ(box.ledger_.pool(box.ledger_.gpu("0")).device, "NEW");
+  EXPECT_EQ(box.ledger_.pool(box.ledger_.gpu("OLD")).device, "OLD");
+}
+
+TEST(Ledger, APathIsOnTheLongestMountThatHoldsIt) {
+  Box box;
+  box.sample_.filesystems = {{"/", "a", "ext4", 10_GiB, 10_GiB, 10_GiB}, {"/data", "b", "ext4", 10_GiB, 10_GiB, 10_GiB}};
+  box.refresh();
+  EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data/x")).device, "/data");
+  EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data")).device, "/data");
+  EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/database")).device, "/");
+  EXPECT_EQ(box.ledger_.disk("relative"), -1);
+}
+
+TEST(Placement, PacksOrSpreads) {
+  Box box;
+  box.gpu("A", 24_GiB, 4_GiB);
+  box.gpu("B", 24_GiB, 10_GiB);
+  box.gpu("C", 24_GiB, 20_GiB);
+  box.refresh();
+  EXPECT_EQ(box.ask(gpu_memory(8_GiB)).gpu, "B");
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB)).gpu, "C");
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB), 1000, true).gpu, "A");
+  box.config_.leases.place = Place::spread;
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB)).gpu, "A");
+}
+
+TEST(Placement, KeepsToTheDeviceThatWasNamed) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  Needs needs = gpu_memory(2_GiB);
+  needs.gpu = "B";
+  EXPECT_EQ(box.ask(needs).gpu, "B");
+  needs.gpu = "0";
+  EXPECT_EQ(box.ask(needs).gpu, "A");
+  needs.gpu = "7";
+  EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::not_found);
+  Needs none = memory(1_GiB);
+  none.gpu = "A";
+  EXPECT_EQ(want(box.ledger_, none).error().kind, ErrorKind::invalid_request);
+}
+
+TEST(Placement, WantsTheComputeCapability) {
+  Box box;
+  box.gpu("OLD", 24_GiB, Bytes(), 7.0);
+  box.gpu("MUTE", 24_GiB, Bytes(), std::nullopt);
+  box.gpu("NEW", 24_GiB, 20_GiB, 9.0);
+  box.refresh();
+  Needs needs = gpu_memory(2_GiB);
+  needs.compute = 8.0;
+  EXPECT_EQ(box.ask(needs).gpu, "NEW");
+  needs.compute = 10.0;
+  EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::can_never_fit);
+  for (const double wrong : {-1.0, std::numeric_limits<double>::quiet_NaN(), 1e9}) {
+    needs.compute = wrong;
+    EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::invalid_request) << "the journal cannot keep it";
+  }
+}
+
+TEST(Placement, PutsNothingOnAHotDevice) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.refresh();
+  box.ledger_.set_hot(box.ledger_.gpu("A"), true);
+  const Verdict verdict = box.ask(gpu_memory(1_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_NE(verdict.why.find("hot"), std::string::npos) << verdict.why;
+}
+
+TEST(Placement, AWholeDeviceIsSharedWithNobodyAndMayHaveAScreenOnIt) {
+  Box box;
+  box.gpu("A", 24_GiB, 300_MiB);  // what a screen takes
+  box.gpu("B", 12_GiB, 6_GiB);
+  box.refresh();
+  Needs whole;
+  whole.gpus = 1;
+  const Verdict verdict = box.ask(whole);
+  EXPECT_EQ(verdict.answer, Answer::now);
+  EXPECT_EQ(verdict.gpu, "A");
+  EXPECT_EQ(verdict.amounts.gpu_memory, 24_GiB - 300_MiB);
+  Needs small = whole;
+  small.gpu_memory = 1_GiB;
+  box.lease(small, "A");
+  EXPECT_EQ(box.ask(gpu_memory(8_GiB)).answer, Answer::queued) << "somebody is alone on A";
+  EXPECT_EQ(box.ask(gpu_memory(4_GiB)).gpu, "B");
+  box.lease(gpu_memory(1_GiB), "B");
+  EXPECT_EQ(box.ask(small).answer, Answer::queued) << "nobody is alone where another is";
+  whole.gpus = 2;
+  EXPECT_EQ(want(box.ledger_, whole).error().kind, ErrorKind::can_never_fit);
+}
+
+TEST(Verdict, SaysWhoIsInTheWayAndWhenItFits) {
+  Box box;
+  box.refresh();
+  box.lease(memory(10_GiB), "", 1000, seconds(500));
+  const LeaseId large = box.lease(memory(60_GiB), "", 1000, seconds(300));
+  const Verdict verdict = box.ask(memory(50_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_EQ(verdict.place, 1);
+  ASSERT_FALSE(verdict.in_the_way.empty());
+  EXPECT_EQ(verdict.in_the_way[0], large);
+  EXPECT_EQ(verdict.short_by.memory, 25_GiB);
+  ASSERT_TRUE(verdict.earliest);
+  EXPECT_EQ(*verdict.earliest, at(300).wall);
+  EXPECT_FALSE(verdict.help.empty());
+}
+
+TEST(Verdict, EarliestIsUnknownWhereNobodySaidHowLong) {
+  Box box;
+  box.refresh();
+  box.lease(memory(60_GiB));
+  const Verdict verdict = box.ask(memory(50_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_FALSE(verdict.earliest);
+}
+
+TEST(Verdict, WhatIsOverdrawnMustComeBackFirst) {
+  Box box;
+  box.refresh();
+  box.lease(memory(40_GiB), "", 1000, seconds(100));
+  box.lease(memory(40_GiB), "", 1000, seconds(200));
+  box.sample_.memory.available = 60_GiB;  // foreign programs have taken 40
+  box.refresh(2);
+  // 100 - 40 foreign - 80 booked: 20 too much. After the first end 20 are left, after the second 60.
+  const Verdict verdict = box.ask(memory(30_GiB));
+  ASSERT_TRUE(verdict.earliest);
+  EXPECT_EQ(*verdict.earliest, at(200).wall);
+}
+
+TEST(Verdict, NeverIsForWhatIsLargerThanTheMachine) {
+  Box box;
+  box.refresh();
+  EXPECT_EQ(box.ask(memory(96_GiB)).answer, Answer::never) << "5 % are kept back";
+  EXPECT_EQ(box.ask(memory(95_GiB)).answer, Answer::now);
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB)).answer, Answer::never);
+}
+
+TEST(Verdict, OneUserIsCappedAndRootIsNot) {
+  Box box;
+  box.config_.leases.user_memory = {Ratio(0.5), {}};
+  box.config_.leases.user_leases = 2;
+  box.refresh();
+  EXPECT_EQ(box.ask(memory(51_GiB)).answer, Answer::never);
+  EXPECT_EQ(box.ask(memory(51_GiB), 0).answer, Answer::now);
+  box.lease(memory(30_GiB));
+  const Verdict verdict = box.ask(memory(30_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_NE(verdict.why.find("one user"), std::string::npos);
+  EXPECT_EQ(box.ask(memory(30_GiB), 2000).answer, Answer::now);
+  box.lease(memory(1_GiB));
+  EXPECT_EQ(box.ask(memory(1_GiB)).answer, Answer::queued) << "two leases already";
+}
+
+TEST(Verdict, ANestedRequestDrawsFromItsParentOnly) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  Needs outer = memory(10_GiB);
+  outer.gpu_memory = 8_GiB;
+  const LeaseId parent = box.lease(outer, "A");
+  const auto ask = [&](const Needs& needs) {
+    auto wanted = want(box.ledger_, needs);
+    wanted->parent = parent;
+    return decide(box.books(), *wanted);
+  };
+  EXPECT_EQ(ask(memory(10_GiB)).answer, Answer::now);
+  EXPECT_EQ(ask(memory(11_GiB)).answer, Answer::never);
+  EXPECT_EQ(ask(gpu_memory(8_GiB)).gpu, "A");
+  Needs other = gpu_memory(1_GiB);
+  other.gpu = "B";
+  EXPECT_EQ(ask(other).answer, Answer::never) << "its outer run is on another device";
+}
+
+TEST(Queue, AHigherClassIsWorthItsAgeingAndNoMore) {
+  Lease low;
+  low.id = 1;
+  low.priority = Priority::low;
+  low.asked = at(0);
+  Lease critical = low;
+  critical.id = 2;
+  critical.priority = Priority::critical;
+  critical.asked = at(1799);
+  EXPECT_LT(Queue::key(critical, seconds(600)), Queue::key(low, seconds(600)));
+  critical.asked = at(1801);
+  EXPECT_LT(Queue::key(low, seconds(600)), Queue::key(critical, seconds(600)));
+}
+
+TEST(Queue, AStreamOfUrgentRequestsDoesNotStarveALowOne) {
+  Box box;
+  box.refresh();
+  const LeaseId low = box.waiter(memory(60_GiB), Priority::low, 0);
+  // One job runs at a time, 60 s each; each minute another urgent one asks.
+  for (int now = 60; now < 7200; now += 60) {
+    box.waiter(memory(60_GiB), Priority::critical, now);
+    const auto start = next_start(box.books(now));
+    ASSERT_TRUE(start);
+    const Lease& lease = box.promises_.leases.at(start->lease);
+    box.queue_.erase(Queue::key(lease, box.config_.leases.ageing));
+    if (start->lease == low) {
+      EXPECT_LE(now, 3 * 600 + 60);
+      return;
+    }
+  }
+  FAIL() << "it never had its turn";
+}
+
+TEST(Backfill, TakesOnlyWhatDoesNotDelayTheHead) {
+  Box box;
+  box.refresh();
+  box.lease(memory(60_GiB), "", 1000, seconds(600));
+  box.waiter(memory(80_GiB), Priority::normal, 1);
+  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(300)).answer, Answer::now) << "it ends before";
+  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(900)).answer, Answer::queued) << "it would be in the way";
+  EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::queued) << "nobody knows how long";
+  EXPECT_EQ(box.ask(memory(15_GiB)).answer, Answer::now) << "that is left beside the head";
+}
+
+TEST(Backfill, LeavesADeviceToAHeadThatWantsItAlone) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.refresh();
+  box.lease(gpu_memory(4_GiB), "A", 1000, seconds(600));
+  Needs alone = gpu_memory(2_GiB);
+  alone.gpus = 1;
+  box.waiter(alone, Priority::normal, 1);
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB), 1000, false, seconds(60)).answer, Answer::now);
+}
+
+TEST(Backfill, NeverDelaysTheHead) {
+  int filled = 0;
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const auto some = [&](std::int64_t most) { return 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most)); };
+    Box box;
+    box.gpu("A", 24_GiB);
+    box.gpu("B", 24_GiB);
+    if (seed % 3 == 0) box.config_.leases.user_memory = {Ratio(0.5), {}};
+    box.refresh();
+    const auto needs = [&] {
+      Needs n = memory(Bytes(some((40_GiB).count())));
+      if (random() % 2 == 0) n.gpu_memory = Bytes(some((20_GiB).count()));
+      if (n.gpu_memory && random() % 6 == 0) n.gpus = 1;
+      return n;
+    };
+    const auto user = [&] { return static_cast<uid_t>(1000 + random() % 2); };
+    const auto length = [&] { return random() % 3 == 0 ? std::nullopt : std::optional(seconds(20 + some(600))); };
+    for (int i = 0; i < 4; ++i) {
+      const Needs n = needs();
+      const Verdict verdict = box.ask(n, 0);
+      if (verdict.answer == Answer::now) box.lease(n, verdict.gpu, user(), length());
+    }
+    for (int i = 0; i < 3; ++i) box.waiter(needs(), static_cast<Priority>(random() % 4), i, length(), user());
+    // What could start has started.
+    while (const auto start = next_start(box.books())) {
+      const auto before = outlook(box.books());
+      const Lease lease = box.promises_.leases.at(start->lease);
+      box.queue_.erase(Queue::key(lease, box.config_.leases.ageing));
+      box.promises_.keep(DropLease{lease.id});
+      box.lease(lease.needs, start->gpu >= 0 ? box.ledger_.pool(start->gpu).device : "", lease.owner,
+                lease.expected ? std::optional(*lease.expected + seconds(10)) : std::nullopt);
+      if (before.front().lease == lease.id) continue;
+      ++filled;
+      const auto after = outlook(box.books());
+      ASSERT_EQ(after.front().lease, before.front().lease);
+      if (before.front().earliest) {
+        ASSERT_TRUE(after.front().earliest);
+        EXPECT_LE(*after.front().earliest, *before.front().earliest);
+      }
+    }
+  }
+  EXPECT_GT(filled, 20) << "the property was hardly tried";
+}
+
+TEST(Promises, RecordsMakeThemAgain) {
+  Promises promises;
+  promises.keep(PutNextLease{9});
+  Lease lease;
+  lease.id = 4;
+  promises.keep(PutLease{lease});
+  lease.id = 12;
+  promises.keep(PutLease{lease});
+  promises.keep(DropLease{12});
+  promises.keep(PutLearned{"job", {LearnedRun{}}});
+  promises.keep(PutLearned{"gone", {LearnedRun{}}});
+  promises.keep(PutLearned{"gone", {}});
+  promises.keep(PutAcknowledged{Resource::disk, "/", true});
+  promises.keep(PutAcknowledged{Resource::memory, "", true});
+  promises.keep(PutAcknowledged{Resource::memory, "", false});
+  EXPECT_EQ(promises.next_lease, 13U) << "numbers are not given twice";
+  Promises again;
+  for (const Record& record : promises.records()) again.keep(record);
+  EXPECT_TRUE(again == promises);
+  EXPECT_EQ(again.learned.size(), 1U);
+  EXPECT_EQ(again.acknowledged.size(), 1U);
+}
+
+}  // namespace
+}  // namespace headroom::decide
