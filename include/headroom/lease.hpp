@@ -122,7 +122,7 @@ struct Lease {
   std::string reason;   ///< why it ended, or why there is no group
   Amounts peak;
   std::uint64_t oom_kills = 0;
-  std::optional<int> exit_status;    ///< as wait() gives it, where known
+  std::optional<int> exit_status;    ///< its exit code or 128 + the signal, where known
   bool operator==(const Lease&) const = default;
 };
 
