@@ -1,0 +1,847 @@
+#include "control/control.hpp"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+namespace headroom::control {
+namespace {
+
+using namespace literals;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// A machine of 100 GiB, 8 cores and two devices; a shadow that is fed the journal alone; time by hand.
+class Bench {
+ public:
+  explicit Bench(Config config = make()) : control(config), config_(std::move(config)) {
+    for (const char* id : {"A", "B"}) {
+      GpuReading gpu;
+      gpu.id = std::string("GPU-") + id;
+      gpu.index = static_cast<int>(sample.gpus.size());
+      gpu.memory_total = 24_GiB;
+      gpu.memory_used = Bytes();
+      sample.gpus.push_back(gpu);
+    }
+    sample.cpu.cores = 8;
+    sample.cpu.busy = Ratio(0);
+    sample.memory.total = 100_GiB;
+    sample.memory.available = 100_GiB;
+    sample.filesystems = {{"/", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB},
+                          {"/data", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB}};
+  }
+  static Config make() {
+    Config config;
+    config.node.margin_memory = {{}, Bytes(0)};
+    config.node.margin_gpu_memory = {{}, Bytes(0)};
+    config.node.margin_disk = {{}, Bytes(0)};
+    return config;
+  }
+  Instant now() const { return {BootTime(milliseconds(boot_ms)), WallTime(milliseconds(wall_ms))}; }
+  void pass(milliseconds time) {
+    boot_ms += time.count();
+    wall_ms += time.count();
+  }
+  const Effects& apply(const Event& event) {
+    effects = control.apply(event, now());
+    for (const Effect& effect : effects) {
+      if (const auto* journal = std::get_if<Journal>(&effect)) {
+        std::string bytes;  // as it would come back from the disk
+        encode(journal->record, bytes);
+        const auto back = decode(bytes);
+        EXPECT_TRUE(back && *back == journal->record);
+        shadow.keep(journal->record);
+      }
+    }
+    EXPECT_TRUE(shadow == control.state().promises) << "the journal and the promises differ";
+    check_ledger();
+    return effects;
+  }
+  // The sums, made anew from the promises.
+  void check_ledger() {
+    std::map<int, std::int64_t> booked;
+    std::map<int, std::int64_t> rest;
+    std::size_t entries = 0;
+    std::map<uid_t, int> users;
+    for (const auto& [id, lease] : shadow.leases) {
+      const decide::Entry* entry = control.state().ledger.entry(id);
+      const bool counts = decide::holds(lease.state) && lease.parent == 0;
+      ASSERT_EQ(entry != nullptr, counts) << id;
+      if (!counts) continue;
+      ++entries;
+      ++users[lease.owner];
+      ASSERT_TRUE(entry->booked == lease.booked) << id;
+      const bool ends = control.state().ledger.by_end().contains({lease.granted.boot + lease.expected.value_or(seconds(0)), id});
+      EXPECT_EQ(ends, lease.expected.has_value()) << id;
+      for (const auto& slot : decide::slots(entry->booked, entry->gpu, entry->disk)) booked[slot.pool] += slot.amount;
+      for (const auto& slot : decide::slots(decide::unmaterialised(*entry), entry->gpu, entry->disk)) {
+        rest[slot.pool] += slot.amount;
+      }
+    }
+    EXPECT_EQ(entries, control.state().ledger.entries().size());
+    EXPECT_EQ(users.size(), control.state().ledger.users().size());
+    for (std::size_t i = 0; i < control.state().ledger.pools().size(); ++i) {
+      const decide::Pool& pool = control.state().ledger.pools()[i];
+      EXPECT_EQ(pool.booked, booked[static_cast<int>(i)]) << pool.name;
+      EXPECT_EQ(pool.unmaterialised, rest[static_cast<int>(i)]) << pool.name;
+    }
+  }
+  void read() {
+    sample.at = now();
+    ++sample.number;
+    apply(Sampled{std::make_shared<Sample>(sample)});
+  }
+  void uses(LeaseId id, Bytes memory, Bytes gpu = Bytes(), const std::string& device = "GPU-A") {
+    auto found = std::find_if(sample.holders.begin(), sample.holders.end(),
+                              [id](const auto& h) { return h.lease == id; });
+    if (found == sample.holders.end()) found = sample.holders.insert(found, HolderReading{});
+    found->lease = id;
+    found->memory = memory;
+    found->gpu_memory = gpu;
+    found->gpu = device;
+  }
+  RequestId ask(const Ask& what, uid_t uid = 1000, bool trusted = false) {
+    apply(Asked{++request, {uid, true, trusted}, what});
+    return request;
+  }
+  LeaseId granted(AskLease what, uid_t uid = 1000) {
+    const LeaseView* view = lease(ask(what, uid));
+    EXPECT_NE(view, nullptr);
+    return view == nullptr ? 0 : view->lease.id;
+  }
+  template <class T>
+  const T* answer(RequestId id) const {
+    const T* found = nullptr;
+    for (const Effect& effect : effects) {
+      const auto* respond = std::get_if<Respond>(&effect);
+      if (respond == nullptr || respond->request != id) continue;
+      EXPECT_EQ(found, nullptr) << "answered twice";
+      found = std::get_if<T>(&respond->what);
+    }
+    return found;
+  }
+  const LeaseView* lease(RequestId id) const { return answer<LeaseView>(id); }
+  const Refusal* refusal(RequestId id) const { return answer<Refusal>(id); }
+  template <class T>
+  int count() const {
+    return static_cast<int>(std::count_if(effects.begin(), effects.end(),
+                                          [](const Effect& e) { return std::holds_alternative<T>(e); }));
+  }
+  int said(const std::string& type) const {
+    return static_cast<int>(std::count_if(effects.begin(), effects.end(), [&](const Effect& e) {
+      const auto* say = std::get_if<Say>(&e);
+      return say != nullptr && say->line.type == type;
+    }));
+  }
+  LeaseState state(LeaseId id) const { return shadow.leases.at(id).state; }
+  // The daemon dies and a new one reads the journal.
+  void restart(std::vector<Holder> alive, bool same_boot = true) {
+    const std::vector<Record> records = shadow.records();
+    control = Control(config_);
+    apply(Restored{records, std::move(alive), same_boot});
+  }
+
+  Control control;
+  decide::Promises shadow;
+  Effects effects;
+  Sample sample;
+  RequestId request = 0;
+  std::int64_t boot_ms = 1000;
+  std::int64_t wall_ms = 1'700'000'000'000;
+
+ private:
+  Config config_;
+};
+
+Needs memory(Bytes bytes) {
+  Needs needs;
+  needs.memory = bytes;
+  return needs;
+}
+Needs gpu_memory(Bytes bytes) {
+  Needs needs;
+  needs.gpu_memory = bytes;
+  return needs;
+}
+AskLease want(Needs needs, pid_t pid = 0) {
+  AskLease ask;
+  ask.name = "job";
+  ask.needs = std::move(needs);
+  ask.wait = milliseconds(0);
+  if (pid != 0) ask.holder = {pid, 7};
+  return ask;
+}
+AskLease patient(Needs needs, pid_t pid = 0) {
+  AskLease ask = want(std::move(needs), pid);
+  ask.wait.reset();
+  return ask;
+}
+Holder holder(pid_t pid) { return {pid, 7}; }
+Group group(LeaseId id) {
+  Group made;
+  made.memory = "/g/l-" + std::to_string(id);
+  return made;
+}
+
+TEST(Control, ALeaseLivesFromItsGrantToItsEnd) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.group = ask.fence = true;
+  const RequestId request = b.ask(ask);
+  EXPECT_EQ(b.lease(request), nullptr) << "its groups are made first";
+  EXPECT_EQ(b.count<Watch>(), 1);
+  ASSERT_EQ(b.count<PlaceHolder>(), 1);
+  b.apply(Placed{1, group(1), true, ""});
+  ASSERT_NE(b.lease(request), nullptr);
+  EXPECT_EQ(b.state(1), LeaseState::reserved);
+  EXPECT_EQ(b.shadow.leases.at(1).fence_at, 10_GiB);
+  b.uses(1, 2_GiB);
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.state(1), LeaseState::loading);
+  b.uses(1, 8_GiB);
+  b.pass(seconds(4));
+  b.read();
+  EXPECT_EQ(b.state(1), LeaseState::loading) << "it still rises";
+  b.pass(seconds(6));
+  b.read();
+  EXPECT_EQ(b.state(1), LeaseState::active);
+  b.apply(Exited{holder(50)});
+  EXPECT_EQ(b.state(1), LeaseState::releasing);
+  EXPECT_EQ(b.count<Release>(), 1);
+  b.apply(Released{1, false, 2, 9_GiB, 0});
+  EXPECT_EQ(b.said("lease.orphans"), 1);
+  b.apply(Released{1, false, 2, 9_GiB, 0});
+  EXPECT_EQ(b.said("lease.orphans"), 0) << "said once";
+  b.apply(Released{1, true, 0, 9_GiB, 0});
+  EXPECT_EQ(b.state(1), LeaseState::ended);
+  EXPECT_EQ(b.said("lease.ended"), 1);
+  EXPECT_EQ(b.shadow.leases.at(1).peak.memory, 9_GiB);
+}
+
+TEST(Control, EndsExactlyOnceWhateverIsRepeatedOrLate) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.group = true;
+  b.ask(ask);
+  b.apply(Exited{holder(50)});  // before its groups were made
+  EXPECT_EQ(b.state(1), LeaseState::ended);
+  b.apply(Exited{holder(50)});
+  EXPECT_EQ(b.said("lease.ended"), 0);
+  b.apply(Placed{1, group(1), false, ""});
+  EXPECT_EQ(b.state(1), LeaseState::ended);
+  EXPECT_EQ(b.count<Release>(), 1) << "the groups are taken away again";
+  EXPECT_EQ(b.count<Respond>(), 1);
+  b.apply(Released{1, true, 0, {}, 0});
+  b.apply(Released{1, true, 0, {}, 0});
+  b.apply(Fenced{1, true});
+  EXPECT_EQ(b.state(1), LeaseState::ended);
+  EXPECT_EQ(b.count<Journal>(), 0);
+  EXPECT_FALSE(b.control.next_deadline());
+}
+
+TEST(Control, AReleaseThatNobodyAskedForEndsNothing) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(1_GiB), 50));
+  b.apply(Released{id, true, 0, {}, 0});
+  EXPECT_EQ(b.state(id), LeaseState::reserved);
+}
+
+TEST(Control, AWaiterIsGrantedWhenAHolderEndsAndTheMachineWasRead) {
+  Bench b;
+  b.read();
+  b.granted(want(memory(60_GiB), 50));
+  const LeaseId waiting = b.granted(patient(memory(60_GiB), 51));
+  EXPECT_EQ(b.state(waiting), LeaseState::waiting);
+  const RequestId poll = b.ask(AskWait{waiting, seconds(30)});
+  EXPECT_EQ(b.lease(poll), nullptr);
+  b.pass(seconds(1));
+  b.apply(Exited{holder(50)});
+  EXPECT_GE(b.count<Sense>(), 1);
+  b.pass(milliseconds(1));
+  b.read();
+  EXPECT_EQ(b.state(waiting), LeaseState::reserved);
+  ASSERT_NE(b.lease(poll), nullptr);
+}
+
+TEST(Control, PollsAreAnsweredOnceAtTheirTimeOrNotAtAllWhenWithdrawn) {
+  Bench b;
+  b.read();
+  b.granted(want(memory(60_GiB), 50));
+  const LeaseId waiting = b.granted(patient(memory(60_GiB), 51));
+  EXPECT_NE(b.lease(b.ask(AskWait{waiting, seconds(0)})), nullptr);
+  const RequestId slow = b.ask(AskWait{waiting, seconds(5)});
+  const RequestId gone = b.ask(AskWait{waiting, seconds(5)});
+  b.apply(Withdrawn{gone});
+  b.pass(seconds(5));
+  ASSERT_TRUE(b.control.next_deadline());
+  b.apply(Ticked{});
+  ASSERT_NE(b.lease(slow), nullptr);
+  EXPECT_EQ(b.lease(slow)->lease.state, LeaseState::waiting);
+  EXPECT_EQ(b.lease(gone), nullptr);
+  EXPECT_FALSE(b.control.next_deadline());
+  EXPECT_NE(b.refusal(b.ask(AskWait{99, seconds(1)})), nullptr);
+}
+
+TEST(Control, ARepeatedRequestFindsItsLeaseAlsoAfterARestart) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(1_GiB), 50);
+  ask.idempotency_key = "k";
+  const LeaseId first = b.granted(ask);
+  EXPECT_EQ(b.granted(ask), first);
+  b.restart({holder(50)});
+  EXPECT_EQ(b.granted(ask), first);
+  b.read();
+  EXPECT_NE(b.granted(ask, 2000), first) << "another user's key is another key";
+}
+
+TEST(Control, AWaiterGivesUpAndATimeToLiveRunsOut) {
+  Bench b;
+  b.read();
+  AskLease held = want(memory(60_GiB));
+  held.ttl = seconds(100);
+  const LeaseId timed = b.granted(held);
+  AskLease ask = patient(memory(60_GiB), 51);
+  ask.wait = seconds(10);
+  const LeaseId waiting = b.granted(ask);
+  b.pass(seconds(10));
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(waiting), LeaseState::ended);
+  EXPECT_EQ(b.state(timed), LeaseState::reserved);
+  b.pass(seconds(90));
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(timed), LeaseState::ended);
+}
+
+TEST(Control, TimesWithoutMeasureAreBounded) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(1_GiB), 50);
+  ask.ttl = seconds::max();
+  ask.expected = seconds::max();
+  const LeaseId id = b.granted(ask);
+  EXPECT_GT(*b.shadow.leases.at(id).expires, b.now().boot);
+  AskChange change;
+  change.lease = id;
+  change.ttl = change.expected = seconds::max();
+  EXPECT_NE(b.lease(b.ask(change)), nullptr);
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(id), LeaseState::reserved);
+}
+
+TEST(Control, ALeaseThatIsEndedWhileItRunsGivesNothingUnseen) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(60_GiB), 50));
+  b.pass(seconds(1));
+  b.ask(AskEnd{id});
+  EXPECT_NE(b.refusal(b.ask(want(memory(60_GiB), 51))), nullptr) << "its process may have taken them";
+  b.sample.memory.available = 45_GiB;  // it has
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(memory(60_GiB), 51))), nullptr);
+  EXPECT_NE(b.lease(b.ask(want(memory(30_GiB), 51))), nullptr);
+}
+
+TEST(Control, ALateSampleFromBeforeAnEndGivesNothingBack) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(60_GiB), 50));
+  Sample late = b.sample;
+  b.pass(seconds(1));
+  late.at = b.now();
+  b.pass(seconds(1));
+  b.ask(AskEnd{id});
+  b.apply(Sampled{std::make_shared<Sample>(late)});
+  EXPECT_NE(b.refusal(b.ask(want(memory(60_GiB), 51))), nullptr);
+}
+
+TEST(Control, OnlyItsOwnerOrTheTrustedChangeALease) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(1_GiB), 50));
+  const RequestId stranger = b.ask(AskEnd{id}, 2000);
+  ASSERT_NE(b.refusal(stranger), nullptr);
+  EXPECT_EQ(b.refusal(stranger)->error.kind, ErrorKind::not_allowed);
+  b.apply(Asked{++b.request, {1000, false, false}, want(memory(1_GiB))});
+  EXPECT_EQ(b.refusal(b.request)->error.kind, ErrorKind::not_allowed);
+  EXPECT_NE(b.lease(b.ask(AskEnd{id}, 0, true)), nullptr);
+  EXPECT_EQ(b.refusal(b.ask(AskEnd{77}))->error.kind, ErrorKind::not_found);
+}
+
+TEST(Control, AFullQueueRefuses) {
+  Config config = Bench::make();
+  config.leases.queue = 2;
+  Bench b(config);
+  b.read();
+  b.granted(want(memory(60_GiB), 50));
+  b.granted(patient(memory(60_GiB), 51));
+  b.granted(patient(memory(60_GiB), 52));
+  EXPECT_EQ(b.refusal(b.ask(patient(memory(60_GiB), 53)))->error.kind, ErrorKind::too_many_requests);
+}
+
+TEST(Control, FitAndLeaseSayTheSameOfTheSameRevision) {
+  Bench b;
+  b.read();
+  for (int gib = 1; gib < 110; gib += 7) {
+    AskFit fit;
+    fit.needs = memory(Bytes(std::int64_t{gib} << 30));
+    const auto* verdict = b.answer<Verdict>(b.ask(fit));
+    ASSERT_NE(verdict, nullptr);
+    EXPECT_EQ(verdict->revision, b.control.state().revision) << "asking changes nothing";
+    const Answer said = verdict->answer;
+    const RequestId request = b.ask(want(fit.needs, 100 + gib));
+    EXPECT_EQ(b.lease(request) != nullptr, said == Answer::now) << gib;
+    if (const Refusal* refusal = b.refusal(request)) {
+      EXPECT_EQ(refusal->verdict->answer, said);
+    }
+  }
+}
+
+TEST(Control, SpreadIsMeantTheSameByFitAndLease) {
+  Bench b;
+  b.sample.gpus[0].memory_used = 10_GiB;
+  b.read();
+  AskFit fit;
+  fit.needs = gpu_memory(2_GiB);
+  fit.spread = true;
+  EXPECT_EQ(b.answer<Verdict>(b.ask(fit))->gpu, "GPU-B");
+  AskLease ask = want(fit.needs, 50);
+  ask.spread = true;
+  EXPECT_EQ(b.shadow.leases.at(b.granted(ask)).gpu, "GPU-B");
+}
+
+TEST(Control, ResizesWithinTheRoomAndNowhereElse) {
+  Bench b;
+  b.read();
+  Needs needs = memory(10_GiB);
+  needs.disk = 10_GiB;
+  const LeaseId id = b.granted(want(needs, 50));
+  b.granted(want(memory(60_GiB), 51));
+  AskChange change;
+  change.lease = id;
+  change.needs = needs;
+  change.needs->memory = 40_GiB;
+  EXPECT_NE(b.refusal(b.ask(change)), nullptr);
+  change.needs->memory = 25_GiB;
+  EXPECT_NE(b.lease(b.ask(change)), nullptr);
+  EXPECT_EQ(b.shadow.leases.at(id).booked.memory, 25_GiB);
+  change.needs->disk_path = "/data";
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict) << "a booking does not move by itself";
+  change.needs = memory(10_GiB);
+  change.needs->gpu_memory = 1_GiB;
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict);
+  change.needs = memory(5_GiB);
+  EXPECT_NE(b.lease(b.ask(change)), nullptr);
+  EXPECT_NE(b.refusal(b.ask(want(memory(25_GiB), 52))), nullptr) << "what it gave up may be in use";
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.lease(b.ask(want(memory(25_GiB), 52))), nullptr);
+}
+
+TEST(Control, AnOuterLeaseCannotShrinkBelowWhatIsNestedInIt) {
+  Bench b;
+  b.read();
+  const LeaseId outer = b.granted(want(memory(10_GiB), 50));
+  AskLease ask = want(memory(8_GiB), 51);
+  ask.parent = outer;
+  const LeaseId inner = b.granted(ask);
+  EXPECT_EQ(b.shadow.leases.at(inner).parent, outer);
+  EXPECT_NE(b.refusal(b.ask(ask)), nullptr) << "two are left";
+  AskChange change;
+  change.lease = outer;
+  change.needs = memory(4_GiB);
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict);
+  b.apply(Exited{holder(50)});
+  EXPECT_EQ(b.state(outer), LeaseState::releasing) << "a command inside it still runs";
+  b.apply(Exited{holder(51)});
+  EXPECT_EQ(b.state(outer), LeaseState::ended);
+}
+
+TEST(Control, WhatIsNestedEndsWithAnOuterLeaseWhoseTimeRanOut) {
+  Bench b;
+  b.read();
+  AskLease timed = want(memory(10_GiB), 50);
+  timed.ttl = seconds(10);
+  const LeaseId outer = b.granted(timed);
+  AskLease ask = want(memory(8_GiB), 51);
+  ask.parent = outer;
+  const LeaseId inner = b.granted(ask);
+  b.pass(seconds(10));
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(outer), LeaseState::ended);
+  EXPECT_EQ(b.state(inner), LeaseState::ended);
+}
+
+TEST(Control, KeepsTheNewestThousandThatHaveEnded) {
+  Bench b;
+  b.read();
+  LeaseId last = 0;
+  for (int i = 0; i < 1100; ++i) {
+    last = b.granted(want(memory(1_MiB)));
+    b.ask(AskEnd{last});
+  }
+  EXPECT_EQ(b.shadow.leases.size(), 1000U);
+  EXPECT_TRUE(b.shadow.leases.contains(last));
+  // After a reboot the boot clock starts anew: what ends now is newer than all of them.
+  b.boot_ms = 10;
+  b.restart({}, false);
+  b.read();
+  const LeaseId id = b.granted(want(memory(1_MiB)));
+  EXPECT_NE(b.lease(b.ask(AskEnd{id})), nullptr);
+  EXPECT_TRUE(b.shadow.leases.contains(id));
+  EXPECT_EQ(b.shadow.leases.size(), 1000U);
+  b.pass(hours(25));
+  b.apply(Ticked{});
+  EXPECT_TRUE(b.shadow.leases.empty()) << "a day is kept";
+}
+
+TEST(Control, OneThatCannotBeForgottenYetKeepsNobody) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(1_MiB), 50);
+  ask.group = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), false, ""});
+  b.ask(AskEnd{1});  // its process runs on in its group
+  for (int i = 0; i < 1050; ++i) b.ask(AskEnd{b.granted(want(memory(1_MiB)))});
+  EXPECT_LE(b.shadow.leases.size(), 1001U);
+  EXPECT_TRUE(b.shadow.leases.contains(1));
+}
+
+TEST(Fence, IsRaisedWhileThereIsRoomAndHeldWhenThereIsNone) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.group = ask.fence = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), true, ""});
+  b.uses(1, 10_GiB);
+  b.sample.memory.available = 90_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.count<Fence>(), 1);
+  EXPECT_EQ(b.said("lease.overrun"), 1);
+  EXPECT_GT(b.shadow.leases.at(1).fence_at, 10_GiB);
+  EXPECT_FALSE(b.shadow.leases.at(1).fence_set) << "the intent is journaled before, the outcome after";
+  b.apply(Fenced{1, true});
+  EXPECT_TRUE(b.shadow.leases.at(1).fence_set);
+  b.uses(1, b.shadow.leases.at(1).fence_at);
+  b.sample.memory.available = 0_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.count<Fence>(), 0);
+  EXPECT_EQ(b.said("lease.held"), 1);
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.said("lease.held"), 0) << "said once";
+}
+
+TEST(Gpu, WhatTheDeviceDoesNotGiveBackIsQuarantinedAndComesBackLate) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(gpu_memory(20_GiB), 50));
+  const std::string gpu = b.shadow.leases.at(id).gpu;
+  b.sample.gpus[gpu == "GPU-A" ? 0 : 1].memory_used = 20_GiB;
+  b.uses(id, Bytes(), 20_GiB, gpu);
+  b.pass(seconds(1));
+  b.read();
+  b.sample.holders.clear();
+  b.apply(Exited{holder(50)});
+  EXPECT_EQ(b.state(id), LeaseState::releasing);
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.state(id), LeaseState::releasing);
+  b.pass(seconds(10));
+  b.read();
+  EXPECT_EQ(b.state(id), LeaseState::quarantined);
+  EXPECT_EQ(b.said("lease.quarantined"), 1);
+  AskChange change;
+  change.lease = id;
+  change.needs = gpu_memory(1_GiB);
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict);
+  b.sample.gpus[0].memory_used = b.sample.gpus[1].memory_used = Bytes();
+  b.pass(seconds(100));
+  b.read();
+  EXPECT_EQ(b.state(id), LeaseState::ended);
+}
+
+TEST(Gpu, ALoadBesideADeathDoesNotLookLikeBytesThatWereKept) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  const LeaseId dying = b.granted(want(gpu_memory(10_GiB), 50));
+  const LeaseId loading = b.granted(want(gpu_memory(12_GiB), 51));
+  b.sample.gpus[0].memory_used = 10_GiB;
+  b.uses(dying, Bytes(), 10_GiB);
+  b.uses(loading, Bytes(), Bytes());
+  b.pass(seconds(1));
+  b.read();
+  b.apply(Exited{holder(50)});
+  b.sample.holders.clear();
+  b.uses(loading, Bytes(), 12_GiB);
+  b.sample.gpus[0].memory_used = 12_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.state(dying), LeaseState::ended);
+}
+
+TEST(Gpu, BytesThatWereNeverSeenWaitForOneLook) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  b.granted(want(gpu_memory(20_GiB), 50));
+  b.pass(milliseconds(100));
+  b.apply(Exited{holder(50)});
+  EXPECT_EQ(b.count<Sense>(), 1);
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(20_GiB), 51))), nullptr);
+  b.sample.gpus[0].memory_used = 20_GiB;  // the driver frees late
+  b.pass(milliseconds(100));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(20_GiB), 51))), nullptr);
+}
+
+TEST(Restored, EndsTheDeadKeepsTheLivingAndTheAgeOfTheWaiting) {
+  Bench b;
+  b.read();
+  const LeaseId dead = b.granted(want(memory(30_GiB), 50));
+  const LeaseId living = b.granted(want(memory(30_GiB), 51));
+  AskLease ask = want(memory(1_MiB), 53);
+  ask.group = true;
+  b.ask(ask);  // and the daemon dies before its groups are made
+  const LeaseId unplaced = 3;
+  const LeaseId waiting = b.granted(patient(memory(90_GiB), 52));
+  const Instant asked = b.shadow.leases.at(waiting).asked;
+  b.pass(seconds(20));
+  b.restart({holder(51), holder(52), holder(53)});
+  EXPECT_EQ(b.state(dead), LeaseState::ended);
+  EXPECT_EQ(b.state(living), LeaseState::reserved);
+  EXPECT_EQ(b.shadow.leases.at(waiting).asked, asked);
+  EXPECT_EQ(b.count<Watch>(), 3);
+  EXPECT_EQ(b.state(unplaced), LeaseState::reserved);
+  EXPECT_EQ(b.count<PlaceHolder>(), 1);
+  EXPECT_EQ(b.count<Respond>(), 0);
+}
+
+TEST(Restored, NothingLivesAfterAReboot) {
+  Bench b;
+  b.read();
+  b.granted(want(memory(30_GiB), 50));
+  b.granted(patient(memory(90_GiB), 51));
+  b.boot_ms = 500;
+  b.restart({holder(50), holder(51)}, false);
+  EXPECT_EQ(b.said("lease.ended"), 2);
+  EXPECT_TRUE(b.control.state().ledger.entries().empty());
+  EXPECT_TRUE(b.control.state().queue.empty());
+}
+
+TEST(Restored, GroupsOfEndedLeasesAreLookedAtAgain) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(1_GiB), 50);
+  ask.group = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), false, ""});
+  b.ask(AskEnd{1});
+  b.restart({holder(50)});
+  EXPECT_EQ(b.count<Release>(), 1);
+  b.apply(Released{1, true, 0, {}, 0});
+  b.restart({});
+  EXPECT_EQ(b.count<Release>(), 0) << "it is gone, and that is known";
+}
+
+TEST(Restored, ANestedLeaseWhoseOuterRecordIsLostBooksForItself) {
+  Bench b;
+  b.read();
+  const LeaseId outer = b.granted(want(memory(10_GiB), 50));
+  AskLease ask = want(memory(8_GiB), 51);
+  ask.parent = outer;
+  const LeaseId inner = b.granted(ask);
+  b.shadow.leases.erase(outer);
+  b.restart({holder(50), holder(51)});
+  EXPECT_EQ(b.shadow.leases.at(inner).parent, 0U);
+  EXPECT_EQ(b.control.state().ledger.pool(decide::Ledger::kMemory).booked, (8_GiB).count());
+}
+
+TEST(Readings, CpuUseBeyondABookingWasBookedByNobody) {
+  Bench b;
+  b.read();
+  Needs needs;
+  needs.cpu = 1_cores;
+  const LeaseId id = b.granted(want(needs, 50));
+  b.uses(id, Bytes());
+  b.sample.holders[0].cpu = 6_cores;
+  b.sample.cpu.busy = Ratio(6.0 / 8);
+  for (int i = 0; i < 300; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  needs.cpu = 4_cores;
+  EXPECT_NE(b.refusal(b.ask(want(needs, 51))), nullptr);
+}
+
+TEST(Readings, ALeaseThatWasNotReadCountsAsNotUsed) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(60_GiB), 50));
+  b.uses(id, 60_GiB);
+  b.sample.memory.available = 40_GiB;
+  b.pass(seconds(1));
+  b.read();
+  // It gives its memory back, and its reading is missing: it may take it again.
+  b.sample.holders.clear();
+  b.sample.memory.available = 100_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(memory(50_GiB), 51))), nullptr);
+}
+
+TEST(Readings, LeasesOfOneProcessShareWhatItUses) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  const LeaseId first = b.granted(want(gpu_memory(4_GiB), 50));
+  const LeaseId second = b.granted(want(gpu_memory(4_GiB), 50));
+  b.uses(second, Bytes(), 4_GiB);
+  b.uses(first, Bytes(), 4_GiB);
+  b.sample.gpus[0].memory_used = 4_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised, (4_GiB).count());
+}
+
+TEST(Readings, AfterARestartADevicesUseIsNotTakenForALeases) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.sample.gpus[0].memory_used = 4_GiB;  // a foreign program
+  b.read();
+  const LeaseId id = b.granted(want(gpu_memory(16_GiB), 50));
+  b.restart({holder(50)});
+  HolderReading mute;
+  mute.lease = id;
+  b.sample.holders = {mute};
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised, (16_GiB).count());
+}
+
+TEST(Learned, ANameBooksWhatItHasNeeded) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  const LeaseId id = b.granted(ask);
+  b.uses(id, 2_GiB);
+  b.pass(seconds(100));
+  b.read();
+  AskChange change;
+  change.lease = id;
+  change.exit_status = 0;
+  b.ask(change);
+  b.apply(Exited{holder(50)});
+  b.sample.holders.clear();
+  b.pass(seconds(1));
+  b.read();
+  AskLease again = want(Needs(), 51);
+  again.has_needs = false;
+  const LeaseId learned = b.granted(again);
+  EXPECT_EQ(b.shadow.leases.at(learned).booked.memory, 2_GiB + Bytes((2_GiB).count() / 10));
+  EXPECT_EQ(b.shadow.leases.at(learned).expected, seconds(100));
+  EXPECT_TRUE(b.shadow.leases.at(learned).expected_learned);
+  again.name = "nobody knows it";
+  EXPECT_EQ(b.refusal(b.ask(again))->error.kind, ErrorKind::invalid_request);
+}
+
+TEST(Alerts, AnAcknowledgementHoldsOverARestartAndEndsWithItsAlert) {
+  Bench b;
+  b.sample.memory.available = 10_GiB;  // 90 %
+  for (int i = 0; i < 5; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  ASSERT_EQ(b.control.state().alerts.open().size(), 1U);
+  ASSERT_NE(b.answer<Alert>(b.ask(AskAcknowledge{b.control.state().alerts.open()[0].id, true})), nullptr);
+  b.restart({});
+  for (int i = 0; i < 5; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  ASSERT_EQ(b.control.state().alerts.open().size(), 1U);
+  EXPECT_TRUE(b.control.state().alerts.open()[0].acknowledged);
+  b.restart({});
+  b.sample.memory.available = 90_GiB;  // it was over while no daemon ran
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_TRUE(b.shadow.acknowledged.empty());
+  b.sample.memory.available = 10_GiB;
+  for (int i = 0; i < 5; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  EXPECT_FALSE(b.control.state().alerts.open()[0].acknowledged) << "a new one was seen by nobody";
+}
+
+TEST(Time, AJumpOfTheWallClockEndsNothing) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(60_GiB), 50);
+  ask.ttl = seconds(100);
+  const LeaseId id = b.granted(ask);
+  AskLease waits = patient(memory(60_GiB), 51);
+  waits.wait = seconds(50);
+  const LeaseId waiting = b.granted(waits);
+  for (const std::int64_t jump : {3'600'000LL, -7'200'000LL, 3'600'000LL}) {
+    b.wall_ms += jump;
+    b.pass(seconds(1));
+    b.apply(Ticked{});
+    b.read();
+    EXPECT_EQ(b.state(id), LeaseState::reserved);
+    EXPECT_EQ(b.state(waiting), LeaseState::waiting);
+  }
+}
+
+TEST(Time, ANightsSleepEndsWhatWasToEnd) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(60_GiB), 50);
+  ask.ttl = seconds(100);
+  const LeaseId id = b.granted(ask);
+  const LeaseId kept = b.granted(want(memory(10_GiB), 51));
+  b.pass(hours(8));
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(id), LeaseState::ended);
+  EXPECT_EQ(b.state(kept), LeaseState::reserved);
+  b.pass(milliseconds(1));
+  b.read();
+  EXPECT_NE(b.lease(b.ask(want(memory(60_GiB), 52))), nullptr);
+}
+
+TEST(Configured, NewAgeingOrdersTheQueueAnew) {
+  Bench b;
+  b.read();
+  b.granted(want(memory(60_GiB), 50));
+  const LeaseId low = b.granted([] {
+    AskLease ask = patient(memory(60_GiB), 51);
+    ask.priority = Priority::low;
+    return ask;
+  }());
+  b.pass(seconds(100));
+  const LeaseId high = b.granted([] {
+    AskLease ask = patient(memory(60_GiB), 52);
+    ask.priority = Priority::high;
+    return ask;
+  }());
+  EXPECT_EQ(b.control.state().queue.in_order().begin()->second, high);
+  Config config = Bench::make();
+  config.leases.ageing = seconds(10);
+  b.apply(Configured{config});
+  EXPECT_EQ(b.control.state().queue.in_order().begin()->second, low);
+  EXPECT_EQ(b.control.state().queue.size(), 2U);
+}
+
+}  // namespace
+}  // namespace headroom::control
