@@ -557,8 +557,11 @@ Caller Loop::caller(const http::Peer& peer) {
   caller.known = peer.known;
   caller.uid = peer.uid;
   if (!peer.known) return caller;
-  caller.trusted = peer.uid == 0 || peer.uid == geteuid() || peer.gid == group_;
+  caller.trusted = peer.uid == 0 || peer.uid == geteuid();
+  // No such group and a TCP peer's unknown group are the same number: the first is asked first.
   if (caller.trusted || group_ == static_cast<gid_t>(-1)) return caller;
+  caller.trusted = peer.gid == group_;
+  if (caller.trusted) return caller;
   const auto known = trusted_.find(peer.uid);
   if (known != trusted_.end()) {
     caller.trusted = known->second;
