@@ -300,17 +300,13 @@ Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::s
   return Opened{std::move(journal), std::move(records), same_boot, std::move(notes)};
 }
 
-bool Journal::has_space(const Record& record) {
+bool Journal::append(const Record& record) {
   scratch_.clear();
   encode(record, scratch_);
-  return end_ + padded(scratch_.size()) + sizeof(Frame) <= size_;
-}
-
-void Journal::append(const Record& record) {
-  scratch_.clear();
-  encode(record, scratch_);
+  if (end_ + padded(scratch_.size()) + sizeof(Frame) > size_) return false;
   put(mapped_[live_] + end_, sequence_++, scratch_);
   end_ += padded(scratch_.size());
+  return true;
 }
 
 Result<void> Journal::snapshot(const std::vector<Record>& records) {

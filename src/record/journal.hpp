@@ -50,10 +50,8 @@ class Journal {
   Journal(const Journal&) = delete;
   ~Journal();
 
-  /// Whether `record` still fits; if not, a snapshot is due.
-  bool has_space(const Record& record);
-  /// Keeps the record. REQUIRES: has_space() said yes about it.
-  void append(const Record& record);
+  /// Keeps the record. False: it does not fit, nothing was written, and a snapshot is due.
+  bool append(const Record& record);
   /// Replaces everything by these records. Fails with unavailable when they do not fit and the files
   /// cannot be made larger; then the journal is as it was.
   Result<void> snapshot(const std::vector<Record>& records);

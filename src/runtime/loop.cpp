@@ -323,11 +323,7 @@ void Loop::turn(const Event& event, Instant at) {
 void Loop::keep(const Effects& effects) {
   for (const Effect& effect : effects) {
     const auto* record = std::get_if<Journal>(&effect);
-    if (record == nullptr || !journal_) continue;
-    if (journal_->has_space(record->record)) {
-      journal_->append(record->record);
-      continue;
-    }
+    if (record == nullptr || !journal_ || journal_->append(record->record)) continue;
     // The promises hold this event's changes already: the snapshot keeps them all.
     const auto done = journal_->snapshot(control_.state().promises.records());
     if (!done) {
