@@ -1,6 +1,7 @@
 // Writes JSON into a string, without a tree in between: an answer is written once and never looked at.
 #pragma once
 
+#include <cassert>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -80,12 +81,15 @@ class Json {
     more_ = true;
     return *this;
   }
-  Json& name(std::string_view key) {  // keys are ours and need no escapes
-    std::size_t at = out_.size();
-    out_.append(key.size() + (more_ ? 4 : 3), '"');
-    if (more_) out_[at++] = ',';
-    key.copy(&out_[at + 1], key.size());
-    out_.back() = ':';
+  Json& name(std::string_view key) {  // keys are ours: short, and without need for escapes
+    char text[64] = {',', '"'};
+    constexpr std::size_t kAround = 4;
+    assert(key.size() <= sizeof text - kAround);
+    const std::size_t length = key.copy(text + 2, sizeof text - kAround);
+    text[length + 2] = '"';
+    text[length + 3] = ':';
+    const std::size_t skip = more_ ? 0 : 1;
+    out_.append(text + skip, length + kAround - skip);
     more_ = false;
     return *this;
   }
