@@ -23,7 +23,7 @@ using ::testing::Not;
 
 constexpr uid_t kNobody = 65534;
 
-// --------------------------------------------------------------------------------- configuration
+// ---------------------------------------------------------------------------------- configuration
 
 TEST(WrongConfiguration, IsToldWithItsPlaceAndStartsNothing) {
   const std::vector<std::pair<std::string, std::string>> mistakes = {
@@ -128,6 +128,36 @@ TEST(SecondDaemon, AfterADeathTakesTheSocketThatWasLeftBehind) {
   EXPECT_TRUE(daemon.start());
 }
 
+TEST(SecondDaemon, OfManyThatStartAtOnceOneServesAndTheOthersSayWhy) {
+  TempFolder folder;
+  std::vector<std::unique_ptr<Program>> daemons;
+  for (int i = 0; i < 8; ++i) {
+    daemons.push_back(
+        std::make_unique<Program>(Words{HEADROOM_DAEMON, "--socket", folder.file("s"), "--state",
+                                        folder.file("state"), "--listen", ""}));
+  }
+  const auto running = [&] {
+    return std::count_if(daemons.begin(), daemons.end(), [](auto& one) { return one->running(); });
+  };
+  EXPECT_TRUE(eventually([&] { return running() <= 1; }));
+  EXPECT_EQ(running(), 1);
+  const http::Url url{true, folder.file("s"), {}, 0};
+  EXPECT_TRUE(eventually([&] { return http::Client::connect(url, 5s).has_value(); }));
+  auto client = http::Client::connect(url, 5s);
+  ASSERT_TRUE(client);
+  EXPECT_EQ(client->request("GET", "/healthz", {}, {}, 5s)->status, 200);
+  for (auto& one : daemons) {
+    if (one->running()) {
+      one->signal(SIGTERM);
+      EXPECT_EQ(one->finish().code, 0);
+    } else {
+      const auto outcome = one->finish();
+      EXPECT_EQ(outcome.code, 1) << outcome.err;
+      EXPECT_THAT(outcome.err, HasSubstr("headroomd: "));
+    }
+  }
+}
+
 TEST(TakenPort, IsWarnedOfAndTakenWhenItComesFree) {
   const int port = free_port();
   const auto address = "127.0.0.1:" + std::to_string(port);
@@ -149,8 +179,72 @@ TEST(TakenPort, IsWarnedOfAndTakenWhenItComesFree) {
   EXPECT_EQ(client->request("GET", "/healthz", {}, {}, 5s)->status, 200);
 }
 
-// -------------------------------------------------------------------------- machines that lack
-// things
+// ----------------------------------------------------------------------------------- who may what
+
+TEST(OtherUsers, RunTheirOwnJobsAndTouchNobodyElses) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  const int port = free_port();
+  DaemonOptions options;
+  options.listen = "127.0.0.1:" + std::to_string(port);
+  Daemon daemon(options);
+  ASSERT_TRUE(daemon.start());
+  Program roots(job({"until", daemon.file("over")}));
+  const auto holder = R"("holder":{"pid":)" + std::to_string(roots.pid()) + "}";
+  ASSERT_EQ(daemon
+                .ask("POST", "/api/v1/leases",
+                     R"({"name":"roots","needs":{"memory_bytes":1048576},)" + holder + "}")
+                .status,
+            201);
+  const auto id = text(daemon.lease("roots"), "id");
+  for (const auto& url : {daemon.url(), "http://127.0.0.1:" + std::to_string(port)}) {
+    StartOptions nobody;
+    nobody.uid = kNobody;
+    nobody.variables = {{"HEADROOM_URL", url}};
+    const auto run = daemon.command(Words{"run", "--mem", "1M", "--name", "theirs", "--"} +
+                                        job({"say", "up", "until", daemon.file("go")}),
+                                    nobody);
+    ASSERT_TRUE(run->says("up")) << url << run->err();
+    EXPECT_EQ(whole(daemon.lease("theirs"), "uid"), kNobody) << url;
+    EXPECT_EQ(daemon.run({"lease", "rm", id}, nobody).code, 5) << url;
+    const auto steal = daemon.run(
+        {"lease", "add", "mine", "--mem", "1M", "--pid", std::to_string(roots.pid())}, nobody);
+    EXPECT_EQ(steal.code, 5) << url << steal.err;
+    write_text(daemon.file("go"), "");
+    EXPECT_EQ(run->finish().code, 0);
+    EXPECT_TRUE(daemon.lease_ends("theirs"));
+    std::filesystem::remove(daemon.file("go"));
+  }
+  EXPECT_EQ(text(daemon.lease("roots"), "id"), id);
+}
+
+TEST(ReadOnly, ADaemonAnswersAndChangesNothing) {
+  DaemonOptions options;
+  options.configuration = "[http]\nreadonly = true\n";
+  Daemon daemon(options);
+  ASSERT_TRUE(daemon.start());
+  EXPECT_EQ(daemon.run({}).code, 0);
+  EXPECT_EQ(daemon.run({"run", "--mem", "1M", "--", "touch", daemon.file("ran")}).code, 5);
+  EXPECT_NE(access(daemon.file("ran").c_str(), F_OK), 0);
+  EXPECT_TRUE(list(daemon.get("/api/v1/leases?state=ended")).empty());
+}
+
+TEST(HungDaemon, IsWaitedForAsLongAsAskedAndFindsNoGhostAfterwards) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start());
+  daemon.program().signal(SIGSTOP);
+  const double began = seconds();
+  const auto list_all = daemon.run({"lease", "--timeout", "1s"});
+  EXPECT_EQ(list_all.code, 6) << list_all.err;
+  const auto run = daemon.run(
+      {"run", "--mem", "1M", "--timeout", "1s", "--name", "j", "--", "touch", daemon.file("ran")});
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_LT(seconds() - began, 10);
+  daemon.program().signal(SIGCONT);
+  EXPECT_TRUE(daemon.lease_ends("j")) << "a request that was given up has left a lease";
+  EXPECT_NE(access(daemon.file("ran").c_str(), F_OK), 0);
+}
+
+// ------------------------------------------------------------------------------- lacking machines
 
 TEST(Unprivileged, ADaemonWorksAndSaysWhatItCannotDo) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
@@ -187,8 +281,7 @@ TEST(LackingMachine, WithoutStallInformationAndGpuIsReadAndNamed) {
   EXPECT_EQ(daemon.run({}).code, 0);
 }
 
-// ------------------------------------------------------------------------------------- hostile
-// clients
+// -------------------------------------------------------------------------------- hostile clients
 
 TEST(HostileClient, WithAnEndlessBodyIsRefusedAtOnce) {
   Daemon daemon;
@@ -348,9 +441,9 @@ TEST(LostClient, ThatWaitedIsWithdrawn) {
   EXPECT_TRUE(daemon.lease_ends("second", 1s));
 }
 
-// ------------------------------------------------------------------------------------ bad disks
+// -------------------------------------------------------------------------------------- bad disks
 
-TEST(BadDisk, ReadOnlyStateIsToldAtTheStart) {
+TEST(BadDisk, AStateThatCannotBeMadeIsToldAtTheStart) {
   TempFolder folder;
   write_text(folder.file("file"), "");
   const auto outcome = headroomd(
@@ -369,18 +462,32 @@ TEST(BadDisk, ReadOnlyStateIsToldAtTheStart) {
   EXPECT_THAT(forbidden.err, AllOf(HasSubstr(folder.file("mine")), HasSubstr("ermission denied")));
 }
 
+/// Starts a daemon with its state on a file system mounted with `options`, in a mount namespace of
+/// its own: the mount goes with it.
+Outcome headroomd_on(const std::string& options, const TempFolder& folder) {
+  mkdir(folder.file("small").c_str(), 0755);
+  return Program({"unshare", "-m", "sh", "-c",
+                  "mount -t tmpfs -o \"$3\" none \"$1\" || exit 77\n"
+                  "exec \"$0\" --socket \"$2\" --state \"$1/state\" --listen ''",
+                  HEADROOM_DAEMON, folder.file("small"), folder.file("s"), options})
+      .finish();
+}
+
 TEST(BadDisk, AFullOneIsToldAtTheStart) {
   TempFolder folder;
-  mkdir(folder.file("small").c_str(), 0755);
-  // A mount namespace of its own: the mount goes with the shell.
-  const auto outcome = Program({"unshare", "-m", "sh", "-c",
-                                "mount -t tmpfs -o size=64k none \"$1\" || exit 77; exec \"$0\" "
-                                "--socket \"$2\" --state \"$1/state\" --listen ''",
-                                HEADROOM_DAEMON, folder.file("small"), folder.file("s")})
-                           .finish();
+  const auto outcome = headroomd_on("size=64k", folder);
   if (outcome.code == 77) GTEST_SKIP() << "no file system can be mounted here: " << outcome.err;
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr(folder.file("small")), HasSubstr("No space left")));
+}
+
+TEST(BadDisk, AReadOnlyOneIsToldAtTheStart) {
+  TempFolder folder;
+  const auto outcome = headroomd_on("ro", folder);
+  if (outcome.code == 77) GTEST_SKIP() << "no file system can be mounted here: " << outcome.err;
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr(folder.file("small")), HasSubstr("Read-only"), HasSubstr("--state")));
 }
 
 class Journal : public ::testing::Test {
@@ -484,7 +591,7 @@ TEST_F(Journal, OfANewerVersionIsLeftAloneAndTheStartRefused) {
   EXPECT_EQ(read_text(path_), bytes_) << "it was changed";
 }
 
-// ------------------------------------------------------------------------------------------ time
+// ------------------------------------------------------------------------------------------- time
 
 TEST(Clock, ThatJumpsChangesNoLeaseAndNoDeadline) {
   const std::string library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";

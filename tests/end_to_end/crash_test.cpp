@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <random>
@@ -167,6 +168,46 @@ TEST_F(Crash, ARepeatedRequestFindsItsLeaseAcrossADeath) {
   EXPECT_EQ(again.status, 201) << again.body;
   EXPECT_EQ(text(again.json, "id"), text(one.json, "id"));
   EXPECT_EQ(list(daemon_.get("/api/v1/leases")).size(), 1U);
+}
+
+TEST_F(Crash, OfTheFirstProcessLeavesTheRoomToTheOnesItStarted) {
+  if (text(daemon_.get("/api/v1/node"), "tier") == "none") {
+    GTEST_SKIP() << "no control group can be made here";
+  }
+  const auto outcome =
+      daemon_.run({"run", "--gpu-mem", "6G", "--name", "j", "--", "sh", "-c",
+                   std::string(HEADROOM_JOB) + " until " + daemon_.file("over") + " & exit 0"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(text(daemon_.lease("j"), "state"), "releasing");
+  EXPECT_EQ(daemon_.run({"fit", "--gpu-mem", "6G"}).code, 3) << "its room was given twice";
+  write_text(daemon_.file("over"), "");
+  EXPECT_TRUE(daemon_.lease_ends("j"));
+  EXPECT_EQ(daemon_.run({"fit", "--gpu-mem", "6G"}).code, 0);
+}
+
+TEST_F(Crash, OfTheDaemonKeepsMoreLeasesThanItsJournalHeldAtFirst) {
+  EXPECT_EQ(daemon_.stop().code, 0);
+  daemon_.options().variables["HEADROOM_STATE__JOURNAL"] = "1MiB";
+  ASSERT_TRUE(daemon_.start());
+  const auto one = holder();
+  auto client = http::Client::connect(*http::Url::parse(daemon_.url()), 5s);
+  ASSERT_TRUE(client);
+  constexpr int kLeases = 9000;
+  const std::string tail(50, 'x');
+  for (int i = 0; i < kLeases; ++i) {
+    const auto got = client->request(
+        "POST", "/api/v1/leases",
+        booking(std::to_string(i) + tail, R"({"memory_bytes":4096})", one->pid(), "0"), {}, 5s);
+    ASSERT_TRUE(got);
+    ASSERT_EQ(got->status, 201) << i << got->body;
+  }
+  EXPECT_GT(std::filesystem::file_size(daemon_.state() + "/journal.0") +
+                std::filesystem::file_size(daemon_.state() + "/journal.1"),
+            2U << 20U)
+      << "they fitted into the first size: this test tests nothing";
+  daemon_.kill_and_reap();
+  ASSERT_TRUE(daemon_.start());
+  EXPECT_EQ(list(daemon_.get("/api/v1/leases")).size(), static_cast<std::size_t>(kLeases));
 }
 
 // ------------------------------------------------------------------------- a few hundred deaths
