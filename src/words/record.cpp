@@ -367,7 +367,10 @@ Result<Record> decode(std::string_view bytes) {
   }
   if (reader.bad) return broken("a field is cut");
   if (kind == Kind::drop_lease) return Record(drop);
-  if (kind == Kind::next_lease) return Record(next);
+  if (kind == Kind::next_lease) {
+    if (next.next == 0) return broken("a number of no lease");
+    return Record(next);
+  }
   return Record(std::move(seen));
 }
 
