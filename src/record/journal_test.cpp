@@ -375,10 +375,9 @@ std::size_t resident_of(const std::string& file) {
   bool inside = false;
   std::size_t kib = 0;
   while (std::getline(maps, line)) {
-    if (line.find('-') != std::string::npos && line.find(' ') > 8 && line.find(':') != line.find_last_of(':')) {
-      inside = line.ends_with(file);
-    }
-    if (line.find("-") < line.find(" ") && line.find("/") != std::string::npos) inside = line.ends_with(file);
+    const std::size_t dash = line.find('-');
+    const bool head = dash != std::string::npos && line.find_first_not_of("0123456789abcdef") == dash;
+    if (head) inside = line.ends_with(file);
     if (inside && line.starts_with("Rss:")) kib += std::stoul(line.substr(4));
   }
   return kib;

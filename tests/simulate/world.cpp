@@ -11,7 +11,6 @@ namespace {
 constexpr std::int64_t kMs = 1'000'000;
 constexpr std::int64_t kSecond = 1000 * kMs;
 constexpr std::int64_t kHour = 3600 * kSecond;
-constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 constexpr std::size_t kClients = 40;
 // What makes a group, moves a fence or looks at a group answers within this.
@@ -507,10 +506,16 @@ void World::ask_new() {
   }
   clients_[id] = client;
   const Caller caller{client.uid, !random_.per_mille(5), client.uid == 0};
-  const bool same = client.ask.parent == 0 && client.ask.has_needs && random_.percent(40);
+  const bool same = client.ask.parent == 0 && random_.percent(40);
   const std::uint64_t crashes = outcome_.crashes;
   if (same) {
-    AskFit fit{client.ask.name, client.ask.needs, client.ask.priority, client.ask.spread, client.ask.expected};
+    AskFit fit;
+    fit.name = client.ask.name;
+    fit.needs = client.ask.needs;
+    fit.has_needs = client.ask.has_needs;
+    fit.priority = client.ask.priority;
+    fit.spread = client.ask.spread;
+    fit.expected = client.ask.expected;
     apply(Asked{request(id, now_), caller, fit});
     if (!clients_.contains(id) || !outcome_.broken.empty()) return;
     if (crashes != outcome_.crashes) clients_.at(id).fitted = false;
