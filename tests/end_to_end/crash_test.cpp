@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <random>
+#include <sstream>
 #include <thread>
 
 #include <unistd.h>
@@ -168,6 +169,38 @@ TEST_F(Crash, ARepeatedRequestFindsItsLeaseAcrossADeath) {
   EXPECT_EQ(again.status, 201) << again.body;
   EXPECT_EQ(text(again.json, "id"), text(one.json, "id"));
   EXPECT_EQ(list(daemon_.get("/api/v1/leases")).size(), 1U);
+}
+
+TEST_F(Crash, OfTheDaemonAgainAndAgainWhileManyWaitLetsEachRunOnceAndAlone) {
+  constexpr int kRuns = 12;
+  const auto file = daemon_.file("stamps");
+  std::vector<std::unique_ptr<Program>> runs;
+  for (int i = 0; i < kRuns; ++i) {
+    runs.push_back(
+        daemon_.command(Words{"run", "--gpu-mem", "5G", "--"} +
+                        job({"stamp", file, "start", "sleep", "20", "stamp", file, "end"})));
+  }
+  std::mt19937 random(7);
+  for (int deaths = 0; deaths < 10; ++deaths) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 100));
+    daemon_.kill_and_reap();
+    ASSERT_TRUE(daemon_.start());
+  }
+  for (auto& run : runs) {
+    const auto outcome = run->finish();
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+  }
+  std::map<std::int64_t, std::string> order;
+  std::istringstream lines(read_text(file));
+  std::string word;
+  for (std::int64_t at = 0; lines >> word >> at;) order[at] = word;
+  EXPECT_EQ(order.size(), 2U * kRuns);
+  bool running = false;
+  for (const auto& [at, what] : order) {
+    EXPECT_EQ(what, running ? "end" : "start") << "two ran at once:\n" << read_text(file);
+    running = what == "start";
+  }
+  EXPECT_TRUE(eventually([&] { return list(daemon_.get("/api/v1/leases")).empty(); }));
 }
 
 TEST_F(Crash, OfTheFirstProcessLeavesTheRoomToTheOnesItStarted) {
