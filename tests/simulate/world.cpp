@@ -94,6 +94,8 @@ void World::advance() {
 }
 
 void World::apply(const Event& event, bool forged) {
+  // The run is over at its last event, and at the first broken invariant.
+  if (outcome_.events >= events_wanted_ || !outcome_.broken.empty()) return;
   const Instant at = instant();
   referee_.before(*control_, event, at);
   const Effects effects = control_->apply(event, at);
