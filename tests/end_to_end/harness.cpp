@@ -286,7 +286,15 @@ Daemon::Daemon(DaemonOptions options) : options_(std::move(options)) {
 }
 
 Daemon::~Daemon() {
-  if (program_ && program_->running()) stop();
+  if (!program_) return;
+  // Jobs that still run would keep their control groups, and no daemon comes back for those.
+  for (const char* name : {"over", "go"}) write_text(file(name), "");
+  if (program_->running()) {
+    eventually([this] { return list(get("/api/v1/leases")).empty(); }, 2s);
+    stop();
+  }
+  launch();  // a start sweeps what the last moment left
+  if (serves()) stop();
 }
 
 void Daemon::launch() {

@@ -147,7 +147,8 @@ struct Answer {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-/// A daemon with folders of its own.
+/// A daemon with folders of its own. At its end it writes the files "over" and "go", which jobs of
+/// a test wait for, and lets their leases end.
 class Daemon {
  public:
   explicit Daemon(DaemonOptions options = {});
