@@ -14,6 +14,7 @@ import os
 import pathlib
 import platform
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -70,8 +71,9 @@ class Daemon:
 
     def __enter__(self):
         for _ in range(1000):
-            if os.path.exists(self.socket):
-                return self
+            with socket.socket(socket.AF_UNIX) as client:
+                if client.connect_ex(self.socket) == 0:
+                    return self
             if self.process.poll() is not None:
                 break
             time.sleep(0.01)

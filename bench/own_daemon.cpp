@@ -9,6 +9,8 @@
 
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,19 @@ std::string beside_this_program(const std::string& name) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? name : (self.parent_path() / name).string();
+}
+
+int connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return -1;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket >= 0 && ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    return socket;
+  }
+  if (socket >= 0) ::close(socket);
+  return -1;
 }
 
 OwnDaemon::OwnDaemon(const std::string& program) : program_(program) {
@@ -42,9 +57,11 @@ OwnDaemon::OwnDaemon(const std::string& program) : program_(program) {
 }
 
 bool OwnDaemon::serves() {
-  // A socket file is there from the moment on when connections are taken.
   for (int i = 0; i < 1000 && pid_ > 0; ++i) {
-    if (std::filesystem::exists(socket())) return true;
+    if (const int connected = connect_to(socket()); connected >= 0) {
+      ::close(connected);
+      return true;
+    }
     if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
       pid_ = 0;
       break;

@@ -10,6 +10,9 @@ namespace headroom::bench {
 /// A program that lies in the same folder as this one.
 std::string beside_this_program(const std::string& name);
 
+/// A blocking connection to a Unix socket; -1 with errno when there is none.
+int connect_to(const std::string& path);
+
 /// Starts `headroomd` in a temporary folder, ends it and removes the folder when this goes.
 class OwnDaemon {
  public:
