@@ -99,9 +99,12 @@ Result<std::string> Daemon::exchange(std::string_view method, std::string_view t
     if (kind != ErrorKind::unavailable && kind != ErrorKind::timed_out) {
       return tl::unexpected<Error>(response.error());
     }
-    return tl::unexpected<Error>(no_daemon(url_, kind == ErrorKind::timed_out
-                                                     ? "it was reached but gave no answer in time"
-                                                     : response.error().why));
+    Error error = no_daemon(url_, response.error().why);
+    if (kind == ErrorKind::timed_out) {  // it runs: starting one would not help
+      error.why = "it was reached but gave no answer in time";
+      error.help = "a longer --timeout";
+    }
+    return tl::unexpected<Error>(std::move(error));
   }
   if (response->status >= 400) {
     return tl::unexpected<Error>(parse_problem(response->status, response->body));
