@@ -55,7 +55,7 @@ std::size_t Machine::gpu(const std::string& id) const {
   return kResources - 1;  // no machine here has so many
 }
 
-Process& Machine::start(bool foreign, std::int64_t now) {
+Process& Machine::start(bool foreign) {
   Process process;
   process.holder = {next_pid_++, next_start_++};
   if (next_pid_ > 400) next_pid_ = 100;  // numbers come again, with other start times
@@ -63,7 +63,6 @@ Process& Machine::start(bool foreign, std::int64_t now) {
   process.root = process.holder.pid;
   process.root_start = process.holder.start_time;
   process.foreign = foreign;
-  (void)now;
   return processes[process.holder.pid] = process;
 }
 

@@ -65,7 +65,7 @@ class Machine {
   std::int64_t kernel_reserve = 0;
   std::map<pid_t, Process> processes;  ///< living ones by pid; remains of dead ones by numbers below 0
 
-  Process& start(bool foreign, std::int64_t now);
+  Process& start(bool foreign);
   /// Ends a process: what it leaves behind is kept as remains.
   void kill(pid_t pid, std::int64_t now, Random& random);
   bool alive(const Holder& holder) const;

@@ -291,11 +291,15 @@ void World::end_client(int id) {
   // Some leave a child behind in their group.
   if (process->second.group != 0 && random_.percent(15)) {
     const LeaseId group = process->second.group;
-    const Use use = process->second.use;
-    Process& orphan = machine_.start(false, now_);
+    const Process before = process->second;
+    const Use& use = before.use;
+    Process& orphan = machine_.start(false);
     orphan.group = group;
     orphan.ends = now_ + random_.between(1, 60) * kSecond;
     orphan.use[kMemory] = use[kMemory] / 2;
+    // What nobody could know of the parent nobody can know of the child.
+    orphan.surprise_taken[kMemory] = std::min(before.surprise_taken[kMemory], orphan.use[kMemory]);
+    orphan.surprise_delivered[kMemory] = std::min(before.surprise_delivered[kMemory], orphan.use[kMemory]);
     orphan.target = orphan.use;
     machine_.processes.at(pid).use[kMemory] -= orphan.use[kMemory];
   }
@@ -416,7 +420,7 @@ void World::processes_do() {
     if (!a_client) machine_.kill(pid, now_, random_);
   }
   if (random_.percent(3)) {
-    Process& foreign = machine_.start(true, now_);
+    Process& foreign = machine_.start(true);
     foreign.ends = now_ + random_.between(1, 300) * kSecond;
     for (std::size_t r = 0; r < kGpu + machine_.gpus.size(); ++r) {
       if (random_.percent(30)) foreign.target[r] = random_.between(0, machine_.capacity[r] / 3);
@@ -486,7 +490,7 @@ void World::ask_new() {
     client.uid = other->owner;
     client.ask.holder = other->holder;
   } else {
-    Process& process = machine_.start(false, now_);
+    Process& process = machine_.start(false);
     client.pid = process.holder.pid;
     client.ask.holder = process.holder;
     client.ask.group = random_.percent(50);
@@ -606,11 +610,6 @@ void World::crash(const Effects& effects) {
 }
 
 void World::reboot() {
-  const std::vector<int> ids = [this] {
-    std::vector<int> all;
-    for (const auto& [id, client] : clients_) all.push_back(id);
-    return all;
-  }();
   clients_.clear();
   machine_.processes.clear();
   dead_since_.clear();
