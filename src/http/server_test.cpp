@@ -494,6 +494,12 @@ TEST(Server, RefusesConnectionsOverItsLimitAndTakesThemAgainLater) {
 }
 
 TEST(Server, PausesInsteadOfSpinningWhenDescriptorsRunOut) {
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer)
+  // Its check of types opens a pipe, and takes having none for a wrong type.
+  GTEST_SKIP() << "the sanitizer needs descriptors of its own";
+#endif
+#endif
   // In a child: the limit is a process's own.
   const pid_t child = ::fork();
   if (child == 0) {
