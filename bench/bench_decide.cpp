@@ -18,7 +18,9 @@ using std::chrono::seconds;
 
 constexpr Bytes kEach = 1_MiB;
 
-Instant at(int second) { return {BootTime(seconds(second)), WallTime(seconds(1'700'000'000 + second))}; }
+Instant at(int second) {
+  return {BootTime(seconds(second)), WallTime(seconds(1'700'000'000 + second))};
+}
 
 // A machine of eight devices that holds `leases` leases of many users, all of them in use.
 std::unique_ptr<control::Control> machine_with(int leases) {
@@ -47,7 +49,9 @@ std::unique_ptr<control::Control> machine_with(int leases) {
     if (i % 4 == 0) ask.needs.gpu_memory = kEach;
     if (i % 3 == 0) ask.expected = seconds(600 + i % 3600);
     ask.holder = {100 + i, 1};
-    control->apply(Asked{static_cast<RequestId>(i + 1), {static_cast<uid_t>(1 + i % 500), true, false}, ask}, at(2));
+    control->apply(
+        Asked{static_cast<RequestId>(i + 1), {static_cast<uid_t>(1 + i % 500), true, false}, ask},
+        at(2));
   }
   return control;
 }
@@ -70,7 +74,8 @@ Result measure(int leases, int rounds) {
   Result result;
   std::int64_t answers = 0;
   const auto direct = Times::of(rounds, [&](int round) {
-    const decide::Books books{state.promises, state.ledger, state.queue, *state.config, at(3), state.revision};
+    const decide::Books books{state.promises, state.ledger, state.queue,
+                              *state.config,  at(3),        state.revision};
     auto wanted = decide::want(state.ledger, needs_of(round));
     wanted->owner = 1000;
     answers += static_cast<int>(decide::decide(books, *wanted).answer);
@@ -79,13 +84,15 @@ Result measure(int leases, int rounds) {
   const auto through = Times::of(rounds, [&](int round) {
     AskFit ask;
     ask.needs = needs_of(round);
-    answers += static_cast<std::int64_t>(control->apply(Asked{1, {1000, true, false}, ask}, at(3)).size());
+    answers +=
+        static_cast<std::int64_t>(control->apply(Asked{1, {1000, true, false}, ask}, at(3)).size());
   });
   result.asked = through.median();
-  std::printf("%6d leases: decide median %" PRId64 " ns, p99 %" PRId64 " ns; asked through the control machine median %" PRId64
-              " ns, p99 %" PRId64 " ns%s\n",
-              static_cast<int>(state.ledger.entries().size()), direct.median(), direct.p99(), through.median(),
-              through.p99(), answers == 0 ? " (nothing answered)" : "");
+  std::printf("%6d leases: decide median %" PRId64 " ns, p99 %" PRId64
+              " ns; asked through the control machine median %" PRId64 " ns, p99 %" PRId64
+              " ns%s\n",
+              static_cast<int>(state.ledger.entries().size()), direct.median(), direct.p99(),
+              through.median(), through.p99(), answers == 0 ? " (nothing answered)" : "");
   return result;
 }
 

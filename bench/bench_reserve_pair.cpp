@@ -33,14 +33,15 @@ class Connection {
 
   /// Sends a request and receives its answer, head and body; empty when the connection broke.
   std::string_view exchange(std::string_view request) {
-    if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+    if (::send(socket_, request.data(), request.size(), MSG_NOSIGNAL) !=
+        static_cast<ssize_t>(request.size())) {
       return {};
     }
     std::size_t have = 0;
     std::size_t whole = 0;
     while (whole == 0 || have < whole) {
-      // Not blocked in recv(): there the kernel wakes a client already when its request is taken in, and
-      // two needless switches follow.
+      // Not blocked in recv(): there the kernel wakes a client already when its request is taken
+      // in, and two needless switches follow.
       pollfd ready{socket_, POLLIN, 0};
       ::poll(&ready, 1, -1);
       const ssize_t got = ::recv(socket_, answer_ + have, sizeof answer_ - have, 0);
@@ -66,7 +67,8 @@ bool pair(Connection& connection, const std::string& reserve, std::string& relea
   std::string_view answer = connection.exchange(reserve);
   const std::size_t id = answer.find("\"id\":\"");
   if (!answer.starts_with("HTTP/1.1 201") || id == std::string_view::npos) {
-    std::fprintf(stderr, "headroom-bench: it was not reserved: %.*s\n", static_cast<int>(answer.size()), answer.data());
+    std::fprintf(stderr, "headroom-bench: it was not reserved: %.*s\n",
+                 static_cast<int>(answer.size()), answer.data());
     return false;
   }
   answer.remove_prefix(id + 6);
@@ -74,17 +76,19 @@ bool pair(Connection& connection, const std::string& reserve, std::string& relea
   release.append(" HTTP/1.1\r\nHost: localhost\r\n\r\n");
   answer = connection.exchange(release);
   if (!answer.starts_with("HTTP/1.1 200")) {
-    std::fprintf(stderr, "headroom-bench: it was not released: %.*s\n", static_cast<int>(answer.size()), answer.data());
+    std::fprintf(stderr, "headroom-bench: it was not released: %.*s\n",
+                 static_cast<int>(answer.size()), answer.data());
     return false;
   }
   return true;
 }
 
 int usage(const char* word) {
-  std::fprintf(stderr,
-               "headroom-bench: \"%s\" is not understood\n"
-               "usage: headroom-bench reserve-pair [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]\n",
-               word);
+  std::fprintf(
+      stderr,
+      "headroom-bench: \"%s\" is not understood\n"
+      "usage: headroom-bench reserve-pair [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]\n",
+      word);
   return 2;
 }
 
@@ -119,18 +123,22 @@ int bench_reserve_pair(std::span<char*> arguments) {
   }
   const int descriptor = connect_to(socket);
   if (descriptor < 0) {
-    std::fprintf(stderr, "headroom-bench: nobody answers on %s: %s\n", socket.c_str(), std::strerror(errno));
+    std::fprintf(stderr, "headroom-bench: nobody answers on %s: %s\n", socket.c_str(),
+                 std::strerror(errno));
     return 1;
   }
   Connection connection(descriptor);
-  const std::string reserve = "POST /api/v1/leases HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
-                              std::to_string(kBody.size()) + "\r\n\r\n" + std::string(kBody);
+  const std::string reserve =
+      "POST /api/v1/leases HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
+      std::to_string(kBody.size()) + "\r\n\r\n" + std::string(kBody);
   std::string release;
   bool done = true;
-  const auto times = Times::of(rounds, [&](int) { done = done && pair(connection, reserve, release); });
+  const auto times =
+      Times::of(rounds, [&](int) { done = done && pair(connection, reserve, release); });
   if (!done) return 1;
-  std::printf("reserve and release on CPU %d: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n", cpu,
-              times.least(), times.median(), times.p99());
+  std::printf("reserve and release on CPU %d: min %" PRId64 " ns, median %" PRId64
+              " ns, p99 %" PRId64 " ns\n",
+              cpu, times.least(), times.median(), times.p99());
   if (ns) std::printf("%" PRId64 "\n", times.median());
   return 0;
 }

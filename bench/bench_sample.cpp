@@ -123,11 +123,13 @@ int print() {
     show(key + ".free", filesystem.free);
     show(key + ".available", filesystem.available);
   }
-  for (const GpuReading& gpu : sample.gpus) show("gpu." + gpu.id + ".memory_total", gpu.memory_total);
+  for (const GpuReading& gpu : sample.gpus)
+    show("gpu." + gpu.id + ".memory_total", gpu.memory_total);
   show("own.resident", sample.own.resident);
   show("own.cpu_total_ns", static_cast<std::uint64_t>(sample.own.cpu_total.count()));
   for (const Absence& absence : sample.absent) {
-    show("absent." + absence.sensor, absence.reason + (absence.fix.empty() ? "" : "; " + absence.fix));
+    show("absent." + absence.sensor,
+         absence.reason + (absence.fix.empty() ? "" : "; " + absence.fix));
   }
   return 0;
 }
@@ -144,8 +146,8 @@ int paced(int period_ms, int count) {
   }
   const auto cpu = static_cast<double>((clock_now(CLOCK_PROCESS_CPUTIME_ID) - cpu_start).count());
   const auto wall = static_cast<double>((clock_now(CLOCK_MONOTONIC) - start).count());
-  std::printf("%d samples, one each %d ms: %.0f ns of CPU a sample, %.4f %% of a core\n", count, period_ms,
-              cpu / count, 100.0 * cpu / wall);
+  std::printf("%d samples, one each %d ms: %.0f ns of CPU a sample, %.4f %% of a core\n", count,
+              period_ms, cpu / count, 100.0 * cpu / wall);
   return 0;
 }
 
@@ -155,7 +157,8 @@ int bench_sample(std::span<char*> arguments) {
   const auto options = parse_options(arguments);
   if (!options) return 2;
   if (options->print) return print();
-  if (options->period_ms > 0) return paced(options->period_ms, options->rounds > 0 ? options->rounds : 60);
+  if (options->period_ms > 0)
+    return paced(options->period_ms, options->rounds > 0 ? options->rounds : 60);
   Sampler sampler{sense::Sources{}};
   Sample sample;
   const Instant start = instant_now();
@@ -164,8 +167,8 @@ int bench_sample(std::span<char*> arguments) {
   const auto times = Times::of(options->rounds > 0 ? options->rounds : 20'000, [&](int round) {
     sampler.read({start.boot + std::chrono::seconds(round), start.wall}, {}, sample);
   });
-  std::printf("one full sample: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n", times.least(),
-              times.median(), times.p99());
+  std::printf("one full sample: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n",
+              times.least(), times.median(), times.p99());
   if (options->ns) std::printf("%" PRId64 "\n", times.median());
   return 0;
 }

@@ -43,7 +43,8 @@ int bench_spawn(std::span<char*> arguments) {
   int failed = 0;
   const auto times = Times::of(rounds, [&](int) {
     pid_t child = 0;
-    if (const int error = ::posix_spawnp(&child, command[0], &actions, nullptr, command, environ); error != 0) {
+    if (const int error = ::posix_spawnp(&child, command[0], &actions, nullptr, command, environ);
+        error != 0) {
       problem = error;
       return;
     }
@@ -57,8 +58,8 @@ int bench_spawn(std::span<char*> arguments) {
                  problem != 0 ? std::strerror(problem) : "it ended with an exit code other than 0");
     return 1;
   }
-  std::printf("%s as a process: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n", command[0],
-              times.least(), times.median(), times.p99());
+  std::printf("%s as a process: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n",
+              command[0], times.least(), times.median(), times.p99());
   if (ns) std::printf("%" PRId64 "\n", times.median());
   return 0;
 }

@@ -34,7 +34,9 @@ int serve(int socket) {
     for (int i = 0; i < count; ++i) {
       const ssize_t got = ::recv(ready[i].data.fd, buffer, sizeof buffer, MSG_DONTWAIT);
       if (got == 0) return 0;
-      if (got > 0 && ::send(ready[i].data.fd, buffer, static_cast<std::size_t>(got), MSG_NOSIGNAL) != got) return 1;
+      if (got > 0 &&
+          ::send(ready[i].data.fd, buffer, static_cast<std::size_t>(got), MSG_NOSIGNAL) != got)
+        return 1;
     }
   }
 }
@@ -76,7 +78,8 @@ int echo(int rounds, bool ns) {
     std::fprintf(stderr, "floor: the echo was cut\n");
     return 1;
   }
-  std::printf("one echo of %zu bytes on CPU %d: min %" PRId64 " ns, median %" PRId64 " ns, p99 %" PRId64 " ns\n",
+  std::printf("one echo of %zu bytes on CPU %d: min %" PRId64 " ns, median %" PRId64
+              " ns, p99 %" PRId64 " ns\n",
               kMessage, cpu, times.least(), times.median(), times.p99());
   if (ns) std::printf("%" PRId64 "\n", times.median());
   return 0;

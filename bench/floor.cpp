@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <ctime>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -18,9 +18,10 @@
 
 namespace {
 
-constexpr const char* kFiles[] = {"/proc/stat",         "/proc/meminfo",         "/proc/loadavg",
-                                  "/proc/net/dev",      "/proc/diskstats",       "/proc/pressure/cpu",
-                                  "/proc/pressure/memory", "/proc/pressure/io",  "/proc/self/statm"};
+constexpr const char* kFiles[] = {
+    "/proc/stat",      "/proc/meminfo",      "/proc/loadavg",         "/proc/net/dev",
+    "/proc/diskstats", "/proc/pressure/cpu", "/proc/pressure/memory", "/proc/pressure/io",
+    "/proc/self/statm"};
 constexpr std::size_t kCount = std::size(kFiles);
 
 struct Floor {
@@ -31,7 +32,8 @@ struct Floor {
   Floor() {
     for (std::size_t i = 0; i < kCount; ++i) {
       descriptors[i] = ::open(kFiles[i], O_RDONLY | O_CLOEXEC);
-      if (descriptors[i] < 0) std::fprintf(stderr, "floor: %s cannot be opened and is left out\n", kFiles[i]);
+      if (descriptors[i] < 0)
+        std::fprintf(stderr, "floor: %s cannot be opened and is left out\n", kFiles[i]);
     }
   }
 
@@ -49,7 +51,7 @@ struct Floor {
       } while (got > 0 && have >= 3072 && have < sizeof buffer);
       bytes += have;
     }
-    struct statvfs space {};
+    struct statvfs space{};
     ::statvfs("/", &space);
   }
 };
@@ -97,11 +99,13 @@ int paced(Floor& floor, long period_ms, long count, bool json) {
   const double percent = 100.0 * cpu / (wall_now() - wall_start);
   const double each = 1e9 * cpu / static_cast<double>(count);
   if (json) {
-    std::printf("{\"period_ms\": %ld, \"samples\": %ld, \"cpu_ns_per_sample\": %.0f, \"cpu_percent\": %.5f}\n",
-                period_ms, count, each, percent);
+    std::printf(
+        "{\"period_ms\": %ld, \"samples\": %ld, \"cpu_ns_per_sample\": %.0f, \"cpu_percent\": "
+        "%.5f}\n",
+        period_ms, count, each, percent);
   } else {
-    std::printf("%ld samples, one each %ld ms: %.0f ns of CPU a sample, %.4f %% of a core\n", count, period_ms,
-                each, percent);
+    std::printf("%ld samples, one each %ld ms: %.0f ns of CPU a sample, %.4f %% of a core\n", count,
+                period_ms, each, percent);
   }
   return 0;
 }
@@ -144,11 +148,13 @@ int main(int argc, char** argv) {
   const auto times = headroom::bench::Times::of(static_cast<int>(count.value_or(20'000)),
                                                 [&](int) { floor.read_all(); });
   if (json) {
-    std::printf("{\"samples\": %ld, \"bytes\": %zu, \"min_ns\": %ld, \"median_ns\": %ld, \"p99_ns\": %ld}\n",
-                count.value_or(20'000), floor.bytes, times.least(), times.median(), times.p99());
+    std::printf(
+        "{\"samples\": %ld, \"bytes\": %zu, \"min_ns\": %ld, \"median_ns\": %ld, \"p99_ns\": "
+        "%ld}\n",
+        count.value_or(20'000), floor.bytes, times.least(), times.median(), times.p99());
   } else {
-    std::printf("one sample of ten sources, %zu bytes: min %ld ns, median %ld ns, p99 %ld ns\n", floor.bytes,
-                times.least(), times.median(), times.p99());
+    std::printf("one sample of ten sources, %zu bytes: min %ld ns, median %ld ns, p99 %ld ns\n",
+                floor.bytes, times.least(), times.median(), times.p99());
     if (ns) std::printf("%ld\n", times.median());
   }
   return 0;

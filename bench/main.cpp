@@ -25,9 +25,11 @@ constexpr Part kParts[] = {
      headroom::bench::bench_decide},
     {"processes", "the table of all processes, found and read [--ns] [-n COUNT]",
      headroom::bench::bench_processes},
-    {"reserve-pair", "a lease reserved and released over HTTP [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]",
+    {"reserve-pair",
+     "a lease reserved and released over HTTP [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]",
      headroom::bench::bench_reserve_pair},
-    {"spawn", "a command as a whole process [--ns] [-n COUNT] -- COMMAND [WORD…]", headroom::bench::bench_spawn},
+    {"spawn", "a command as a whole process [--ns] [-n COUNT] -- COMMAND [WORD…]",
+     headroom::bench::bench_spawn},
 };
 
 int usage(std::FILE* out, int code) {

@@ -10,10 +10,10 @@
 namespace headroom::bench {
 
 struct Options {
-  bool ns = false;     ///< the last line is the median in nanoseconds, alone
+  bool ns = false;  ///< the last line is the median in nanoseconds, alone
   bool print = false;
-  int rounds = 0;      ///< 0 = the part's own number
-  int period_ms = 0;   ///< 0 = as fast as it goes
+  int rounds = 0;     ///< 0 = the part's own number
+  int period_ms = 0;  ///< 0 = as fast as it goes
 };
 
 /// Empty, with a message on stderr, if a word is not understood.
@@ -35,8 +35,8 @@ inline std::optional<Options> parse_options(std::span<char*> arguments) {
                             : word == "--period-ms" ? number_into(options.period_ms)
                                                     : false;
     if (!understood) {
-      std::fprintf(stderr, "headroom-bench: \"%.*s\" is not understood\n", static_cast<int>(word.size()),
-                   word.data());
+      std::fprintf(stderr, "headroom-bench: \"%.*s\" is not understood\n",
+                   static_cast<int>(word.size()), word.data());
       return std::nullopt;
     }
   }

@@ -28,7 +28,8 @@ int connect_to(const std::string& path) {
   if (path.size() >= sizeof address.sun_path) return -1;
   std::memcpy(address.sun_path, path.data(), path.size());
   const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket >= 0 && ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+  if (socket >= 0 &&
+      ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
     return socket;
   }
   if (socket >= 0) ::close(socket);
@@ -50,8 +51,8 @@ OwnDaemon::OwnDaemon(const std::string& program) : program_(program) {
   if (::getppid() != parent) ::_exit(0);
   // What it says is shown only when it does not start.
   (void)!std::freopen((folder_ + "/log").c_str(), "w", stderr);
-  ::execl(program_.c_str(), program_.c_str(), "--config", configuration.c_str(), "--socket", where.c_str(),
-          "--state", state.c_str(), "--listen", "", static_cast<char*>(nullptr));
+  ::execl(program_.c_str(), program_.c_str(), "--config", configuration.c_str(), "--socket",
+          where.c_str(), "--state", state.c_str(), "--listen", "", static_cast<char*>(nullptr));
   std::fprintf(stderr, "%s: %s\n", program_.c_str(), std::strerror(errno));
   ::_exit(127);
 }
@@ -70,7 +71,8 @@ bool OwnDaemon::serves() {
   }
   std::fprintf(stderr, "headroom-bench: %s did not start\n", program_.c_str());
   if (std::FILE* log = std::fopen((folder_ + "/log").c_str(), "r"); log != nullptr) {
-    for (char line[512]; std::fgets(line, sizeof line, log) != nullptr;) std::fprintf(stderr, "  %s", line);
+    for (char line[512]; std::fgets(line, sizeof line, log) != nullptr;)
+      std::fprintf(stderr, "  %s", line);
     std::fclose(log);
   }
   return false;

@@ -1,5 +1,5 @@
-// Where client and server of a round trip run decides what it takes: waking an idle virtual CPU costs
-// many times what a switch on one CPU does. So both are kept on one.
+// Where client and server of a round trip run decides what it takes: waking an idle virtual CPU
+// costs many times what a switch on one CPU does. So both are kept on one.
 #pragma once
 
 #include <sched.h>

@@ -23,10 +23,10 @@ struct Needs {
   std::optional<Bytes> gpu_memory;  ///< on one device
   std::optional<Cores> cpu;
   std::optional<Bytes> disk;
-  std::string disk_path;            ///< any path on the filesystem meant; "" = "/"
-  int gpus = 0;                     ///< 1: a whole device, shared with nobody
-  std::string gpu;                  ///< this device only: UUID or index
-  std::optional<double> compute;    ///< least CUDA compute capability
+  std::string disk_path;          ///< any path on the filesystem meant; "" = "/"
+  int gpus = 0;                   ///< 1: a whole device, shared with nobody
+  std::string gpu;                ///< this device only: UUID or index
+  std::optional<double> compute;  ///< least CUDA compute capability
   bool operator==(const Needs&) const = default;
 };
 
@@ -34,26 +34,30 @@ enum class Priority { low, normal, high, critical };
 
 constexpr const char* to_string(Priority priority) {
   switch (priority) {
-    case Priority::low: return "low";
-    case Priority::normal: return "normal";
-    case Priority::high: return "high";
-    case Priority::critical: return "critical";
+    case Priority::low:
+      return "low";
+    case Priority::normal:
+      return "normal";
+    case Priority::high:
+      return "high";
+    case Priority::critical:
+      return "critical";
   }
   return "normal";
 }
 
 /// Who holds a lease. Never a bare pid: the start time tells a reused pid apart.
 struct Holder {
-  pid_t pid = 0;                  ///< 0: tied to time only
-  std::uint64_t start_time = 0;   ///< field 22 of /proc/PID/stat, clock ticks since boot
+  pid_t pid = 0;                 ///< 0: tied to time only
+  std::uint64_t start_time = 0;  ///< field 22 of /proc/PID/stat, clock ticks since boot
   bool operator==(const Holder&) const = default;
   auto operator<=>(const Holder&) const = default;
 };
 
 enum class LeaseState {
   waiting,
-  reserved,     ///< granted; nothing of it is used yet
-  loading,      ///< its use still rises
+  reserved,  ///< granted; nothing of it is used yet
+  loading,   ///< its use still rises
   active,
   releasing,    ///< the holder has ended, its bytes are not all back
   quarantined,  ///< bytes that did not come back in their time: never given twice
@@ -62,13 +66,20 @@ enum class LeaseState {
 
 constexpr const char* to_string(LeaseState state) {
   switch (state) {
-    case LeaseState::waiting: return "waiting";
-    case LeaseState::reserved: return "reserved";
-    case LeaseState::loading: return "loading";
-    case LeaseState::active: return "active";
-    case LeaseState::releasing: return "releasing";
-    case LeaseState::quarantined: return "quarantined";
-    case LeaseState::ended: return "ended";
+    case LeaseState::waiting:
+      return "waiting";
+    case LeaseState::reserved:
+      return "reserved";
+    case LeaseState::loading:
+      return "loading";
+    case LeaseState::active:
+      return "active";
+    case LeaseState::releasing:
+      return "releasing";
+    case LeaseState::quarantined:
+      return "quarantined";
+    case LeaseState::ended:
+      return "ended";
   }
   return "ended";
 }
@@ -99,30 +110,31 @@ struct Lease {
   LeaseState state = LeaseState::waiting;
   Priority priority = Priority::normal;
   Needs needs;
-  Amounts booked;       ///< what counts against room; zero while waiting
-  std::string gpu;      ///< the device it was placed on (UUID)
-  std::string mount;    ///< the filesystem its disk bytes lie on
+  Amounts booked;     ///< what counts against room; zero while waiting
+  std::string gpu;    ///< the device it was placed on (UUID)
+  std::string mount;  ///< the filesystem its disk bytes lie on
   Holder holder;
-  LeaseId parent = 0;   ///< nested: draws from this lease's booking
-  bool fence = false;   ///< wants the soft fence
-  bool enforce = false; ///< wants the hard limit
-  bool grouped = false; ///< wants groups of its own
-  bool spread = false;  ///< wants the emptiest device, not the fullest that fits
+  LeaseId parent = 0;    ///< nested: draws from this lease's booking
+  bool fence = false;    ///< wants the soft fence
+  bool enforce = false;  ///< wants the hard limit
+  bool grouped = false;  ///< wants groups of its own
+  bool spread = false;   ///< wants the emptiest device, not the fullest that fits
   Group group;
-  Bytes fence_at;       ///< where the soft fence is meant to stand; 0 = none (journaled before it is set)
+  Bytes
+      fence_at;  ///< where the soft fence is meant to stand; 0 = none (journaled before it is set)
   bool fence_set = false;  ///< the kernel took it (journaled after)
   Instant asked;
-  Instant granted;      ///< epoch while waiting
-  Instant ended;        ///< epoch until it has ended
-  std::optional<std::chrono::seconds> expected;      ///< --for, or learned
+  Instant granted;                               ///< epoch while waiting
+  Instant ended;                                 ///< epoch until it has ended
+  std::optional<std::chrono::seconds> expected;  ///< --for, or learned
   bool expected_learned = false;
-  std::optional<BootTime> give_up;   ///< a waiter's deadline
-  std::optional<BootTime> expires;   ///< end of a time to live
+  std::optional<BootTime> give_up;  ///< a waiter's deadline
+  std::optional<BootTime> expires;  ///< end of a time to live
   std::string idempotency_key;
-  std::string reason;   ///< why it ended, or why there is no group
+  std::string reason;  ///< why it ended, or why there is no group
   Amounts peak;
   std::uint64_t oom_kills = 0;
-  std::optional<int> exit_status;    ///< its exit code or 128 + the signal, where known
+  std::optional<int> exit_status;  ///< its exit code or 128 + the signal, where known
   bool operator==(const Lease&) const = default;
 };
 

@@ -15,10 +15,14 @@ enum class Level { ok, warning, critical, emergency };
 
 constexpr const char* to_string(Level level) {
   switch (level) {
-    case Level::ok: return "ok";
-    case Level::warning: return "warning";
-    case Level::critical: return "critical";
-    case Level::emergency: return "emergency";
+    case Level::ok:
+      return "ok";
+    case Level::warning:
+      return "warning";
+    case Level::critical:
+      return "critical";
+    case Level::emergency:
+      return "emergency";
   }
   return "ok";
 }
@@ -28,13 +32,20 @@ enum class Resource { memory, gpu_memory, cpu, disk, gpu_temperature, power, net
 
 constexpr const char* to_string(Resource resource) {
   switch (resource) {
-    case Resource::memory: return "memory";
-    case Resource::gpu_memory: return "gpu_memory";
-    case Resource::cpu: return "cpu";
-    case Resource::disk: return "disk";
-    case Resource::gpu_temperature: return "gpu_temperature";
-    case Resource::power: return "power";
-    case Resource::network: return "network";
+    case Resource::memory:
+      return "memory";
+    case Resource::gpu_memory:
+      return "gpu_memory";
+    case Resource::cpu:
+      return "cpu";
+    case Resource::disk:
+      return "disk";
+    case Resource::gpu_temperature:
+      return "gpu_temperature";
+    case Resource::power:
+      return "power";
+    case Resource::network:
+      return "network";
   }
   return "memory";
 }

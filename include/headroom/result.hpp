@@ -37,8 +37,7 @@ using Result = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> fail(ErrorKind kind, std::string what, std::string why = {},
                                   std::string help = {}) {
-  return tl::unexpected<Error>(
-      Error{kind, std::move(what), std::move(why), std::move(help)});
+  return tl::unexpected<Error>(Error{kind, std::move(what), std::move(why), std::move(help)});
 }
 
 }  // namespace headroom

@@ -19,14 +19,14 @@ namespace headroom {
 ///          = capacity − reserve − booked − unbooked − margin, where it is above 0
 struct Room {
   Resource resource = Resource::memory;
-  std::string device;  ///< GPU UUID or mount; empty for memory and cpu
-  std::string name;    ///< how to show it: "GPU 0", "memory", "/data"
+  std::string device;                ///< GPU UUID or mount; empty for memory and cpu
+  std::string name;                  ///< how to show it: "GPU 0", "memory", "/data"
   std::optional<std::int64_t> room;  ///< empty: a term is unknown, and `why` says which
   std::int64_t capacity = 0;
   std::int64_t reserve = 0;
   std::int64_t booked = 0;
-  std::int64_t measured = 0;        ///< what the leases' holders use
-  std::int64_t unbooked = 0;        ///< what is used beyond the bookings and the reserve
+  std::int64_t measured = 0;  ///< what the leases' holders use
+  std::int64_t unbooked = 0;  ///< what is used beyond the bookings and the reserve
   std::int64_t free = 0;
   std::int64_t unmaterialised = 0;  ///< booked, not used yet
   std::int64_t margin = 0;          ///< for the error of measurement
@@ -36,8 +36,8 @@ struct Room {
 
 /// One thing that stands in the way of a request, or one way out.
 struct Help {
-  std::string act;       ///< "wait", "end", "smaller", "device"
-  std::string text;      ///< for people
+  std::string act;   ///< "wait", "end", "smaller", "device"
+  std::string text;  ///< for people
   LeaseId lease = 0;
   std::optional<WallTime> until;
 };
@@ -46,10 +46,14 @@ enum class Answer { now, after, queued, never };
 
 constexpr const char* to_string(Answer answer) {
   switch (answer) {
-    case Answer::now: return "now";
-    case Answer::after: return "after";
-    case Answer::queued: return "queued";
-    case Answer::never: return "never";
+    case Answer::now:
+      return "now";
+    case Answer::after:
+      return "after";
+    case Answer::queued:
+      return "queued";
+    case Answer::never:
+      return "never";
   }
   return "never";
 }
@@ -57,16 +61,16 @@ constexpr const char* to_string(Answer answer) {
 /// The one answer to "would it fit?". Serves fit and lease alike.
 struct Verdict {
   Answer answer = Answer::never;
-  std::uint64_t revision = 0;     ///< of the state it was computed from
-  Amounts amounts;                ///< what would be booked
-  std::string gpu;                ///< where it would be placed
-  std::string best_gpu;           ///< the device that comes nearest
+  std::uint64_t revision = 0;  ///< of the state it was computed from
+  Amounts amounts;             ///< what would be booked
+  std::string gpu;             ///< where it would be placed
+  std::string best_gpu;        ///< the device that comes nearest
   std::string mount;
-  Amounts short_by;               ///< how much is missing, zero where it fits
+  Amounts short_by;  ///< how much is missing, zero where it fits
   std::vector<LeaseId> in_the_way;
-  int place = 0;                  ///< 1 = next; 0 when not queued
+  int place = 0;                     ///< 1 = next; 0 when not queued
   std::optional<WallTime> earliest;  ///< empty: unknown
-  std::string why;                ///< one sentence, for people
+  std::string why;                   ///< one sentence, for people
   std::vector<Help> help;
 };
 

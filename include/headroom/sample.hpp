@@ -24,15 +24,15 @@ struct Absence {
 
 /// Shares of the time since the sample before; empty in the first sample.
 struct CpuReading {
-  int cores = 0;  ///< online processors; 0 = unknown
+  int cores = 0;              ///< online processors; 0 = unknown
   std::optional<Ratio> busy;  ///< everything but idle and iowait
   std::optional<Ratio> user;
   std::optional<Ratio> system;
   std::optional<Ratio> iowait;
   std::optional<Ratio> steal;
   std::optional<std::array<double, 3>> load;  ///< 1, 5 and 15 minutes
-  std::chrono::nanoseconds busy_total{};  ///< since boot, all cores; a counter
-  std::chrono::nanoseconds idle_total{};  ///< since boot, all cores; a counter
+  std::chrono::nanoseconds busy_total{};      ///< since boot, all cores; a counter
+  std::chrono::nanoseconds idle_total{};      ///< since boot, all cores; a counter
 };
 
 struct MemoryReading {
@@ -101,32 +101,32 @@ struct FilesystemReading {
 
 /// One GPU or MIG slice.
 struct GpuReading {
-  std::string id;    ///< UUID
-  int index = 0;     ///< in PCI bus order
+  std::string id;  ///< UUID
+  int index = 0;   ///< in PCI bus order
   std::string name;
   Bytes memory_total;
-  std::optional<Bytes> memory_used;      ///< everybody's
-  Bytes memory_reserved;                 ///< what the driver keeps; not part of `memory_used`
-  std::optional<Ratio> busy;             ///< share of time some kernel ran
+  std::optional<Bytes> memory_used;  ///< everybody's
+  Bytes memory_reserved;             ///< what the driver keeps; not part of `memory_used`
+  std::optional<Ratio> busy;         ///< share of time some kernel ran
   std::optional<double> celsius;
   std::optional<double> watts;
-  std::optional<double> compute;         ///< capability, 8.6
+  std::optional<double> compute;  ///< capability, 8.6
   bool simulated = false;
 };
 
 /// What a tracked holder (a lease's group, or its process tree where it has no group) uses.
 struct HolderReading {
   std::uint64_t lease = 0;
-  std::optional<Bytes> memory;           ///< not reclaimable: anonymous, shared, kernel
+  std::optional<Bytes> memory;  ///< not reclaimable: anonymous, shared, kernel
   std::optional<Bytes> memory_with_cache;
   std::optional<std::chrono::nanoseconds> cpu_total;  ///< a counter
-  std::optional<Cores> cpu;              ///< since the sample before
-  std::optional<Bytes> written;          ///< to disks, a counter
+  std::optional<Cores> cpu;                           ///< since the sample before
+  std::optional<Bytes> written;                       ///< to disks, a counter
   /// GPU memory by the driver's own per-process figure, for `gpu`.
   std::optional<Bytes> gpu_memory;
   std::string gpu;
   int processes = 0;
-  std::uint64_t oom_kills = 0;           ///< by the kernel, in its group
+  std::uint64_t oom_kills = 0;  ///< by the kernel, in its group
 };
 
 /// The daemon's own cost.

@@ -1,8 +1,8 @@
 // The whole command as a process of its own, for tests.
 #pragma once
 
-#include <cstdio>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>

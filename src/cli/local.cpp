@@ -1,4 +1,5 @@
-// Reading this machine without a daemon: the same state machine and the same documents, in this process.
+// Reading this machine without a daemon: the same state machine and the same documents, in this
+// process.
 #include "cli/local.hpp"
 
 #include <ctime>
@@ -41,8 +42,7 @@ tl::unexpected<Error> needs_daemon(const char* what) {
 
 class Local final : public serve::Backend {
  public:
-  explicit Local(settings::Loaded loaded)
-      : loaded_(std::move(loaded)), control_(loaded_.config) {
+  explicit Local(settings::Loaded loaded) : loaded_(std::move(loaded)), control_(loaded_.config) {
     utsname kernel{};
     uname(&kernel);
     char host[256] = {};
@@ -52,7 +52,8 @@ class Local final : public serve::Backend {
     node_.kernel = kernel.release;
     node_.started = clock_now();
     node_.tier = "none";
-    node_.cannot.push_back({"leases", "no daemon answers", "start it with: headroomd (or make run)"});
+    node_.cannot.push_back(
+        {"leases", "no daemon answers", "start it with: headroomd (or make run)"});
     sense::Sources sources;
     sources.gpu = loaded_.config.sample.gpu;
     sources.gpu_sim = loaded_.config.sample.gpu_sim;

@@ -389,7 +389,8 @@ class Run {
     const double until = seconds_now() + kEndSeconds;
     double rest = 0.001;
     for (bool told = false;;) {
-      auto lease = told ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", code_of(status)}});
+      auto lease =
+          told ? daemon_.lease(id()) : daemon_.change(id(), {{"exit_status", code_of(status)}});
       if (!lease && lease.error().kind != ErrorKind::unavailable) return;
       if (lease) {
         lease_ = std::move(*lease);

@@ -56,7 +56,9 @@ std::string granted_line(const client::json::value& lease);
 
 /// The last line: how it ended, how long it took, the peak, and after a death at a limit what
 /// helps. `lease` is the lease as the daemon has it after the end, or as it was granted when the
-/// daemon is gone. `enforced`: it had hard limits while it ran; afterwards it has no group to say so.
-std::string ended_line(const client::json::value& lease, bool enforced, int wait_status, double seconds);
+/// daemon is gone. `enforced`: it had hard limits while it ran; afterwards it has no group to say
+/// so.
+std::string ended_line(const client::json::value& lease, bool enforced, int wait_status,
+                       double seconds);
 
 }  // namespace headroom::cli

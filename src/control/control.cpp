@@ -136,7 +136,8 @@ void Control::on(const Ticked&) {
   const auto due = [this](const std::set<std::pair<BootTime, LeaseId>>& set) {
     return !set.empty() && set.begin()->first <= at_.boot;
   };
-  while (due(state_.give_up)) end(state_.give_up.begin()->second, "it waited as long as it was told to");
+  while (due(state_.give_up))
+    end(state_.give_up.begin()->second, "it waited as long as it was told to");
   while (due(state_.expires)) end(state_.expires.begin()->second, "its time ran out");
   for (auto& [id, look] : state_.looks) {
     if (look.next > at_.boot) continue;

@@ -14,8 +14,8 @@ namespace headroom::control {
 
 /// Takes one event at one instant, changes the state, says what has to be done about it.
 ///
-/// No clock, no I/O, no thread, no randomness: the same events give the same state and the same effects.
-/// Not thread-safe; the loop thread owns it.
+/// No clock, no I/O, no thread, no randomness: the same events give the same state and the same
+/// effects. Not thread-safe; the loop thread owns it.
 class Control {
  public:
   explicit Control(Config config);
@@ -61,7 +61,8 @@ class Control {
   void holder_gone(LeaseId id);
   /// Ends it and what is nested in it. `gone`: its holder has died, and what it held was looked at.
   void end(LeaseId id, std::string reason, bool gone = false);
-  /// Ends it unless something of it is still there. `gone`: it was looked at after its holder's death.
+  /// Ends it unless something of it is still there. `gone`: it was looked at after its holder's
+  /// death.
   void try_end(LeaseId id, bool gone);
   void release(LeaseId id, const Group& group);
   void learn(const Lease& lease);

@@ -12,7 +12,8 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// A machine of 100 GiB, 8 cores and two devices; a shadow that is fed the journal alone; time by hand.
+// A machine of 100 GiB, 8 cores and two devices; a shadow that is fed the journal alone; time by
+// hand.
 class Bench {
  public:
   explicit Bench(Config config = make()) : control(config), config_(std::move(config)) {
@@ -72,10 +73,13 @@ class Bench {
       ++entries;
       ++users[lease.owner];
       ASSERT_TRUE(entry->booked == lease.booked) << id;
-      const bool ends = control.state().ledger.by_end().contains({lease.granted.boot + lease.expected.value_or(seconds(0)), id});
+      const bool ends = control.state().ledger.by_end().contains(
+          {lease.granted.boot + lease.expected.value_or(seconds(0)), id});
       EXPECT_EQ(ends, lease.expected.has_value()) << id;
-      for (const auto& slot : decide::slots(entry->booked, entry->gpu, entry->disk)) booked[slot.pool] += slot.amount;
-      for (const auto& slot : decide::slots(decide::unmaterialised(*entry), entry->gpu, entry->disk)) {
+      for (const auto& slot : decide::slots(entry->booked, entry->gpu, entry->disk))
+        booked[slot.pool] += slot.amount;
+      for (const auto& slot :
+           decide::slots(decide::unmaterialised(*entry), entry->gpu, entry->disk)) {
         rest[slot.pool] += slot.amount;
       }
     }
@@ -125,8 +129,9 @@ class Bench {
   const Refusal* refusal(RequestId id) const { return answer<Refusal>(id); }
   template <class T>
   int count() const {
-    return static_cast<int>(std::count_if(effects.begin(), effects.end(),
-                                          [](const Effect& e) { return std::holds_alternative<T>(e); }));
+    return static_cast<int>(std::count_if(effects.begin(), effects.end(), [](const Effect& e) {
+      return std::holds_alternative<T>(e);
+    }));
   }
   int said(const std::string& type) const {
     return static_cast<int>(std::count_if(effects.begin(), effects.end(), [&](const Effect& e) {
@@ -340,7 +345,8 @@ TEST(Control, ALeaseThatIsEndedWhileItRunsGivesNothingUnseen) {
   const LeaseId id = b.granted(want(memory(60_GiB), 50));
   b.pass(seconds(1));
   b.ask(AskEnd{id});
-  EXPECT_NE(b.refusal(b.ask(want(memory(60_GiB), 51))), nullptr) << "its process may have taken them";
+  EXPECT_NE(b.refusal(b.ask(want(memory(60_GiB), 51))), nullptr)
+      << "its process may have taken them";
   b.sample.memory.available = 45_GiB;  // it has
   b.pass(seconds(1));
   b.read();
@@ -382,7 +388,8 @@ TEST(Control, AFullQueueRefuses) {
   b.granted(want(memory(60_GiB), 50));
   b.granted(patient(memory(60_GiB), 51));
   b.granted(patient(memory(60_GiB), 52));
-  EXPECT_EQ(b.refusal(b.ask(patient(memory(60_GiB), 53)))->error.kind, ErrorKind::too_many_requests);
+  EXPECT_EQ(b.refusal(b.ask(patient(memory(60_GiB), 53)))->error.kind,
+            ErrorKind::too_many_requests);
 }
 
 TEST(Control, FitAndLeaseSayTheSameOfTheSameRevision) {
@@ -432,7 +439,8 @@ TEST(Control, ResizesWithinTheRoomAndNowhereElse) {
   EXPECT_NE(b.lease(b.ask(change)), nullptr);
   EXPECT_EQ(b.shadow.leases.at(id).booked.memory, 25_GiB);
   change.needs->disk_path = "/data";
-  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict) << "a booking does not move by itself";
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict)
+      << "a booking does not move by itself";
   change.needs = memory(10_GiB);
   change.needs->gpu_memory = 1_GiB;
   EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict);
@@ -528,7 +536,8 @@ TEST(Fence, IsRaisedWhileThereIsRoomAndHeldWhenThereIsNone) {
   EXPECT_EQ(b.count<Fence>(), 1);
   EXPECT_EQ(b.said("lease.overrun"), 1);
   EXPECT_GT(b.shadow.leases.at(1).fence_at, 10_GiB);
-  EXPECT_FALSE(b.shadow.leases.at(1).fence_set) << "the intent is journaled before, the outcome after";
+  EXPECT_FALSE(b.shadow.leases.at(1).fence_set)
+      << "the intent is journaled before, the outcome after";
   b.apply(Fenced{1, true});
   EXPECT_TRUE(b.shadow.leases.at(1).fence_set);
   b.uses(1, b.shadow.leases.at(1).fence_at);
@@ -712,7 +721,8 @@ TEST(Readings, LeasesOfOneProcessShareWhatItUses) {
   b.sample.gpus[0].memory_used = 4_GiB;
   b.pass(seconds(1));
   b.read();
-  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised, (4_GiB).count());
+  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised,
+            (4_GiB).count());
 }
 
 TEST(Readings, AfterARestartADevicesUseIsNotTakenForALeases) {
@@ -727,7 +737,8 @@ TEST(Readings, AfterARestartADevicesUseIsNotTakenForALeases) {
   b.sample.holders = {mute};
   b.pass(seconds(1));
   b.read();
-  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised, (16_GiB).count());
+  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("0")).unmaterialised,
+            (16_GiB).count());
 }
 
 TEST(Learned, ANameBooksWhatItHasNeeded) {
@@ -764,7 +775,8 @@ TEST(Alerts, AnAcknowledgementHoldsOverARestartAndEndsWithItsAlert) {
     b.read();
   }
   ASSERT_EQ(b.control.state().alerts.open().size(), 1U);
-  ASSERT_NE(b.answer<Alert>(b.ask(AskAcknowledge{b.control.state().alerts.open()[0].id, true})), nullptr);
+  ASSERT_NE(b.answer<Alert>(b.ask(AskAcknowledge{b.control.state().alerts.open()[0].id, true})),
+            nullptr);
   b.restart({});
   for (int i = 0; i < 5; ++i) {
     b.pass(seconds(1));

@@ -128,8 +128,8 @@ void Control::holder_gone(LeaseId id) {
   if (lease.parent == 0 && lease.booked.gpu_memory.count() > 0 && !state_.owed.contains(id)) {
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
-    // A driver may free late what was never seen: at least one look at the device comes first. A device
-    // that does not answer has no room, and a look at it comes before it has.
+    // A driver may free late what was never seen: at least one look at the device comes first. A
+    // device that does not answer has no room, and a look at it comes before it has.
     if (pool.unknown.empty()) {
       const auto use = state_.uses.find(id);
       const std::int64_t held = use != state_.uses.end() && use->second.measured
@@ -178,9 +178,11 @@ void Control::on(const Released& event) {
   }
   try_end(event.lease, event.gone);
   const auto after = state_.promises.leases.find(event.lease);
-  if (!event.gone && after != state_.promises.leases.end() && after->second.state == LeaseState::releasing && event.processes > 0) {
-    std::string reason = std::to_string(event.processes) +
-                         (event.processes == 1 ? " process of it still runs" : " processes of it still run");
+  if (!event.gone && after != state_.promises.leases.end() &&
+      after->second.state == LeaseState::releasing && event.processes > 0) {
+    std::string reason =
+        std::to_string(event.processes) +
+        (event.processes == 1 ? " process of it still runs" : " processes of it still run");
     if (after->second.reason != reason) {
       Lease lease = after->second;
       lease.reason = std::move(reason);
@@ -194,8 +196,8 @@ void Control::on(const Released& event) {
 
 void Control::try_end(LeaseId id, bool gone) {
   const Lease& lease = state_.promises.leases.at(id);
-  const bool held = state_.looks.contains(id) || state_.owed.contains(id) ||
-                    state_.nested.contains(id);
+  const bool held =
+      state_.looks.contains(id) || state_.owed.contains(id) || state_.nested.contains(id);
   if (!held) return end(id, "its process ended", gone);
   if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
   Lease releasing = lease;
@@ -220,8 +222,8 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
   bool read = booked && (gone || !state_.queue.empty());
   if (const decide::Entry* entry = held ? state_.ledger.entry(id) : nullptr) {
-    // A holder that lives may have taken since the last sample what it had booked; one that has died has
-    // left what it wrote.
+    // A holder that lives may have taken since the last sample what it had booked; one that has
+    // died has left what it wrote.
     Amounts unseen = decide::unmaterialised(*entry);
     if (gone) unseen = Amounts{Bytes(), Bytes(), Cores(), unseen.disk};
     state_.ledger.keep_until_read(id, unseen, at_.boot);
@@ -242,7 +244,8 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   }
   say("lease.ended", id, lease.name + " ended: " + lease.reason);
   if (held && !state_.looks.contains(id) && lease.group != Group()) {
-    // Ended by its owner while it runs: what fenced it is taken away, its groups go when they are empty.
+    // Ended by its owner while it runs: what fenced it is taken away, its groups go when they are
+    // empty.
     if (lease.fence_at.count() > 0) effects_.emplace_back(Fence{id, lease.group, Bytes(), "ended"});
     lease.fence_at = Bytes();
     lease.fence_set = false;
@@ -277,7 +280,8 @@ void Control::learn(const Lease& lease) {
     runs = before->second;
   }
   if (runs.size() == kLearnedRuns) runs.erase(runs.begin());
-  const auto length = std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot);
+  const auto length =
+      std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot);
   runs.push_back({lease.peak, length});
   keep(PutLearned{lease.name, std::move(runs)});
 }
@@ -298,7 +302,8 @@ void Control::forget_old() {
 std::int64_t Control::measured_on(const std::string& gpu) const {
   std::int64_t sum = 0;
   for (const auto& [id, use] : state_.uses) {
-    if (!use.measured || use.measured->gpu_memory.count() == 0 || state_.owed.contains(id)) continue;
+    if (!use.measured || use.measured->gpu_memory.count() == 0 || state_.owed.contains(id))
+      continue;
     const auto lease = state_.promises.leases.find(id);
     if (lease != state_.promises.leases.end() && decide::holds(lease->second.state) &&
         lease->second.gpu == gpu) {

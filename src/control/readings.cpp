@@ -13,9 +13,9 @@ namespace {
 
 using namespace literals;
 
-constexpr std::chrono::seconds kSettles{5};   // not risen for this long: loaded
-constexpr double kRise = 1.02;                // less than this is not a rise
-constexpr double kAtFence = 0.97;             // from here on the kernel slows a job down
+constexpr std::chrono::seconds kSettles{5};  // not risen for this long: loaded
+constexpr double kRise = 1.02;               // less than this is not a rise
+constexpr double kAtFence = 0.97;            // from here on the kernel slows a job down
 constexpr Bytes kFirstCredit = 64_MiB;
 
 double percent(std::int64_t part, std::int64_t whole) {
@@ -90,20 +90,20 @@ void Control::measure(const Sample& sample) {
       share(measured.disk, taken.disk, lease.booked.disk);
       // On the devices that its leases are on, a process's use is told apart already.
       if (lease.booked.gpu_memory.count() > 0) {
-        share(measured.gpu_memory, given_on_gpu[{lease.holder, lease.gpu}], lease.booked.gpu_memory);
+        share(measured.gpu_memory, given_on_gpu[{lease.holder, lease.gpu}],
+              lease.booked.gpu_memory);
       }
     }
     if (!reading.gpu_memory && !lease.gpu.empty()) by_gpu[lease.gpu].push_back(lease.id);
     state_.uses[lease.id].measured = measured;
   }
-  // Where the driver does not say who uses a device: what it uses more than before its first lease came,
-  // given out in the order of the grants, never more than was booked.
+  // Where the driver does not say who uses a device: what it uses more than before its first lease
+  // came, given out in the order of the grants, never more than was booked.
   for (auto& [gpu, ids] : by_gpu) {
     const auto reading = std::find_if(sample.gpus.begin(), sample.gpus.end(),
                                       [&](const GpuReading& r) { return r.id == gpu; });
     if (reading == sample.gpus.end() || !reading->memory_used) continue;
-    const decide::Pool& pool =
-        state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, gpu));
+    const decide::Pool& pool = state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, gpu));
     if (!pool.used_idle) continue;  // nobody knows what of it was there before
     Bytes risen = std::max(Bytes(), *reading->memory_used - Bytes(*pool.used_idle));
     std::sort(ids.begin(), ids.end());
@@ -153,10 +153,8 @@ void Control::measure_cpu(const Sample& sample, const Sample* before) {
     // What a job uses beyond its cores was booked by nobody.
     booked_use += std::min(reading.cpu->value(), lease->second.booked.cpu.value());
   }
-  const double unbooked =
-      std::max(0.0, sample.cpu.busy->value() * sample.cpu.cores - booked_use);
-  const double seconds =
-      std::chrono::duration<double>(sample.at.boot - before->at.boot).count();
+  const double unbooked = std::max(0.0, sample.cpu.busy->value() * sample.cpu.cores - booked_use);
+  const double seconds = std::chrono::duration<double>(sample.at.boot - before->at.boot).count();
   const double weight = 1.0 - std::exp(-std::max(0.0, seconds) / 60.0);
   state_.cpu_unbooked = state_.cpu_unbooked.value_or(unbooked) +
                         weight * (unbooked - state_.cpu_unbooked.value_or(unbooked));
@@ -177,8 +175,8 @@ void Control::credit_fences() {
       continue;
     }
     // Touching the fence is a request for credit: it is raised while the memory is really there.
-    const Bytes step = std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20),
-                                 use.credit + use.credit});
+    const Bytes step =
+        std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20), use.credit + use.credit});
     const Bytes given = std::min(step, Bytes(room));
     if (given < kFirstCredit) {
       if (!use.held) {
@@ -241,8 +239,8 @@ void Control::judge(const Sample& sample) {
                                                                        : "reminded";
       line.type = std::string("alert.") + step;
       char text[96];
-      std::snprintf(text, sizeof text, ": %s, %.1f, line %.1f", to_string(alert->level), change.value,
-                    alert->threshold);
+      std::snprintf(text, sizeof text, ": %s, %.1f, line %.1f", to_string(alert->level),
+                    change.value, alert->threshold);
       line.text = alert->text + (device.empty() ? "" : " on " + device);
       if (alert->ended) {
         line.text += " ended after " + std::to_string(alert->lasted->count()) + " s";

@@ -16,8 +16,8 @@ Error short_of(const Verdict& verdict, const std::string& name) {
   Error error;
   const bool never = verdict.answer == Answer::never;
   error.kind = never ? ErrorKind::can_never_fit : ErrorKind::insufficient_resources;
-  error.what = (name.empty() ? std::string("it") : name) +
-               (never ? " can never fit" : " does not fit now");
+  error.what =
+      (name.empty() ? std::string("it") : name) + (never ? " can never fit" : " does not fit now");
   error.why = verdict.why;
   if (!verdict.help.empty()) error.help = verdict.help.front().text;
   return error;
@@ -169,8 +169,9 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     // An outer run that has ended holds nothing any more: then this is a request like any other.
     if (parent != state_.promises.leases.end() && decide::holds(parent->second.state)) {
       if (!may(asked.caller, parent->second.owner)) {
-        return refuse(asked.request, {ErrorKind::not_allowed, "the outer lease belongs to another user",
-                                      "a nested run draws from its own user's booking", ""});
+        return refuse(asked.request,
+                      {ErrorKind::not_allowed, "the outer lease belongs to another user",
+                       "a nested run draws from its own user's booking", ""});
       }
       // Bookings nest one level deep: an inner run draws from the outermost.
       lease.parent = parent->second.parent != 0 ? parent->second.parent : parent->first;
@@ -195,9 +196,8 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   Verdict verdict = decide::decide(books(), *wanted);
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
-    grant(std::move(lease), verdict.gpu.empty()
-                                ? -1
-                                : state_.ledger.device(Resource::gpu_memory, verdict.gpu));
+    grant(std::move(lease),
+          verdict.gpu.empty() ? -1 : state_.ledger.device(Resource::gpu_memory, verdict.gpu));
     if (state_.placing.contains(id)) {
       state_.polls.emplace(asked.request, Poll{id, std::nullopt});
     } else {
@@ -211,10 +211,9 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     return refuse(asked.request, std::move(error), std::move(verdict));
   }
   if (state_.queue.size() >= static_cast<std::size_t>(state_.config->leases.queue)) {
-    return refuse(asked.request,
-                  {ErrorKind::too_many_requests, "the queue is full",
-                   std::to_string(state_.queue.size()) + " requests wait already",
-                   "try later, or raise leases.queue"});
+    return refuse(asked.request, {ErrorKind::too_many_requests, "the queue is full",
+                                  std::to_string(state_.queue.size()) + " requests wait already",
+                                  "try later, or raise leases.queue"});
   }
   lease.state = LeaseState::waiting;
   if (ask.wait) lease.give_up = at_.boot + bounded(*ask.wait);
@@ -267,9 +266,9 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       if (first) learn(lease);
       return respond(asked.request, lease);
     }
-    return refuse(asked.request, {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) +
-                                                           " has ended",
-                                  lease.reason, "book a new one"});
+    return refuse(asked.request,
+                  {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " has ended",
+                   lease.reason, "book a new one"});
   }
   if (ask.exit_status) lease.exit_status = ask.exit_status;
   if (ask.expected) {
@@ -284,9 +283,9 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
     auto wanted = decide::want(state_.ledger, *ask.needs);
     if (!wanted) return refuse(asked.request, wanted.error());
     if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
-      return refuse(asked.request, {ErrorKind::conflict,
-                                    "lease l-" + std::to_string(lease.id) + " is ending",
-                                    lease.reason, "book a new one"});
+      return refuse(asked.request,
+                    {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " is ending",
+                     lease.reason, "book a new one"});
     }
     if (lease.state == LeaseState::waiting) {
       Lease changed = lease;
@@ -299,20 +298,23 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       }
     } else {
       if (ask.needs->gpus > lease.needs.gpus) {
-        return refuse(asked.request, {ErrorKind::conflict, "a lease cannot become a device's only one",
-                                      "others may be on it", "book a whole device anew"});
+        return refuse(asked.request,
+                      {ErrorKind::conflict, "a lease cannot become a device's only one",
+                       "others may be on it", "book a whole device anew"});
       }
       if (wanted->disk >= 0 && lease.booked.disk.count() > 0 &&
           state_.ledger.pool(wanted->disk).device != lease.mount) {
-        return refuse(asked.request, {ErrorKind::conflict, "a lease cannot move to another filesystem",
-                                      "its disk is booked on " + lease.mount,
-                                      "book a second lease for the other one"});
+        return refuse(
+            asked.request,
+            {ErrorKind::conflict, "a lease cannot move to another filesystem",
+             "its disk is booked on " + lease.mount, "book a second lease for the other one"});
       }
       const Amounts inner = booked_inside(lease.id);
       if (wanted->amounts.memory < inner.memory || wanted->amounts.gpu_memory < inner.gpu_memory ||
           wanted->amounts.cpu < inner.cpu || wanted->amounts.disk < inner.disk) {
-        return refuse(asked.request, {ErrorKind::conflict, "commands inside it have booked more than that",
-                                      "their leases draw from this one", "end them first"});
+        return refuse(asked.request,
+                      {ErrorKind::conflict, "commands inside it have booked more than that",
+                       "their leases draw from this one", "end them first"});
       }
       if (wanted->whole) wanted->amounts.gpu_memory = lease.booked.gpu_memory;
       const auto more = [](Bytes now, Bytes before) { return std::max(now - before, Bytes()); };
@@ -321,11 +323,11 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       growth.parent = lease.parent;
       growth.exclusive = growth.whole = false;
       growth.more = true;
-      growth.amounts = {more(wanted->amounts.memory, lease.booked.memory),
-                        more(wanted->amounts.gpu_memory, lease.booked.gpu_memory),
-                        Cores(std::max<std::int64_t>(
-                            0, wanted->amounts.cpu.milli() - lease.booked.cpu.milli())),
-                        more(wanted->amounts.disk, lease.booked.disk)};
+      growth.amounts = {
+          more(wanted->amounts.memory, lease.booked.memory),
+          more(wanted->amounts.gpu_memory, lease.booked.gpu_memory),
+          Cores(std::max<std::int64_t>(0, wanted->amounts.cpu.milli() - lease.booked.cpu.milli())),
+          more(wanted->amounts.disk, lease.booked.disk)};
       growth.gpus.clear();
       if (growth.amounts.gpu_memory.count() > 0) {
         if (lease.gpu.empty()) {
@@ -370,7 +372,8 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       lease.fence_set = false;
     }
   }
-  const bool fence = ask.needs && lease.fence && decide::holds(lease.state) && lease.group != Group();
+  const bool fence =
+      ask.needs && lease.fence && decide::holds(lease.state) && lease.group != Group();
   const LeaseId id = lease.id;
   const Group group = lease.group;
   const Bytes fence_at = lease.fence_at;
@@ -394,14 +397,15 @@ void Control::ask(const Asked& asked, const AskEnd& ask) {
 
 void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
   if (!asked.caller.known) {
-    return refuse(asked.request, {ErrorKind::not_allowed, "it is not known who asks",
-                                  "the kernel does not tell the user of this connection",
-                                  "use the Unix socket"});
+    return refuse(asked.request,
+                  {ErrorKind::not_allowed, "it is not known who asks",
+                   "the kernel does not tell the user of this connection", "use the Unix socket"});
   }
-  auto alert = ask.acknowledged ? state_.alerts.acknowledge(ask.alert)
-                                : Result<Alert>(fail(ErrorKind::invalid_request,
-                                                     "an acknowledgement is not taken back", "",
-                                                     "it ends with its alert"));
+  auto alert =
+      ask.acknowledged
+          ? state_.alerts.acknowledge(ask.alert)
+          : Result<Alert>(fail(ErrorKind::invalid_request, "an acknowledgement is not taken back",
+                               "", "it ends with its alert"));
   if (!alert) return refuse(asked.request, alert.error());
   keep(PutAcknowledged{alert->resource, alert->device, true});
   effects_.emplace_back(Changed{*alert});

@@ -29,10 +29,10 @@ namespace headroom::control {
 struct Use {
   std::optional<Amounts> measured;  ///< empty: nothing was read yet
   Amounts peak;
-  Bytes highest;                    ///< of what decides between loading and active
-  BootTime rose{};                  ///< when that last rose
-  Bytes credit;                     ///< the last step of the soft fence; doubles while it is asked for
-  bool held = false;                ///< at its fence, and no room to raise it
+  Bytes highest;      ///< of what decides between loading and active
+  BootTime rose{};    ///< when that last rose
+  Bytes credit;       ///< the last step of the soft fence; doubles while it is asked for
+  bool held = false;  ///< at its fence, and no room to raise it
 };
 
 /// An ended or ending lease whose groups still have to be looked at.
@@ -65,12 +65,13 @@ struct State {
   // Indices of the promises.
   decide::Ledger ledger;
   decide::Queue queue;
-  std::map<Holder, std::set<LeaseId>> holders;   ///< of leases that have not ended
-  std::map<LeaseId, std::set<LeaseId>> nested;   ///< living leases inside a lease
+  std::map<Holder, std::set<LeaseId>> holders;  ///< of leases that have not ended
+  std::map<LeaseId, std::set<LeaseId>> nested;  ///< living leases inside a lease
   std::map<std::pair<uid_t, std::string>, LeaseId> keys;
   std::set<std::pair<BootTime, LeaseId>> give_up;
   std::set<std::pair<BootTime, LeaseId>> expires;
-  /// In the order they ended, or were last told about: neither clock orders the ends of several boots.
+  /// In the order they ended, or were last told about: neither clock orders the ends of several
+  /// boots.
   std::map<std::uint64_t, LeaseId> ended;
   std::map<LeaseId, std::uint64_t> ended_place;  ///< the keys of `ended`
   std::uint64_t last_ended = 0;

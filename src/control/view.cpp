@@ -37,8 +37,10 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
       const decide::Pool& device = state_.ledger.pool(pool);
       view.gpu_index = device.gpu_index;
       if (device.capacity > 0) {
-        view.gpu_fraction = std::floor(1000.0 * static_cast<double>(lease.booked.gpu_memory.count()) /
-                                       static_cast<double>(device.capacity)) / 1000.0;
+        view.gpu_fraction =
+            std::floor(1000.0 * static_cast<double>(lease.booked.gpu_memory.count()) /
+                       static_cast<double>(device.capacity)) /
+            1000.0;
       }
     }
   }
@@ -73,8 +75,8 @@ View Control::view(Instant at) const {
   std::sort(view.alerts.begin(), view.alerts.end(),
             [](const Alert& a, const Alert& b) { return a.id < b.id; });
   view.leases.reserve(state_.promises.leases.size());
-  // Each explanation looks at the whole queue: the first ones are explained, the others have their place
-  // and time from one look ahead.
+  // Each explanation looks at the whole queue: the first ones are explained, the others have their
+  // place and time from one look ahead.
   std::map<LeaseId, decide::Outlook> outlook;
   for (const decide::Outlook& one : decide::outlook(books())) outlook.emplace(one.lease, one);
   for (const auto& [id, lease] : state_.promises.leases) {

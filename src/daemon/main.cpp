@@ -22,12 +22,15 @@ namespace {
 using namespace headroom;
 
 constexpr const char* kHelp =
-    "headroomd tells what still fits on this machine, and holds what runs inside what it was given.\n"
+    "headroomd tells what still fits on this machine, and holds what runs inside what it was "
+    "given.\n"
     "\n"
     "examples\n"
-    "  headroomd                                 serve, with /etc/headroom/headroom.toml if it is there\n"
+    "  headroomd                                 serve, with /etc/headroom/headroom.toml if it is "
+    "there\n"
     "  headroomd --check                         check the configuration and end\n"
-    "  headroomd --socket ~/h.sock --state ~/h --listen \"\"     without root, on a socket of your own\n"
+    "  headroomd --socket ~/h.sock --state ~/h --listen \"\"     without root, on a socket of your "
+    "own\n"
     "\n"
     "options\n"
     "  --config FILE     read this file instead of /etc/headroom/headroom.toml\n"
@@ -40,7 +43,8 @@ constexpr const char* kHelp =
     "  --foreground      log to this terminal, also under systemd\n"
     "  --version, --help\n"
     "\n"
-    "Every setting is also a variable: HEADROOM_HTTP__LISTEN for http.listen. See docs/configuration.md.\n";
+    "Every setting is also a variable: HEADROOM_HTTP__LISTEN for http.listen. See "
+    "docs/configuration.md.\n";
 
 int complain(const Error& error, int code) {
   std::fprintf(stderr, "headroomd: %s\n", error.what.c_str());
@@ -62,9 +66,12 @@ int read_flags(int argc, char** argv, Options& options) {
     const char* name;
     const char* key;
   };
-  static constexpr Valued kValued[] = {{"--config", ""},          {"--profile", ""},
-                                       {"--listen", "http.listen"}, {"--socket", "http.socket"},
-                                       {"--state", "state.dir"},  {"--root", ""}};
+  static constexpr Valued kValued[] = {{"--config", ""},
+                                       {"--profile", ""},
+                                       {"--listen", "http.listen"},
+                                       {"--socket", "http.socket"},
+                                       {"--state", "state.dir"},
+                                       {"--root", ""}};
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
     if (flag == "--help" || flag == "-h") {
@@ -91,7 +98,8 @@ int read_flags(int argc, char** argv, Options& options) {
     }
     if (known == nullptr) {
       return complain({ErrorKind::invalid_request, "there is no option " + std::string(flag), "",
-                       "headroomd --help"}, 2);
+                       "headroomd --help"},
+                      2);
     }
     if (equals != std::string_view::npos) {
       value = std::string(flag.substr(equals + 1));
@@ -99,7 +107,8 @@ int read_flags(int argc, char** argv, Options& options) {
       value = argv[++i];
     } else {
       return complain({ErrorKind::invalid_request, std::string(flag) + " wants a value", "",
-                       "headroomd --help"}, 2);
+                       "headroomd --help"},
+                      2);
     }
     const std::string_view name = known->name;
     if (name == "--config") {
@@ -116,9 +125,10 @@ int read_flags(int argc, char** argv, Options& options) {
 }
 
 void set_up_log(const Config& config, bool foreground) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "headroomd", std::make_shared<spdlog::sinks::stderr_sink_st>());
-  logger->set_level(spdlog::level::from_str(config.log.level == "error" ? "err" : config.log.level));
+  auto logger = std::make_shared<spdlog::logger>("headroomd",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_st>());
+  logger->set_level(
+      spdlog::level::from_str(config.log.level == "error" ? "err" : config.log.level));
   const bool journal = config.log.format == LogFormat::journal ||
                        (config.log.format == LogFormat::automatic && !foreground &&
                         std::getenv("JOURNAL_STREAM") != nullptr);
@@ -178,7 +188,8 @@ int main(int argc, char** argv) {
   }
   if (options.root != "/" && access((options.root + "/proc").c_str(), R_OK) != 0) {
     return complain({ErrorKind::invalid_request, options.root + " is no captured tree",
-                     "it has no folder proc that can be read", "give the folder that stands for /"}, 2);
+                     "it has no folder proc that can be read", "give the folder that stands for /"},
+                    2);
   }
   set_up_log(loaded->config, options.foreground);
   raise_descriptor_limit();

@@ -7,11 +7,12 @@ namespace headroom::decide {
 namespace {
 
 // Short bursts of other programs on a few percent of the cores are always there; a request for all
-// cores of an idle machine must still fit. CPU is compressible: being wrong by this slows, never kills.
+// cores of an idle machine must still fit. CPU is compressible: being wrong by this slows, never
+// kills.
 constexpr double kCpuNoise = 0.05;
 
-// A measured amount counts up to what was booked; what is above it is somebody's overrun, and shows in
-// `free`.
+// A measured amount counts up to what was booked; what is above it is somebody's overrun, and shows
+// in `free`.
 Amounts within(const Amounts& measured, const Amounts& booked) {
   const auto cut = [](auto value, auto most) { return std::clamp(value, decltype(value)(), most); };
   return {cut(measured.memory, booked.memory), cut(measured.gpu_memory, booked.gpu_memory),
@@ -40,13 +41,16 @@ Amounts unmaterialised(const Entry& entry) {
 
 Ratio reserve_share(Strategy strategy) {
   switch (strategy) {
-    case Strategy::conservative: return Ratio(0.20);
-    case Strategy::balanced: return Ratio(0.12);
+    case Strategy::conservative:
+      return Ratio(0.20);
+    case Strategy::balanced:
+      return Ratio(0.12);
     case Strategy::aggressive:
     case Strategy::adaptive:
     case Strategy::dynamic:
     case Strategy::predictive:
-    case Strategy::cooperative: return Ratio(0.05);
+    case Strategy::cooperative:
+      return Ratio(0.05);
   }
   return Ratio(0.05);
 }
@@ -82,8 +86,7 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
     const auto share = static_cast<std::int64_t>(static_cast<double>(memory.capacity) *
                                                  reserve_share(config.strategy).value());
     // What the kernel keeps is the machine's, not a group's.
-    memory.reserve =
-        std::max(share, limited ? 0 : m.kernel_reserve.value_or(Bytes()).count());
+    memory.reserve = std::max(share, limited ? 0 : m.kernel_reserve.value_or(Bytes()).count());
     memory.margin = config.node.margin_memory.of(Bytes(memory.capacity)).count();
     memory.free = (*m.available + m.per_cpu_free.value_or(Bytes())).count();
     if (limited && m.limit_used) {
@@ -249,8 +252,8 @@ int Ledger::disk(std::string_view path) const {
   for (std::size_t i = 0; i < pools_.size(); ++i) {
     const Pool& pool = pools_[i];
     if (pool.resource != Resource::disk || !path.starts_with(pool.device)) continue;
-    const bool whole = pool.device == "/" || path.size() == pool.device.size() ||
-                       path[pool.device.size()] == '/';
+    const bool whole =
+        pool.device == "/" || path.size() == pool.device.size() || path[pool.device.size()] == '/';
     if (whole && (best < 0 || pool.device.size() > longest)) {
       best = static_cast<int>(i);
       longest = pool.device.size();
@@ -281,8 +284,8 @@ std::vector<Room> Ledger::rooms() const {
     room.free = pool.free;
     room.unmaterialised = pool.unmaterialised;
     room.margin = pool.margin;
-    // What is in use beyond the bookings and the reserve, as far as it takes room away: with it, the
-    // terms add up to the capacity wherever room is above 0.
+    // What is in use beyond the bookings and the reserve, as far as it takes room away: with it,
+    // the terms add up to the capacity wherever room is above 0.
     room.unbooked = std::max<std::int64_t>(0, (pool.capacity - pool.reserve - pool.booked) -
                                                   (pool.free - pool.unmaterialised - pool.unseen));
     out.push_back(std::move(room));

@@ -28,8 +28,8 @@ struct Pool {
   std::string name;
   int gpu_index = -1;
   std::optional<double> compute;
-  bool hot = false;        ///< its temperature is critical: nothing new is placed on it
-  std::string unknown;     ///< why there is no answer, or empty
+  bool hot = false;     ///< its temperature is critical: nothing new is placed on it
+  std::string unknown;  ///< why there is no answer, or empty
   std::int64_t capacity = 0;
   std::int64_t reserve = 0;
   std::int64_t margin = 0;
@@ -39,12 +39,12 @@ struct Pool {
   std::int64_t booked = 0;
   std::int64_t measured = 0;
   std::int64_t unmaterialised = 0;
-  /// Given up by leases since the machine was read, while it may have been taken since: not free until
-  /// a sample from after `unseen_at` shows what of it is.
+  /// Given up by leases since the machine was read, while it may have been taken since: not free
+  /// until a sample from after `unseen_at` shows what of it is.
   std::int64_t unseen = 0;
   BootTime unseen_at{};
   int leases = 0;
-  int exclusive = 0;       ///< leases on it that share with nobody
+  int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
 
   /// What can still be booked; 0 when unknown or overdrawn.
@@ -87,16 +87,17 @@ class Ledger {
 
   Ledger();
 
-  /// Takes capacity and free amounts from a sample. `cpu_unbooked` is the last minute's CPU use that
-  /// no lease accounts for. Devices that are missing from the sample become unknown, not empty.
+  /// Takes capacity and free amounts from a sample. `cpu_unbooked` is the last minute's CPU use
+  /// that no lease accounts for. Devices that are missing from the sample become unknown, not
+  /// empty.
   void refresh(const Sample& sample, const Config& config, Cores cpu_unbooked);
 
   /// Books; REQUIRES that `id` is not booked. The entry's pools must exist.
   void book(LeaseId id, const Entry& entry);
   /// Takes a booking out; unknown ids are ignored.
   void unbook(LeaseId id);
-  /// Keeps `amounts`, which a lease gives up while its holder may have taken them unseen, out of the room
-  /// until a sample from after `at` is taken in. Unknown ids are ignored.
+  /// Keeps `amounts`, which a lease gives up while its holder may have taken them unseen, out of
+  /// the room until a sample from after `at` is taken in. Unknown ids are ignored.
   void keep_until_read(LeaseId id, const Amounts& amounts, BootTime at);
   /// Says what the holder of a booked lease uses now.
   void measure(LeaseId id, const Amounts& measured);
@@ -107,13 +108,15 @@ class Ledger {
   const Pool& pool(int index) const { return pools_[static_cast<std::size_t>(index)]; }
   const Entry* entry(LeaseId id) const;
   const std::map<LeaseId, Entry>& entries() const { return entries_; }
-  /// Booked leases by the time they are expected to end, soonest first; those that say none are not in it.
+  /// Booked leases by the time they are expected to end, soonest first; those that say none are not
+  /// in it.
   const std::set<std::pair<BootTime, LeaseId>>& by_end() const { return by_end_; }
   const std::map<uid_t, UserSum>& users() const { return users_; }
 
   /// The pool of a GPU by UUID or index ("GPU-5d1f…", "0"); -1 when there is none.
   int gpu(std::string_view id) const;
-  /// The pool of the filesystem that holds `path`: the longest mount that is a prefix; -1 when none.
+  /// The pool of the filesystem that holds `path`: the longest mount that is a prefix; -1 when
+  /// none.
   int disk(std::string_view path) const;
   bool has_gpus() const;
   /// The pool of a device by its exact name, made unknown where the machine has not shown it (yet):

@@ -12,10 +12,10 @@ namespace headroom::decide {
 
 /// The order of waiting leases: priority, then age, with a bound on starvation.
 ///
-/// A waiter's key is the moment it asked, moved back by `ageing` for each class above low. Within one
-/// `ageing` of each other, a higher class goes first and equals go by age; and nobody is overtaken by
-/// anyone who asked more than 3 × `ageing` after him, whatever their class. The order never changes while
-/// nobody comes or goes.
+/// A waiter's key is the moment it asked, moved back by `ageing` for each class above low. Within
+/// one `ageing` of each other, a higher class goes first and equals go by age; and nobody is
+/// overtaken by anyone who asked more than 3 × `ageing` after him, whatever their class. The order
+/// never changes while nobody comes or goes.
 class Queue {
  public:
   using Key = std::pair<std::int64_t, LeaseId>;

@@ -95,12 +95,13 @@ Cap cap_of(const Books& books) {
   };
   const Config::Leases& c = books.config.leases;
   const std::int64_t cores = books.ledger.pool(Ledger::kCpu).capacity;
-  return {{bytes(c.user_memory, books.ledger.pool(Ledger::kMemory).capacity),
-           bytes(c.user_gpu_memory, total_gpu(books.ledger)),
-           cores > 0 ? Cores(static_cast<std::int64_t>(static_cast<double>(cores) * c.user_cpu.value()))
-                     : Cores(kMost),
-           Bytes()},
-          c.user_leases};
+  return {
+      {bytes(c.user_memory, books.ledger.pool(Ledger::kMemory).capacity),
+       bytes(c.user_gpu_memory, total_gpu(books.ledger)),
+       cores > 0 ? Cores(static_cast<std::int64_t>(static_cast<double>(cores) * c.user_cpu.value()))
+                 : Cores(kMost),
+       Bytes()},
+      c.user_leases};
 }
 
 // Which of the user's caps would be broken by `more` on top of `sum`, in words; empty: none.
@@ -111,13 +112,15 @@ std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const 
   if (more.memory.count() > 0 && sum.booked.memory + more.memory > cap.most.memory) {
     return "memory at " + amount_text(Resource::memory, cap.most.memory.count());
   }
-  if (more.gpu_memory.count() > 0 && sum.booked.gpu_memory + more.gpu_memory > cap.most.gpu_memory) {
+  if (more.gpu_memory.count() > 0 &&
+      sum.booked.gpu_memory + more.gpu_memory > cap.most.gpu_memory) {
     return "GPU memory at " + amount_text(Resource::gpu_memory, cap.most.gpu_memory.count());
   }
   if (more.cpu.milli() > 0 && more.cpu.milli() > cap.most.cpu.milli() - sum.booked.cpu.milli()) {
     return "CPU at " + amount_text(Resource::cpu, cap.most.cpu.milli());
   }
-  if (more_leases > 0 && sum.leases + more_leases > cap.leases) return std::to_string(cap.leases) + " leases";
+  if (more_leases > 0 && sum.leases + more_leases > cap.leases)
+    return std::to_string(cap.leases) + " leases";
   return {};
 }
 
@@ -152,13 +155,14 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
       if (!pool.unknown.empty() || pool.hot || (space.exclusive[i] > 0 && !wanted.more)) continue;
       if (wanted.exclusive && space.leases[i] > 0) continue;
       if (space.room[i] < amount_on(gpu)) continue;
-      const bool better = fit.gpu < 0 ||
-                          (spread ? space.room[i] > space.room[static_cast<std::size_t>(fit.gpu)]
-                                  : space.room[i] < space.room[static_cast<std::size_t>(fit.gpu)]);
+      const bool better =
+          fit.gpu < 0 || (spread ? space.room[i] > space.room[static_cast<std::size_t>(fit.gpu)]
+                                 : space.room[i] < space.room[static_cast<std::size_t>(fit.gpu)]);
       if (better) fit.gpu = gpu;
     }
     if (fit.gpu < 0) {
-      fit.short_by.gpu_memory = Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount_on(fit.best_gpu))));
+      fit.short_by.gpu_memory =
+          Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount_on(fit.best_gpu))));
     }
   }
   if (const std::int64_t by = missing(Ledger::kMemory, wanted.amounts.memory.count());
@@ -249,9 +253,10 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
   return head;
 }
 
-// Whether starting `wanted` at `gpu` now leaves the head its earliest start (EASY backfill: Lifka, "The
-// ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head cannot use
-// may be taken: nothing of a pool that it is short of, and of the others no more than leaves its need.
+// Whether starting `wanted` at `gpu` now leaves the head its earliest start (EASY backfill: Lifka,
+// "The ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head cannot
+// use may be taken: nothing of a pool that it is short of, and of the others no more than leaves
+// its need.
 bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
                        const Wanted& wanted, int gpu) {
   if (head.starts) {
@@ -287,7 +292,8 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
 
 // Whether it may be placed on this device (-1: none at all).
 bool may_be_on(const Wanted& wanted, int gpu) {
-  return wanted.gpus.empty() || std::find(wanted.gpus.begin(), wanted.gpus.end(), gpu) != wanted.gpus.end();
+  return wanted.gpus.empty() ||
+         std::find(wanted.gpus.begin(), wanted.gpus.end(), gpu) != wanted.gpus.end();
 }
 
 // What a nested request may still take of its parent's booking.
@@ -419,7 +425,8 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
       return true;
     }
   }
-  if (const std::string cap = over_cap(books, wanted.owner, UserSum(), wanted.amounts, wanted.more ? 0 : 1);
+  if (const std::string cap =
+          over_cap(books, wanted.owner, UserSum(), wanted.amounts, wanted.more ? 0 : 1);
       !cap.empty()) {
     verdict.why = "it is more than one user may ever book: " + cap;
     return true;
@@ -437,8 +444,7 @@ Verdict decide_nested(const Books& books, const Wanted& wanted) {
   Verdict verdict;
   verdict.revision = books.revision;
   const auto parent = books.promises.leases.find(wanted.parent);
-  const Amounts whole =
-      parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
+  const Amounts whole = parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
   const Fit fit = fit_into_parent(books, wanted);
   fill_place(books, wanted, fit.gpu, verdict);
   if (fit.fits) {
@@ -453,12 +459,12 @@ Verdict decide_nested(const Books& books, const Wanted& wanted) {
                      wanted.amounts.cpu <= whole.cpu && wanted.amounts.disk <= whole.disk;
   verdict.answer = could ? Answer::queued : Answer::never;
   verdict.place = could ? 1 : 0;
-  verdict.why = could    ? "other commands inside " + lease_text(books, wanted.parent) +
-                            " have taken its booking"
-               : !there ? "it runs inside " + lease_text(books, wanted.parent) +
-                              ", which has no such device"
-                        : "it runs inside " + lease_text(books, wanted.parent) +
-                              ", which has booked less than that";
+  verdict.why =
+      could
+          ? "other commands inside " + lease_text(books, wanted.parent) + " have taken its booking"
+      : !there ? "it runs inside " + lease_text(books, wanted.parent) + ", which has no such device"
+               : "it runs inside " + lease_text(books, wanted.parent) +
+                     ", which has booked less than that";
   verdict.help.push_back({"larger", "book more for the outer run", wanted.parent, {}});
   return verdict;
 }
@@ -510,8 +516,8 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
     if (!needs.gpu.empty()) {
       const int pool = ledger.gpu(needs.gpu);
       if (pool < 0) {
-        return fail(ErrorKind::not_found, "there is no GPU " + needs.gpu, "it is not in this machine",
-                    "headroom --json lists the devices");
+        return fail(ErrorKind::not_found, "there is no GPU " + needs.gpu,
+                    "it is not in this machine", "headroom --json lists the devices");
       }
       wanted.gpus.push_back(pool);
     } else {
@@ -602,10 +608,10 @@ Verdict decide(const Books& books, const Wanted& wanted) {
     // One whose device is gone waits for that, and keeps nobody.
     if (auto other = wanted_of(books, waiter)) ahead.push_back(std::move(*other));
   }
-  const bool may = fit.fits && (ahead.empty() ||
-                                leaves_head_alone(books, space,
-                                                  look_at_head(books, space, ahead.front()), wanted,
-                                                  fit.gpu));
+  const bool may =
+      fit.fits &&
+      (ahead.empty() ||
+       leaves_head_alone(books, space, look_at_head(books, space, ahead.front()), wanted, fit.gpu));
   if (fit.best_gpu >= 0) verdict.best_gpu = books.ledger.pool(fit.best_gpu).device;
   if (may) {
     verdict.answer = Answer::now;
@@ -644,13 +650,16 @@ Verdict decide(const Books& books, const Wanted& wanted) {
                                 (known ? " has ended; when that is, nobody has said"
                                        : " has ended and those who wait before it have had their "
                                          "turn; when that is, not all have said"),
-                            verdict.in_the_way.front(), {}});
+                            verdict.in_the_way.front(),
+                            {}});
   }
   if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 && fit.capped.empty()) {
     const Pool& pool = books.ledger.pool(fit.short_pool);
     verdict.help.push_back(
-        {"smaller", "ask for at most " + amount_text(pool.resource, pool.room()) + " of " + pool.name,
-         0, {}});
+        {"smaller",
+         "ask for at most " + amount_text(pool.resource, pool.room()) + " of " + pool.name,
+         0,
+         {}});
   }
   return verdict;
 }
@@ -664,7 +673,8 @@ std::optional<Start> next_start(const Books& books) {
     auto wanted = wanted_of(books, waiter);
     if (!wanted) continue;
     if (waiter.parent != 0) {
-      if (const Fit fit = fit_into_parent(books, *wanted); fit.fits) return Start{waiter.id, fit.gpu};
+      if (const Fit fit = fit_into_parent(books, *wanted); fit.fits)
+        return Start{waiter.id, fit.gpu};
       continue;
     }
     const Fit fit = fit_into(books, space, *wanted);

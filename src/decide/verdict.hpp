@@ -31,19 +31,19 @@ struct Books {
 struct Wanted {
   uid_t owner = 0;
   Amounts amounts;
-  std::vector<int> gpus;        ///< pools it may be placed on; empty: it wants no device
+  std::vector<int> gpus;  ///< pools it may be placed on; empty: it wants no device
   int disk = -1;
   bool exclusive = false;
-  bool whole = false;           ///< all of a device, whatever its size; then the amount is the least size
+  bool whole = false;  ///< all of a device, whatever its size; then the amount is the least size
   bool spread = false;
   std::optional<std::chrono::seconds> expected;
-  Queue::Key key{};             ///< its place in the order of waiters
-  LeaseId parent = 0;           ///< draws from this lease
-  bool more = false;            ///< for a lease that is there already: on its device, and no further lease
+  Queue::Key key{};    ///< its place in the order of waiters
+  LeaseId parent = 0;  ///< draws from this lease
+  bool more = false;   ///< for a lease that is there already: on its device, and no further lease
 };
 
-/// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies, with
-/// not_found for an unknown device or path, with invalid_request for an amount of nothing.
+/// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies,
+/// with not_found for an unknown device or path, with invalid_request for an amount of nothing.
 Result<Wanted> want(const Ledger& ledger, const Needs& needs);
 
 /// What is booked when `wanted` is placed on the pool `gpu` (-1: none).
@@ -58,8 +58,8 @@ struct Start {
   LeaseId lease = 0;
   int gpu = -1;
 };
-/// The next waiter that may start now: the head of the queue if it fits, else the first one behind it
-/// whose start does not delay the head. Empty: nobody.
+/// The next waiter that may start now: the head of the queue if it fits, else the first one behind
+/// it whose start does not delay the head. Empty: nobody.
 std::optional<Start> next_start(const Books& books);
 
 /// The pool indices and amounts of a waiting lease, as `want` gave them when it asked.

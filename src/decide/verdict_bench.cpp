@@ -1,4 +1,5 @@
-// What one verdict costs with many leases; headroom-bench decide measures it through the control machine.
+// What one verdict costs with many leases; headroom-bench decide measures it through the control
+// machine.
 #include <benchmark/benchmark.h>
 
 #include "decide/verdict.hpp"

@@ -10,7 +10,9 @@ namespace {
 using namespace literals;
 using std::chrono::seconds;
 
-Instant at(int second) { return {BootTime(seconds(second)), WallTime(seconds(1'000'000 + second))}; }
+Instant at(int second) {
+  return {BootTime(seconds(second)), WallTime(seconds(1'000'000 + second))};
+}
 
 // Books with leases put in by hand.
 class Box {
@@ -24,7 +26,8 @@ class Box {
     sample_.memory.total = 100_GiB;
     sample_.memory.available = 100_GiB;
   }
-  void gpu(const std::string& id, Bytes total, Bytes used = Bytes(), std::optional<double> compute = 8.0) {
+  void gpu(const std::string& id, Bytes total, Bytes used = Bytes(),
+           std::optional<double> compute = 8.0) {
     GpuReading reading;
     reading.id = id;
     reading.index = static_cast<int>(sample_.gpus.size());
@@ -61,8 +64,8 @@ class Box {
     ledger_.book(lease.id, entry);
     return lease.id;
   }
-  LeaseId waiter(const Needs& needs, Priority priority, int asked, std::optional<seconds> expected = {},
-                 uid_t owner = 1000) {
+  LeaseId waiter(const Needs& needs, Priority priority, int asked,
+                 std::optional<seconds> expected = {}, uid_t owner = 1000) {
     Lease lease;
     lease.id = promises_.next_lease;
     lease.owner = owner;
@@ -74,8 +77,8 @@ class Box {
     queue_.insert(Queue::key(lease, config_.leases.ageing));
     return lease.id;
   }
-  Verdict ask(const Needs& needs, uid_t owner = 1000, bool spread = false, std::optional<seconds> expected = {},
-              int now = 10) {
+  Verdict ask(const Needs& needs, uid_t owner = 1000, bool spread = false,
+              std::optional<seconds> expected = {}, int now = 10) {
     auto wanted = want(ledger_, needs);
     if (!wanted) {
       Verdict refused;
@@ -122,7 +125,8 @@ TEST(Ledger, CountsWhatIsNotClaimedYetOnceAndWhatIsClaimedOnce) {
   const LeaseId a = box.lease(gpu_memory(20_GiB), "A");
   EXPECT_EQ(box.ask(gpu_memory(8_GiB)).answer, Answer::queued);
   EXPECT_EQ(room_of(box, "A"), (4_GiB).count());
-  for (int gib = 0; gib <= 20; ++gib) {  // the room does not jump while the lease takes what it booked
+  for (int gib = 0; gib <= 20;
+       ++gib) {  // the room does not jump while the lease takes what it booked
     box.ledger_.measure(a, {Bytes(), Bytes(std::int64_t{gib} << 30), Cores(), Bytes()});
     box.sample_.gpus[0].memory_used = Bytes(std::int64_t{gib} << 30);
     box.refresh(2 + gib);
@@ -149,7 +153,9 @@ TEST(Ledger, TermsOfRoomAddUp) {
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
-    const auto bytes = [&](std::int64_t most) { return Bytes(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most + 1))); };
+    const auto bytes = [&](std::int64_t most) {
+      return Bytes(static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most + 1)));
+    };
     Box box;
     box.config_ = Config();
     box.sample_.memory.available = bytes((100_GiB).count());
@@ -167,16 +173,20 @@ TEST(Ledger, TermsOfRoomAddUp) {
       if (on_gpu) needs.gpu_memory = Bytes(1 + bytes((6_GiB).count()).count());
       const LeaseId id = box.lease(needs, on_gpu ? "A" : "");
       if (random() % 2 == 0) {
-        box.ledger_.measure(id, {bytes((40_GiB).count()), bytes((8_GiB).count()), Cores(500), Bytes()});
+        box.ledger_.measure(id,
+                            {bytes((40_GiB).count()), bytes((8_GiB).count()), Cores(500), Bytes()});
       }
-      if (random() % 4 == 0) box.ledger_.keep_until_read(id, {bytes((1_GiB).count()), {}, {}, {}}, at(2).boot);
+      if (random() % 4 == 0)
+        box.ledger_.keep_until_read(id, {bytes((1_GiB).count()), {}, {}, {}}, at(2).boot);
       if (random() % 4 == 0) box.ledger_.unbook(id);
     }
     for (const Room& room : box.ledger_.rooms()) {
       ASSERT_TRUE(room.room);
       ASSERT_GE(*room.room, 0);
       if (*room.room > 0) {
-        EXPECT_EQ(room.capacity, room.reserve + room.booked + room.unbooked + room.margin + *room.room) << room.name;
+        EXPECT_EQ(room.capacity,
+                  room.reserve + room.booked + room.unbooked + room.margin + *room.room)
+            << room.name;
       }
       EXPECT_EQ(room.booked, room.measured + room.unmaterialised) << room.name;
     }
@@ -185,7 +195,8 @@ TEST(Ledger, TermsOfRoomAddUp) {
 
 TEST(Ledger, UnknownIsNeitherZeroNorFull) {
   Box box;
-  EXPECT_EQ(box.ask(memory(1_GiB)).answer, Answer::queued) << "nothing was read: not refused for ever";
+  EXPECT_EQ(box.ask(memory(1_GiB)).answer, Answer::queued)
+      << "nothing was read: not refused for ever";
   EXPECT_FALSE(box.ledger_.rooms()[0].room);
   box.gpu("A", 24_GiB);
   box.refresh();
@@ -225,7 +236,8 @@ TEST(Ledger, HostileSizesAreImpossibleAndNeverWrapRound) {
     cpu.cpu = Cores(size);
     EXPECT_EQ(box.ask(cpu).answer, Answer::never);
   }
-  for (const std::int64_t size : {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
+  for (const std::int64_t size :
+       {std::int64_t{0}, std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
     EXPECT_EQ(want(box.ledger_, memory(Bytes(size))).error().kind, ErrorKind::invalid_request);
   }
 }
@@ -242,7 +254,8 @@ TEST(Ledger, TheIndexOfAGoneDeviceMeansTheOneThatHasItNow) {
 
 TEST(Ledger, APathIsOnTheLongestMountThatHoldsIt) {
   Box box;
-  box.sample_.filesystems = {{"/", "a", "ext4", 10_GiB, 10_GiB, 10_GiB}, {"/data", "b", "ext4", 10_GiB, 10_GiB, 10_GiB}};
+  box.sample_.filesystems = {{"/", "a", "ext4", 10_GiB, 10_GiB, 10_GiB},
+                             {"/data", "b", "ext4", 10_GiB, 10_GiB, 10_GiB}};
   box.refresh();
   EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data/x")).device, "/data");
   EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data")).device, "/data");
@@ -293,7 +306,8 @@ TEST(Placement, WantsTheComputeCapability) {
   EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::can_never_fit);
   for (const double wrong : {-1.0, std::numeric_limits<double>::quiet_NaN(), 1e9}) {
     needs.compute = wrong;
-    EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::invalid_request) << "the journal cannot keep it";
+    EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::invalid_request)
+        << "the journal cannot keep it";
   }
 }
 
@@ -361,7 +375,8 @@ TEST(Verdict, WhatIsOverdrawnMustComeBackFirst) {
   box.lease(memory(40_GiB), "", 1000, seconds(200));
   box.sample_.memory.available = 60_GiB;  // foreign programs have taken 40
   box.refresh(2);
-  // 100 - 40 foreign - 80 booked: 20 too much. After the first end 20 are left, after the second 60.
+  // 100 - 40 foreign - 80 booked: 20 too much. After the first end 20 are left, after the
+  // second 60.
   const Verdict verdict = box.ask(memory(30_GiB));
   ASSERT_TRUE(verdict.earliest);
   EXPECT_EQ(*verdict.earliest, at(200).wall);
@@ -450,8 +465,10 @@ TEST(Backfill, TakesOnlyWhatDoesNotDelayTheHead) {
   box.refresh();
   box.lease(memory(60_GiB), "", 1000, seconds(600));
   box.waiter(memory(80_GiB), Priority::normal, 1);
-  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(300)).answer, Answer::now) << "it ends before";
-  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(900)).answer, Answer::queued) << "it would be in the way";
+  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(300)).answer, Answer::now)
+      << "it ends before";
+  EXPECT_EQ(box.ask(memory(30_GiB), 1000, false, seconds(900)).answer, Answer::queued)
+      << "it would be in the way";
   EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::queued) << "nobody knows how long";
   EXPECT_EQ(box.ask(memory(15_GiB)).answer, Answer::now) << "that is left beside the head";
 }
@@ -473,7 +490,9 @@ TEST(Backfill, NeverDelaysTheHead) {
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937_64 random(seed);
-    const auto some = [&](std::int64_t most) { return 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most)); };
+    const auto some = [&](std::int64_t most) {
+      return 1 + static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(most));
+    };
     Box box;
     box.gpu("A", 24_GiB);
     box.gpu("B", 24_GiB);
@@ -486,20 +505,24 @@ TEST(Backfill, NeverDelaysTheHead) {
       return n;
     };
     const auto user = [&] { return static_cast<uid_t>(1000 + random() % 2); };
-    const auto length = [&] { return random() % 3 == 0 ? std::nullopt : std::optional(seconds(20 + some(600))); };
+    const auto length = [&] {
+      return random() % 3 == 0 ? std::nullopt : std::optional(seconds(20 + some(600)));
+    };
     for (int i = 0; i < 4; ++i) {
       const Needs n = needs();
       const Verdict verdict = box.ask(n, 0);
       if (verdict.answer == Answer::now) box.lease(n, verdict.gpu, user(), length());
     }
-    for (int i = 0; i < 3; ++i) box.waiter(needs(), static_cast<Priority>(random() % 4), i, length(), user());
+    for (int i = 0; i < 3; ++i)
+      box.waiter(needs(), static_cast<Priority>(random() % 4), i, length(), user());
     // What could start has started.
     while (const auto start = next_start(box.books())) {
       const auto before = outlook(box.books());
       const Lease lease = box.promises_.leases.at(start->lease);
       box.queue_.erase(Queue::key(lease, box.config_.leases.ageing));
       box.promises_.keep(DropLease{lease.id});
-      box.lease(lease.needs, start->gpu >= 0 ? box.ledger_.pool(start->gpu).device : "", lease.owner,
+      box.lease(lease.needs, start->gpu >= 0 ? box.ledger_.pool(start->gpu).device : "",
+                lease.owner,
                 lease.expected ? std::optional(*lease.expected + seconds(10)) : std::nullopt);
       if (before.front().lease == lease.id) continue;
       ++filled;

@@ -102,18 +102,18 @@ bool origin_is_own(std::string_view origin, std::string_view host) {
 
 Result<ListenAddress> parse_listen(std::string_view text) {
   const auto refuse = [&](std::string why) {
-    return fail(ErrorKind::invalid_request, "\"" + std::string(text) + "\" is not a place to listen",
-                std::move(why), "write 127.0.0.1:8000 or [::1]:8000");
+    return fail(ErrorKind::invalid_request,
+                "\"" + std::string(text) + "\" is not a place to listen", std::move(why),
+                "write 127.0.0.1:8000 or [::1]:8000");
   };
   const auto split = split_host(text);
   if (!split) return refuse("it has to be an address, a colon and a port from 0 to 65535");
   if (!split->port) return refuse("the port is missing");
   if (split->host.empty()) return refuse("the address is missing; 0.0.0.0 means every interface");
   std::array<unsigned char, 16> address;
-  const bool good = split->bracketed
-                        ? parse_address(AF_INET6, split->host, address.data())
-                        : split->host == "localhost" ||
-                              parse_address(AF_INET, split->host, address.data());
+  const bool good = split->bracketed ? parse_address(AF_INET6, split->host, address.data())
+                                     : split->host == "localhost" ||
+                                           parse_address(AF_INET, split->host, address.data());
   if (!good) return refuse("\"" + std::string(split->host) + "\" is not a numeric address");
   return ListenAddress{std::string(split->host), *split->port};
 }

@@ -12,14 +12,32 @@ namespace {
 using std::chrono::milliseconds;
 
 TEST(Access, KnowsALoopbackHost) {
-  for (const char* good : {"localhost", "LOCALHOST:8000", "localhost.", "localhost.:80", "127.0.0.1",
-                           "127.0.0.1:8000", "127.8.9.10", "[::1]", "[::1]:8000", "box.localhost:1"}) {
+  for (const char* good :
+       {"localhost", "LOCALHOST:8000", "localhost.", "localhost.:80", "127.0.0.1", "127.0.0.1:8000",
+        "127.8.9.10", "[::1]", "[::1]:8000", "box.localhost:1"}) {
     EXPECT_TRUE(host_is_loopback(good)) << good;
   }
-  for (const char* bad : {"", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
-                          "127.1", "0.0.0.0", "10.0.0.1", "[::]", "::1", "[127.0.0.1]", "localhost:x",
-                          "localhost:99999", "notlocalhost", ".localhost", "localhost@evil.example",
-                          "[::1", "[::1]x", "[fe80::1]", "2130706433", "0x7f.1", "localhost.."}) {
+  for (const char* bad : {"",
+                          "evil.example",
+                          "localhost.evil.example",
+                          "127.0.0.1.evil.example",
+                          "127.1",
+                          "0.0.0.0",
+                          "10.0.0.1",
+                          "[::]",
+                          "::1",
+                          "[127.0.0.1]",
+                          "localhost:x",
+                          "localhost:99999",
+                          "notlocalhost",
+                          ".localhost",
+                          "localhost@evil.example",
+                          "[::1",
+                          "[::1]x",
+                          "[fe80::1]",
+                          "2130706433",
+                          "0x7f.1",
+                          "localhost.."}) {
     EXPECT_FALSE(host_is_loopback(bad)) << bad;
   }
 }
@@ -31,8 +49,8 @@ TEST(Access, KnowsItsOwnOrigin) {
   EXPECT_TRUE(origin_is_own("https://box", "box"));
   EXPECT_TRUE(origin_is_own("http://[::1]:8000", "[::1]:8000"));
   for (const char* bad : {"null", "http://evil.example", "http://localhost:8001", "localhost:8000",
-                          "file://", "http://", "https://localhost", "http://localhost:8000.evil.example",
-                          "http://localhost:8000/"}) {
+                          "file://", "http://", "https://localhost",
+                          "http://localhost:8000.evil.example", "http://localhost:8000/"}) {
     EXPECT_FALSE(origin_is_own(bad, "localhost:8000")) << bad;
   }
   EXPECT_FALSE(origin_is_own("http://localhost", ""));
@@ -42,8 +60,8 @@ TEST(Access, ReadsWhereToListen) {
   EXPECT_EQ(parse_listen("127.0.0.1:8000").value(), (ListenAddress{"127.0.0.1", 8000}));
   EXPECT_EQ(parse_listen("[::1]:0").value(), (ListenAddress{"::1", 0}));
   EXPECT_EQ(parse_listen("localhost:80").value(), (ListenAddress{"localhost", 80}));
-  for (const char* bad : {"", ":8000", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80",
-                          "box:80", "[127.0.0.1]:80", "127.0.0.1:80x", "1.2.3:80"}) {
+  for (const char* bad : {"", ":8000", "8000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
+                          "::1:80", "box:80", "[127.0.0.1]:80", "127.0.0.1:80x", "1.2.3:80"}) {
     const auto parsed = parse_listen(bad);
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().kind, ErrorKind::invalid_request);
@@ -104,9 +122,10 @@ TEST(Sse, WritesEventsWithSeveralLines) {
 }
 
 TEST(Message, WritesAProblemForEachOfItsRefusals) {
-  EXPECT_EQ(problem_body(413, "too large"),
-            "{\"type\":\"/problems/invalid-request\",\"title\":\"Content Too Large\",\"status\":413,"
-            "\"detail\":\"too large\"}\n");
+  EXPECT_EQ(
+      problem_body(413, "too large"),
+      "{\"type\":\"/problems/invalid-request\",\"title\":\"Content Too Large\",\"status\":413,"
+      "\"detail\":\"too large\"}\n");
   EXPECT_NE(problem_body(503, "x").find("/problems/too-many-requests"), std::string::npos);
   EXPECT_NE(problem_body(500, "x").find("/problems/internal"), std::string::npos);
 }

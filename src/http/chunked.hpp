@@ -26,8 +26,18 @@ class ChunkDecoder {
   Step feed(std::string_view in, std::string& out);
 
  private:
-  enum class At { size, extension, size_end, data, data_cr, data_lf,
-                  trailer_first, trailer, trailer_end, last_lf };
+  enum class At {
+    size,
+    extension,
+    size_end,
+    data,
+    data_cr,
+    data_lf,
+    trailer_first,
+    trailer,
+    trailer_end,
+    last_lf
+  };
   State take(char c);
 
   std::size_t left_;

@@ -48,7 +48,8 @@ int connect_within(int fd, const sockaddr* address, socklen_t size, Clock::time_
     const milliseconds left = left_until(end);
     if (left <= milliseconds(0)) return ETIMEDOUT;
     pollfd waiting{fd, POLLOUT, 0};
-    const int n = ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60000)));
+    const int n =
+        ::poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60000)));
     if (n < 0 && errno != EINTR) return errno;
     if (n <= 0) continue;
     int error = 0;

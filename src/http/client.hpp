@@ -66,7 +66,7 @@ class Client {
   std::string host_line_;
   std::string out_;
   std::unique_ptr<char[]> buffer_;
-  bool used_ = false;  ///< something has been asked on this connection
+  bool used_ = false;                           ///< something has been asked on this connection
   std::chrono::milliseconds waiting_limit_{0};  ///< as set on the socket; 0 = none
 };
 

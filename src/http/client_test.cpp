@@ -15,9 +15,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::eventually;
+using ::testing::HasSubstr;
 using testing::Served;
 using testing::TempDir;
-using ::testing::HasSubstr;
 
 void mirror(const Request& request, Reply reply) {
   reply.send(200, "text/plain",
@@ -29,9 +29,9 @@ Url url_of(const std::string& text) { return Url::parse(text).value(); }
 
 TEST(Client, AsksManyTimesOnOneConnection) {
   Served served(mirror);
-  for (const std::string& url : {"unix://" + served.path(),
-                                 "http://127.0.0.1:" + std::to_string(served.port()),
-                                 "http://localhost:" + std::to_string(served.port())}) {
+  for (const std::string& url :
+       {"unix://" + served.path(), "http://127.0.0.1:" + std::to_string(served.port()),
+        "http://localhost:" + std::to_string(served.port())}) {
     auto client = Client::connect(url_of(url), seconds(5));
     ASSERT_TRUE(client) << client.error().why;
     const int fd = client->fd();
@@ -55,7 +55,9 @@ TEST(Client, SaysWhenNobodyListens) {
   EXPECT_THAT(missing.error().what, HasSubstr(dir / "s"));
   EXPECT_EQ(missing.error().why, "there is no such socket");
   EXPECT_FALSE(missing.error().help.empty());
-  { const auto dead = open_unix_listener(dir / "s", 0600); }
+  {
+    const auto dead = open_unix_listener(dir / "s", 0600);
+  }
   EXPECT_EQ(Client::connect(url_of(dir / "s"), seconds(1)).error().why, "nobody listens there");
   const auto tcp = Client::connect(url_of("http://127.0.0.1:1"), seconds(1));
   EXPECT_EQ(tcp.error().kind, ErrorKind::unavailable);
@@ -189,9 +191,8 @@ TEST(Client, StreamsUntilTheServerEndsOrTheCallerHasEnough) {
 }
 
 TEST(Client, SaysWhenAStreamBreaks) {
-  Served served([](const Request&, Reply reply) {
-    reply.open_stream(200, "text/event-stream").write("x");
-  });
+  Served served(
+      [](const Request&, Reply reply) { reply.open_stream(200, "text/event-stream").write("x"); });
   auto client = Client::connect(url_of(served.path()), seconds(1));
   const auto answer = client->stream("/", [&](std::string_view) {
     served.on_loop([&] { served.server().close(); });
@@ -212,10 +213,10 @@ TEST(Url, ReadsSocketsAndHosts) {
 }
 
 TEST(Url, SaysHowToWriteIt) {
-  for (const char* bad : {"", "box", "box:8000", "unix://run/x", "https://box", "http://", "http://:80",
-                          "http://box:0", "http://box:65536", "http://box:x", "http://box:", "http://[::1",
-                          "http://[box]:80", "http://a@b", "http://box/path", "http://box\r\nX: y",
-                          "ftp://box", "http://[::1]x"}) {
+  for (const char* bad : {"", "box", "box:8000", "unix://run/x", "https://box", "http://",
+                          "http://:80", "http://box:0", "http://box:65536", "http://box:x",
+                          "http://box:", "http://[::1", "http://[box]:80", "http://a@b",
+                          "http://box/path", "http://box\r\nX: y", "ftp://box", "http://[::1]x"}) {
     const auto url = Url::parse(bad);
     ASSERT_FALSE(url) << bad;
     EXPECT_EQ(url.error().kind, ErrorKind::invalid_request);

@@ -16,14 +16,22 @@ std::string_view std_view(beast::string_view text) { return {text.data(), text.s
 
 Method method_of(verb method) {
   switch (method) {
-    case verb::get: return Method::get;
-    case verb::head: return Method::head;
-    case verb::post: return Method::post;
-    case verb::put: return Method::put;
-    case verb::patch: return Method::patch;
-    case verb::delete_: return Method::del;
-    case verb::options: return Method::options;
-    default: return Method::other;
+    case verb::get:
+      return Method::get;
+    case verb::head:
+      return Method::head;
+    case verb::post:
+      return Method::post;
+    case verb::put:
+      return Method::put;
+    case verb::patch:
+      return Method::patch;
+    case verb::delete_:
+      return Method::del;
+    case verb::options:
+      return Method::options;
+    default:
+      return Method::other;
   }
 }
 
@@ -92,8 +100,8 @@ class HeadReader final : public beast::http::basic_parser<true> {
     }
     const std::size_t mark = request_.target.find('?');
     request_.path = request_.target.substr(0, mark);
-    request_.query = mark == std::string_view::npos ? std::string_view{}
-                                                    : request_.target.substr(mark + 1);
+    request_.query =
+        mark == std::string_view::npos ? std::string_view{} : request_.target.substr(mark + 1);
   }
 
   void on_field_impl(field name, beast::string_view name_text, beast::string_view value_text,

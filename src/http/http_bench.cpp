@@ -10,13 +10,13 @@
 #include <thread>
 
 #include <benchmark/benchmark.h>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "http/client.hpp"
 #include "http/request_parser.hpp"
@@ -34,7 +34,8 @@ constexpr std::string_view kGranted =
 
 std::string post_bytes() {
   return "POST /api/v1/leases HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-         "Content-Length: " + std::to_string(kAsk.size()) + "\r\n\r\n" + std::string(kAsk);
+         "Content-Length: " +
+         std::to_string(kAsk.size()) + "\r\n\r\n" + std::string(kAsk);
 }
 constexpr std::string_view kDelete =
     "DELETE /api/v1/leases/l-73 HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -26,13 +26,17 @@ ErrorKind kind_of(int error) {
   switch (error) {
     case EACCES:
     case EPERM:
-    case EROFS: return ErrorKind::not_allowed;
-    case EADDRINUSE: return ErrorKind::conflict;
+    case EROFS:
+      return ErrorKind::not_allowed;
+    case EADDRINUSE:
+      return ErrorKind::conflict;
     case EINVAL:
     case EADDRNOTAVAIL:
     case ENOTDIR:
-    case ENAMETOOLONG: return ErrorKind::invalid_request;
-    default: return ErrorKind::unavailable;
+    case ENAMETOOLONG:
+      return ErrorKind::invalid_request;
+    default:
+      return ErrorKind::unavailable;
   }
 }
 
@@ -44,7 +48,7 @@ std::string describe(const Process& process) {
 /// Takes away what is left of a daemon that died; refuses when one is alive.
 Result<void> clear_the_way(const std::string& what, const std::string& path,
                            const sockaddr_un& address) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
     return fail(kind_of(errno), what, reason(errno));
@@ -111,10 +115,11 @@ Result<Listening> open_unix_listener(const std::string& path, mode_t mode) {
   // The file is born with the socket's own mode less the umask; then it gets the mode wanted, and
   // only then does anybody listen. So at no time may somebody connect who should not.
   ::fchmod(listening.fd.get(), mode);
-  if (::bind(listening.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if (::bind(listening.fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+      0) {
     return fail(kind_of(errno), what, reason(errno));
   }
-  struct stat status {};
+  struct stat status{};
   if (::chmod(path.c_str(), mode) != 0 || ::lstat(path.c_str(), &status) != 0 ||
       ::listen(listening.fd.get(), kBacklog) != 0) {
     const int saved = errno;
@@ -155,7 +160,8 @@ Result<Listening> open_tcp_listener(const std::string& host, std::uint16_t port)
   if (!listening.fd) return fail(kind_of(errno), what, reason(errno));
   const int on = 1;
   ::setsockopt(listening.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  ::setsockopt(listening.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // accepted ones inherit it
+  ::setsockopt(listening.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);  // accepted ones inherit it
   if (in6) ::setsockopt(listening.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
   if (::bind(listening.fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
       ::listen(listening.fd.get(), kBacklog) != 0) {
@@ -170,7 +176,7 @@ Result<Listening> open_tcp_listener(const std::string& host, std::uint16_t port)
 }
 
 void remove_socket_file(const Listening& listening) {
-  struct stat status {};
+  struct stat status{};
   if (listening.path.empty() || ::lstat(listening.path.c_str(), &status) != 0) return;
   if (status.st_dev == listening.device && status.st_ino == listening.inode) {
     ::unlink(listening.path.c_str());

@@ -13,7 +13,8 @@
 
 namespace headroom::http {
 
-/// A socket that listens; for a Unix socket also which file it made, so that only that one is removed.
+/// A socket that listens; for a Unix socket also which file it made, so that only that one is
+/// removed.
 struct Listening {
   Fd fd;
   std::string path;  ///< "" over TCP

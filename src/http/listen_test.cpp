@@ -11,8 +11,8 @@
 namespace headroom::http {
 namespace {
 
-using testing::TempDir;
 using ::testing::HasSubstr;
+using testing::TempDir;
 
 std::string me() { return "pid " + std::to_string(::getpid()) + " ("; }
 
@@ -22,7 +22,7 @@ TEST(Listen, MakesTheDirectoryAndASocketWithTheModeWanted) {
   const auto opened = open_unix_listener(dir / "run/x.sock", 0660);
   ::umask(old);
   ASSERT_TRUE(opened);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((dir / "run").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0755U);
   ASSERT_EQ(::stat((dir / "run/x.sock").c_str(), &status), 0);
@@ -31,7 +31,9 @@ TEST(Listen, MakesTheDirectoryAndASocketWithTheModeWanted) {
 
 TEST(Listen, ReplacesASocketThatADeadDaemonLeft) {
   const TempDir dir;
-  { const auto dead = open_unix_listener(dir / "s", 0600); }  // its file stays
+  {
+    const auto dead = open_unix_listener(dir / "s", 0600);
+  }  // its file stays
   ASSERT_TRUE(std::filesystem::exists(dir / "s"));
   EXPECT_TRUE(open_unix_listener(dir / "s", 0600));
 }

@@ -33,8 +33,8 @@ struct Request {
   std::string_view query;   ///< the target after '?', not decoded; "" when there is none
   std::string_view body;    ///< whole, chunks joined
   std::vector<Header> headers;
-  int minor_version = 1;    ///< of HTTP/1.x
-  bool keep_alive = true;   ///< the client wants to send more on this connection
+  int minor_version = 1;         ///< of HTTP/1.x
+  bool keep_alive = true;        ///< the client wants to send more on this connection
   std::uint64_t connection = 0;  ///< counts up from 1 over a server's life
 
   /// The first header of this name, whatever its case; "" when absent.

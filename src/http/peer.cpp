@@ -248,7 +248,8 @@ std::optional<Process> read_port_holder(std::uint16_t port) {
   for (const char* table : {"/proc/self/net/tcp", "/proc/self/net/tcp6"}) {
     read_lines(table, [&](std::string_view line) {
       const auto row = parse_socket_row(line);
-      if (row && row->state == kListening && row->local.ends_with(suffix.data())) inode = row->inode;
+      if (row && row->state == kListening && row->local.ends_with(suffix.data()))
+        inode = row->inode;
       return inode == 0;
     });
   }

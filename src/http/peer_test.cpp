@@ -10,16 +10,22 @@ namespace headroom::http {
 namespace {
 
 constexpr std::string_view kTable =
-    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-    "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 "
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
+    "inode\n"
+    "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 "
+    "4711 1 "
     "0000000000000000 100 0 0 10 0\n"
-    "   1: 0100007F:C350 0100007F:1F40 01 00000000:00000000 00:00000000 00000000  1000        0 4712 1 "
+    "   1: 0100007F:C350 0100007F:1F40 01 00000000:00000000 00:00000000 00000000  1000        0 "
+    "4712 1 "
     "0000000000000000 20 4 30 10 -1\n"
-    "   2: 0100007F:C351 0100007F:1F40 06 00000000:00000000 03:00000D2B 00000000     0        0 0 3 "
+    "   2: 0100007F:C351 0100007F:1F40 06 00000000:00000000 03:00000D2B 00000000     0        0 0 "
+    "3 "
     "0000000000000000\n"
-    "   3: 0100007F:C352 0100007F:1F40 01 00000000:00000000 00:00000000 00000000     0        0 0 1 "
+    "   3: 0100007F:C352 0100007F:1F40 01 00000000:00000000 00:00000000 00000000     0        0 0 "
+    "1 "
     "0000000000000000\n"
-    "   4: 0100007F:C353 0100007F:1F40 05 00000000:00000000 00:00000000 00000000     0        0 0 1\n"
+    "   4: 0100007F:C353 0100007F:1F40 05 00000000:00000000 00:00000000 00000000     0        0 0 "
+    "1\n"
     "   5: 0100007F:C354 0100007F";
 
 TEST(Peer, FindsTheOwnerOfAnEstablishedSocket) {
@@ -27,8 +33,8 @@ TEST(Peer, FindsTheOwnerOfAnEstablishedSocket) {
 }
 
 TEST(Peer, TakesNoOrphanForRoot) {
-  for (const char* local : {"0100007F:C351", "0100007F:C352", "0100007F:C353", "0100007F:C354",
-                            "0100007F:1F40"}) {
+  for (const char* local :
+       {"0100007F:C351", "0100007F:C352", "0100007F:C353", "0100007F:C354", "0100007F:1F40"}) {
     EXPECT_FALSE(find_owner(kTable, local, "0100007F:1F40")) << local;
   }
   EXPECT_FALSE(find_owner(kTable, "0100007F:C350", "0100007F:1F41"));

@@ -100,8 +100,8 @@ Result<std::chrono::milliseconds> parse_wait(std::string_view text) {
                 "write 30s, 500ms, 2m or 1h");
   };
   double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number,
-                                            std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
   if (error != std::errc{}) return refuse("it does not begin with a number");
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   double factor = 0;

@@ -140,8 +140,8 @@ void RequestParser::keep_head(std::string_view head) {
       view = {};
     }
   };
-  for (std::string_view* view : {&request_.method_text, &request_.target, &request_.path,
-                                 &request_.query}) {
+  for (std::string_view* view :
+       {&request_.method_text, &request_.target, &request_.path, &request_.query}) {
     moved(*view);
   }
   for (Header& header : request_.headers) {
@@ -156,10 +156,14 @@ RequestParser::Step RequestParser::take_body(std::string_view piece) {
     if (!chunks_) chunks_.emplace(limits_->body_bytes);
     const ChunkDecoder::Step step = chunks_->feed(piece, body_);
     switch (step.state) {
-      case ChunkDecoder::State::more: return {State::more, step.used};
-      case ChunkDecoder::State::bad: return refuse(400, "the chunks of the body are malformed");
-      case ChunkDecoder::State::too_large: return refuse(413, "the body is larger than accepted");
-      case ChunkDecoder::State::done: break;
+      case ChunkDecoder::State::more:
+        return {State::more, step.used};
+      case ChunkDecoder::State::bad:
+        return refuse(400, "the chunks of the body are malformed");
+      case ChunkDecoder::State::too_large:
+        return refuse(413, "the body is larger than accepted");
+      case ChunkDecoder::State::done:
+        break;
     }
     request_.body = body_;
     return {State::complete, step.used};

@@ -38,10 +38,11 @@ TEST(RequestParser, ReadsARequestInPlaceWithoutCopyingIt) {
 
 TEST(RequestParser, ReadsTheSameHoweverTheBytesAreSplit) {
   const Limits limits;
-  for (const std::string bytes :
-       {"\r\n\r\nPUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nConnection: close\r\n\r\n0123456789",
-        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0a;e\r\n0123456789\r\n"
-        "0\r\nT: t\r\n\r\n"}) {
+  for (const std::string bytes : {"\r\n\r\nPUT /x HTTP/1.1\r\nHost: h\r\nContent-Length: "
+                                  "10\r\nConnection: close\r\n\r\n0123456789",
+                                  "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                                  "chunked\r\n\r\n3\r\nabc\r\n0a;e\r\n0123456789\r\n"
+                                  "0\r\nT: t\r\n\r\n"}) {
     RequestParser whole(limits);
     ASSERT_EQ(whole.feed(bytes).state, State::complete);
     for (std::size_t first = 1; first < bytes.size(); ++first) {
@@ -50,7 +51,8 @@ TEST(RequestParser, ReadsTheSameHoweverTheBytesAreSplit) {
         // Each piece in memory of its own, gone before the next comes.
         ASSERT_EQ(parser.feed(std::string(bytes.substr(0, first))).state, State::more);
         if (second > first) {
-          ASSERT_EQ(parser.feed(std::string(bytes.substr(first, second - first))).state, State::more);
+          ASSERT_EQ(parser.feed(std::string(bytes.substr(first, second - first))).state,
+                    State::more);
         }
         const std::string last = bytes.substr(second);
         const auto step = parser.feed(last);
@@ -109,8 +111,8 @@ TEST(ChunkDecoder, RefusesWhatIsNoChunk) {
   EXPECT_EQ(state("65\r\n"), Chunks::too_large);
   EXPECT_EQ(state("ffffffffffffffff\r\n"), Chunks::too_large);
   EXPECT_EQ(state("ffffffffffffffff0\r\n", static_cast<std::size_t>(-1)), Chunks::bad);
-  for (const char* bad : {"\r\n", "g\r\n", "-1\r\n", "1\n", "1\r\r", "1\r\naXX", "1\r\na\rX", "0x1\r\n",
-                          "00000000000000000\r\n", "0\r\n\rX", "1;\n", "0\r\nA: b\n"}) {
+  for (const char* bad : {"\r\n", "g\r\n", "-1\r\n", "1\n", "1\r\r", "1\r\naXX", "1\r\na\rX",
+                          "0x1\r\n", "00000000000000000\r\n", "0\r\n\rX", "1;\n", "0\r\nA: b\n"}) {
     EXPECT_EQ(state(bad), Chunks::bad) << bad;
   }
   EXPECT_EQ(state("1;" + std::string(5000, 'x')), Chunks::bad);

@@ -60,7 +60,8 @@ ResponseParser::Step ResponseParser::feed(std::string_view piece) {
   }
   const std::string_view rest = piece.substr(used);
   switch (body_) {
-    case Body::none: return {State::complete, used};
+    case Body::none:
+      return {State::complete, used};
     case Body::length: {
       const std::size_t n = std::min(missing_, rest.size());
       response_.body.append(rest.substr(0, n));
@@ -70,10 +71,14 @@ ResponseParser::Step ResponseParser::feed(std::string_view piece) {
     case Body::chunked: {
       const ChunkDecoder::Step step = chunks_->feed(rest, response_.body);
       switch (step.state) {
-        case ChunkDecoder::State::more: return {State::more, used + step.used};
-        case ChunkDecoder::State::done: return {State::complete, used + step.used};
-        case ChunkDecoder::State::too_large: return bad("its body is too large");
-        case ChunkDecoder::State::bad: break;
+        case ChunkDecoder::State::more:
+          return {State::more, used + step.used};
+        case ChunkDecoder::State::done:
+          return {State::complete, used + step.used};
+        case ChunkDecoder::State::too_large:
+          return bad("its body is too large");
+        case ChunkDecoder::State::bad:
+          break;
       }
       return bad("its chunks are malformed");
     }
@@ -125,7 +130,8 @@ bool ResponseParser::parse_field(std::string_view line) {
       is_blank(line[colon - 1]) || response_.headers.size() == kHeaderLimit) {
     return false;
   }
-  if (std::any_of(line.begin(), line.end(), [](char c) { return c == '\0' || c == '\r' || c == '\n'; })) {
+  if (std::any_of(line.begin(), line.end(),
+                  [](char c) { return c == '\0' || c == '\r' || c == '\n'; })) {
     return false;
   }
   const std::string_view name = line.substr(0, colon);

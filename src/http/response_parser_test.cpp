@@ -10,7 +10,8 @@ constexpr std::size_t kLimit = 1000;
 
 TEST(ResponseParser, ReadsTheSameHoweverTheBytesAreSplit) {
   const std::string bytes =
-      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nA: b\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n"
       "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
   for (std::size_t cut = 1; cut < bytes.size(); ++cut) {
     ResponseParser parser(false, kLimit);

@@ -11,14 +11,14 @@
 #include <utility>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "http/fd.hpp"
 #include "http/listen.hpp"
@@ -37,8 +37,8 @@ constexpr std::size_t kReadBytes = 64 << 10;
 constexpr std::size_t kScratchKept = 256 << 10;
 /// Bodies up to here are copied behind their head and sent as one piece; larger ones are gathered.
 constexpr std::size_t kCopiedBody = 16 << 10;
-constexpr int kRequestsPerTurn = 32;   ///< pipelined ones; then others get their turn
-constexpr int kReadsPerTurn = 16;      ///< of one connection; then others get their turn
+constexpr int kRequestsPerTurn = 32;  ///< pipelined ones; then others get their turn
+constexpr int kReadsPerTurn = 16;     ///< of one connection; then others get their turn
 constexpr int kAcceptsPerTurn = 64;
 constexpr std::size_t kSpareParsers = 16;
 constexpr std::size_t kRefusedLingering = 64;
@@ -186,10 +186,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Core* core_;
   Descriptor descriptor_;
   std::uint64_t id_;
-  std::uint64_t number_ = 0;  ///< of the request being answered, or the last one
+  std::uint64_t number_ = 0;               ///< of the request being answered, or the last one
   std::unique_ptr<RequestParser> parser_;  ///< only while a request is half here
-  std::string rest_;  ///< read, not parsed: pipelined requests
-  std::string out_;   ///< written by us; from out_at_ on not yet taken by the socket
+  std::string rest_;                       ///< read, not parsed: pipelined requests
+  std::string out_;  ///< written by us; from out_at_ on not yet taken by the socket
   std::size_t out_at_ = 0;
   std::function<void()> on_gone_;
   std::unique_ptr<Peer> peer_;
@@ -228,11 +228,12 @@ Result<void> Server::Core::add_listener(Listening opened) {
 }
 
 void Server::Core::arm_accept(const std::shared_ptr<Listener>& listener) {
-  listener->descriptor.async_wait(
-      Descriptor::wait_read, [core = weak_from_this(), listener](error_code error) {
-        const auto self = core.lock();
-        if (!error && self && !listener->closed) self->accept_some(listener);
-      });
+  listener->descriptor.async_wait(Descriptor::wait_read,
+                                  [core = weak_from_this(), listener](error_code error) {
+                                    const auto self = core.lock();
+                                    if (!error && self && !listener->closed)
+                                      self->accept_some(listener);
+                                  });
 }
 
 void Server::Core::accept_some(const std::shared_ptr<Listener>& listener) {
@@ -488,16 +489,16 @@ void Connection::read_on() {
 }
 
 void Connection::on_readable() {
-  // A client that waits on the same CPU has sent its next request by the time its answer was written:
-  // one more look is cheaper than a turn of the loop.
+  // A client that waits on the same CPU has sent its next request by the time its answer was
+  // written: one more look is cheaper than a turn of the loop.
   for (int reads = 0; reads < kReadsPerTurn; ++reads) {
     if (!read_some()) return;
   }
   read_on();
 }
 
-/// Reads once. True: a request was answered, and the next one may be there already; false: whoever is to
-/// go on with this connection is set.
+/// Reads once. True: a request was answered, and the next one may be there already; false: whoever
+/// is to go on with this connection is set.
 bool Connection::read_some() {
   const ssize_t n = ::recv(descriptor_.native_handle(), core_->buffer.get(), kReadBytes, 0);
   if (n < 0 && (would_block(errno) || errno == EINTR)) return arm_read(), false;

@@ -22,7 +22,8 @@ class io_context;
 namespace headroom::http {
 
 /// An answer that goes on until somebody ends it, for instance Server-Sent Events. A weak handle:
-/// copies mean the same stream, and using it after the client has gone is harmless. Loop thread only.
+/// copies mean the same stream, and using it after the client has gone is harmless. Loop thread
+/// only.
 class Stream {
  public:
   Stream() = default;  ///< not open
@@ -82,7 +83,8 @@ class Reply {
   std::uint64_t number_ = 0;
 };
 
-/// Called for each request, one at a time per connection. An exception from it is answered with 500.
+/// Called for each request, one at a time per connection. An exception from it is answered with
+/// 500.
 using Handler = std::function<void(const Request&, Reply)>;
 
 /// Listens, parses, calls the handler, writes. Everything runs on the thread that runs the

@@ -18,14 +18,14 @@ namespace headroom::http {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::AnyOf;
+using ::testing::Eq;
 using testing::eventually;
+using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::Raw;
 using testing::Served;
 using testing::TempDir;
-using ::testing::AnyOf;
-using ::testing::Eq;
-using ::testing::HasSubstr;
-using ::testing::Not;
 
 constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -107,8 +107,7 @@ TEST(Server, TakesABodyThatArrivesInManyPieces) {
 TEST(Server, RefusesAGigabyteAtOnceWithoutReadingIt) {
   Served served(mirror);
   Raw raw = Raw::tcp(served.port());
-  const auto answer =
-      raw.ask("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n");
+  const auto answer = raw.ask("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 1073741824\r\n\r\n");
   EXPECT_EQ(answer.status, 413);
   EXPECT_EQ(answer.header("Content-Type"), "application/problem+json");
   EXPECT_EQ(answer.header("Connection"), "close");
@@ -143,7 +142,7 @@ TEST(Server, RefusesAFloodOfHeaders) {
 TEST(Server, RefusesGarbageAndTwoWaysToReadALength) {
   Served served(mirror);
   const std::vector<std::pair<std::string, int>> cases = {
-      {"\x16\x03\x01\x02", 400},  // a TLS hello, not even a whole one
+      {"\x16\x03\x01\x02", 400},        // a TLS hello, not even a whole one
       {"GET / HTTP/1.1\r\n\r\n", 400},  // no Host
       {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
       {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
@@ -151,8 +150,10 @@ TEST(Server, RefusesGarbageAndTwoWaysToReadALength) {
       {"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
-      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", 400},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+       400},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+       400},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400},
       {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n", 400},
@@ -566,8 +567,9 @@ TEST(Server, DropsIdleConnectionsOnlyAndStopsListening) {
 TEST(Server, KnowsItsPeers) {
   Served served([](const Request& request, Reply reply) {
     const Peer& peer = request.peer();
-    reply.send(200, {}, std::to_string(peer.unix_socket) + std::to_string(peer.known) + " " +
-                            std::to_string(peer.uid) + " " + std::to_string(peer.pid));
+    reply.send(200, {},
+               std::to_string(peer.unix_socket) + std::to_string(peer.known) + " " +
+                   std::to_string(peer.uid) + " " + std::to_string(peer.pid));
   });
   EXPECT_EQ(Raw::unix_socket(served.path()).ask(kGet).body,
             "11 " + std::to_string(::getuid()) + " " + std::to_string(::getpid()));
@@ -683,7 +685,7 @@ TEST(Server, HoldsTenThousandIdleConnectionsInLittleMemory) {
   const std::size_t each = (after - std::min(before, after)) / kWanted;
   if (kOwnAllocator) return;  // a sanitizer's allocator keeps no such books
   std::printf("%zu bytes of memory per idle connection\n", each);
-  EXPECT_GT(each, 100U);      // else the measurement is broken
+  EXPECT_GT(each, 100U);  // else the measurement is broken
   EXPECT_LT(each, 2048U);
 }
 

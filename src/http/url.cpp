@@ -7,13 +7,12 @@ namespace headroom::http {
 
 Result<Url> Url::parse(std::string_view text) {
   const auto refuse = [&](std::string why) {
-    return fail(ErrorKind::invalid_request, "\"" + std::string(text.substr(0, 200)) +
-                                                "\" is not an address of a daemon",
+    return fail(ErrorKind::invalid_request,
+                "\"" + std::string(text.substr(0, 200)) + "\" is not an address of a daemon",
                 std::move(why), "write unix:///path/to/socket or http://host:port");
   };
-  if (std::any_of(text.begin(), text.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-      })) {
+  if (std::any_of(text.begin(), text.end(),
+                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
     return refuse("it has control characters");
   }
   Url url;

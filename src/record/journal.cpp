@@ -16,8 +16,8 @@
 namespace headroom::record {
 namespace {
 
-// A file: this header, then records, each aligned to 8 bytes; the rest is zero. The header keeps its shape
-// in every version, so that its sum tells a newer version from a damaged one.
+// A file: this header, then records, each aligned to 8 bytes; the rest is zero. The header keeps
+// its shape in every version, so that its sum tells a newer version from a damaged one.
 struct Header {
   char magic[16];
   std::uint32_t version;
@@ -25,7 +25,8 @@ struct Header {
   std::uint64_t generation;
   char boot_id[40];
 };
-constexpr char kMagic[16] = {'h', 'e', 'a', 'd', 'r', 'o', 'o', 'm', ' ', 'j', 'o', 'u', 'r', 'n', 'a', 'l'};
+constexpr char kMagic[16] = {'h', 'e', 'a', 'd', 'r', 'o', 'o', 'm',
+                             ' ', 'j', 'o', 'u', 'r', 'n', 'a', 'l'};
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kBegin = 128;
 
@@ -79,13 +80,14 @@ Found read_header(const char* mapped, Header& header) {
 
 std::string reason(int error) { return std::strerror(error); }
 
-// Zeroes what is not zero from `at` on, without mapping it: only its pages that were written once are
-// touched.
+// Zeroes what is not zero from `at` on, without mapping it: only its pages that were written once
+// are touched.
 void clear(int file, std::size_t at, std::size_t size) {
   char block[4096];
   static constexpr char kZero[sizeof block] = {};
   for (; at < size; at += sizeof block) {
-    const ssize_t got = pread(file, block, std::min(sizeof block, size - at), static_cast<off_t>(at));
+    const ssize_t got =
+        pread(file, block, std::min(sizeof block, size - at), static_cast<off_t>(at));
     if (got <= 0) return;
     if (std::memcmp(block, kZero, static_cast<std::size_t>(got)) == 0) continue;
     (void)!pwrite(file, kZero, static_cast<std::size_t>(got), static_cast<off_t>(at));
@@ -214,7 +216,8 @@ Result<void> Journal::map(int which, std::size_t size) {
   return {};
 }
 
-Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::string_view boot_id) {
+Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size,
+                                      std::string_view boot_id) {
   Journal journal;
   journal.dir_ = dir;
   journal.boot_id_ = std::string(boot_id.substr(0, sizeof Header::boot_id - 1));
@@ -244,7 +247,8 @@ Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::s
   for (int i = 0; i < 2; ++i) {
     struct stat info{};
     if (stat((dir + "/journal." + std::to_string(i)).c_str(), &info) == 0) {
-      journal.size_ = std::max(journal.size_, static_cast<std::size_t>(info.st_size) & ~std::size_t{4095});
+      journal.size_ =
+          std::max(journal.size_, static_cast<std::size_t>(info.st_size) & ~std::size_t{4095});
     }
   }
   for (int i = 0; i < 2; ++i) {
@@ -294,8 +298,8 @@ Result<Journal::Opened> Journal::open(const std::string& dir, Bytes size, std::s
   // A fresh file takes over: with this boot's id, and without what was skipped.
   const int old = journal.live_;
   if (auto fresh = journal.snapshot(records); !fresh) return tl::unexpected(fresh.error());
-  // Whole records may lie behind a stretch that was lost: they are not to be found when this file is
-  // written again up to them.
+  // Whole records may lie behind a stretch that was lost: they are not to be found when this file
+  // is written again up to them.
   clear(journal.file_[old], journal.written_[old], journal.size_);
   return Opened{std::move(journal), std::move(records), same_boot, std::move(notes)};
 }
@@ -329,7 +333,8 @@ Result<void> Journal::snapshot(const std::vector<Record>& records) {
           if (larger.mapped_[j] != nullptr) munmap(larger.mapped_[j], size);
           larger.mapped_[j] = nullptr;
           // One that grew alone would want the other one grown at the next start, on a full disk.
-          (void)!truncate((dir_ + "/journal." + std::to_string(j)).c_str(), static_cast<off_t>(size_));
+          (void)!truncate((dir_ + "/journal." + std::to_string(j)).c_str(),
+                          static_cast<off_t>(size_));
         }
         if (needed <= size_) break;
         return mapped;

@@ -65,7 +65,8 @@ Journal::Opened open_at(const std::string& dir, std::string_view boot = "boot-1"
 std::string log_of(int records, std::vector<std::size_t>* ends = nullptr) {
   std::string log;
   for (int i = 1; i <= records; ++i) {
-    append_frame(lease(static_cast<LeaseId>(i), "job " + std::to_string(i)), static_cast<std::uint64_t>(i), log);
+    append_frame(lease(static_cast<LeaseId>(i), "job " + std::to_string(i)),
+                 static_cast<std::uint64_t>(i), log);
     if (ends != nullptr) ends->push_back(log.size());
   }
   return log;
@@ -170,7 +171,8 @@ TEST(Journal, ADamagedHeaderFallsBackToTheOtherFileAndSaysSo) {
     path = opened.journal.path();
   }
   std::string bytes = read_file(path);
-  for (const std::size_t at : {std::size_t{3}, std::size_t{17}, std::size_t{21}, std::size_t{25}, std::size_t{40}}) {
+  for (const std::size_t at :
+       {std::size_t{3}, std::size_t{17}, std::size_t{21}, std::size_t{25}, std::size_t{40}}) {
     Folder copy;
     fs::copy(folder.path(), copy.path(), fs::copy_options::recursive);
     std::string damaged = bytes;
@@ -376,7 +378,8 @@ std::size_t resident_of(const std::string& file) {
   std::size_t kib = 0;
   while (std::getline(maps, line)) {
     const std::size_t dash = line.find('-');
-    const bool head = dash != std::string::npos && line.find_first_not_of("0123456789abcdef") == dash;
+    const bool head =
+        dash != std::string::npos && line.find_first_not_of("0123456789abcdef") == dash;
     if (head) inside = line.ends_with(file);
     if (inside && line.starts_with("Rss:")) kib += std::stoul(line.substr(4));
   }

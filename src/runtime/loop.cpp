@@ -9,15 +9,15 @@
 #include <map>
 #include <set>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <grp.h>
 #include <pwd.h>
 #include <spdlog/spdlog.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "act/process.hpp"
 #include "control/control.hpp"
@@ -57,9 +57,10 @@ class Loop final : public serve::Backend {
         machine_(options_.root != "/", options_.config.state.dir),
         history_(judge::History::capacity_for(options_.config.sample.history)),
         routes_(*this),
-        server_(io_, limits(), [this](const http::Request& request, http::Reply reply) {
-          routes_.handle(request, std::move(reply));
-        }),
+        server_(io_, limits(),
+                [this](const http::Request& request, http::Reply reply) {
+                  routes_.handle(request, std::move(reply));
+                }),
         sample_timer_(io_),
         deadline_timer_(io_),
         tcp_timer_(io_),
@@ -230,13 +231,14 @@ void Loop::listen_tcp() {
   }
   const auto done = server_.listen_tcp(address->host, address->port);
   if (done) {
-    if (!tcp_problem_.empty()) say("daemon.listening", "now also on " + options_.config.http.listen);
+    if (!tcp_problem_.empty())
+      say("daemon.listening", "now also on " + options_.config.http.listen);
     tcp_problem_.clear();
     return;
   }
   // A taken port must not stop the daemon: the socket works, and the port may come free.
-  const std::string problem = done.error().what +
-                              (done.error().why.empty() ? "" : ": " + done.error().why);
+  const std::string problem =
+      done.error().what + (done.error().why.empty() ? "" : ": " + done.error().why);
   if (tcp_problem_.empty()) {
     say("daemon.listening", problem + "; the socket works, and the port is tried again");
   }
@@ -263,8 +265,8 @@ void Loop::reload() {
   if (!hooks_.reload) return;
   auto loaded = hooks_.reload();
   if (!loaded) {
-    say("daemon.reload", "the configuration stays as it was: " + loaded.error().what + ": " +
-                             loaded.error().why);
+    say("daemon.reload",
+        "the configuration stays as it was: " + loaded.error().what + ": " + loaded.error().why);
     return;
   }
   options_.config = std::move(loaded->first);
@@ -283,7 +285,8 @@ void Loop::stop() {
   io_.stop();
 }
 
-// ------------------------------------------------------------------------------- events and effects
+// ------------------------------------------------------------------------------- events and
+// effects
 
 void Loop::dispatch(Event event) {
   if (turning_) {  // the turn in hand takes it
@@ -413,7 +416,8 @@ void Loop::arm_deadline() {
   });
 }
 
-// ------------------------------------------------------------------------------- reading the machine
+// ------------------------------------------------------------------------------- reading the
+// machine
 
 void Loop::next_sample(std::chrono::nanoseconds after) {
   sample_timer_.expires_after(after);
@@ -471,7 +475,8 @@ void Loop::remember(const Sample& s) {
   readings.push_back({"cpu", percent(s.cpu.busy)});
   if (s.cpu.load) readings.push_back({"load", (*s.cpu.load)[0]});
   const MemoryReading& m = s.memory;
-  if (m.total && m.available) readings.push_back({"memory", share(*m.total - *m.available, *m.total)});
+  if (m.total && m.available)
+    readings.push_back({"memory", share(*m.total - *m.available, *m.total)});
   if (m.swap_total && m.swap_free) {
     readings.push_back({"swap", share(*m.swap_total - *m.swap_free, *m.swap_total)});
   }
@@ -494,7 +499,8 @@ void Loop::remember(const Sample& s) {
   history_.push(s.at, readings);
 }
 
-// --------------------------------------------------------------------------------- what readers see
+// --------------------------------------------------------------------------------- what readers
+// see
 
 std::shared_ptr<const View> Loop::view() {
   const Instant at = now();
@@ -523,7 +529,8 @@ Result<serve::HistoryAnswer> Loop::history(const serve::HistoryQuery& query) {
   if (!series) return tl::unexpected(series.error());
   serve::HistoryAnswer answer;
   answer.points.reserve(series->points.size());
-  for (const judge::Point& point : series->points) answer.points.emplace_back(point.at, point.value);
+  for (const judge::Point& point : series->points)
+    answer.points.emplace_back(point.at, point.value);
   answer.average = series->average;
   answer.max = series->max;
   answer.min = series->min;
@@ -580,7 +587,8 @@ Result<Holder> Loop::holder(const Caller& caller, pid_t pid) {
   // A process that is watched and has not ended is still itself.
   if (const auto known = watched_pids_.find(pid); known != watched_pids_.end()) {
     const auto watched = watched_.find(known->second);
-    if (watched != watched_.end() && (caller.trusted || act::may_control(caller.uid, known->second))) {
+    if (watched != watched_.end() &&
+        (caller.trusted || act::may_control(caller.uid, known->second))) {
       return known->second;
     }
   }

@@ -23,7 +23,8 @@ struct LoopOptions {
 /// What happened outside, told to whoever runs the loop.
 struct LoopHooks {
   /// Serving, on these addresses. `problem` says what does not work, or is empty.
-  std::function<void(const std::string& socket, const std::string& tcp, const std::string& problem)> ready;
+  std::function<void(const std::string& socket, const std::string& tcp, const std::string& problem)>
+      ready;
   /// The configuration is to be read again; fails with the reason why it stays.
   std::function<Result<std::pair<Config, std::vector<Setting>>>()> reload;
 };

@@ -117,12 +117,18 @@ std::optional<GroupMemory> parse_memory_stat_v2(std::string_view text) {
     const std::string_view key = scan.word();
     const auto value = scan.bytes();
     if (value) {
-      if (key == "anon") anonymous = value;
-      else if (key == "shmem") shared = *value;
-      else if (key == "kernel") kernel = value;
-      else if (key == "sock") socket = *value;
-      else if (key == "slab_reclaimable") slab = *value;
-      else if (key == "inactive_file" || key == "active_file") files += *value;
+      if (key == "anon")
+        anonymous = value;
+      else if (key == "shmem")
+        shared = *value;
+      else if (key == "kernel")
+        kernel = value;
+      else if (key == "sock")
+        socket = *value;
+      else if (key == "slab_reclaimable")
+        slab = *value;
+      else if (key == "inactive_file" || key == "active_file")
+        files += *value;
       else if (key == "kernel_stack" || key == "pagetables" || key == "percpu" ||
                key == "slab_unreclaimable") {
         kernel_parts += *value;

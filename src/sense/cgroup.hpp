@@ -28,7 +28,8 @@ std::optional<std::uint64_t> parse_keyed(std::string_view text, std::string_view
 /// Bytes written, summed over the devices of an io.stat file; empty if it names none.
 std::optional<Bytes> parse_io_stat(std::string_view text);
 
-/// Number of lines of a cgroup.procs file that hold a pid; the pids go to `pids`, which is replaced.
+/// Number of lines of a cgroup.procs file that hold a pid; the pids go to `pids`, which is
+/// replaced.
 int parse_procs(std::string_view text, std::vector<int>& pids);
 
 /// What a group uses, with its children.

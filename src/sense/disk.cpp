@@ -9,7 +9,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Has a name of the kind "zram0": the kind, then a digit.
 bool is_kind(std::string_view name, std::string_view kind) {
-  return name.size() > kind.size() && name.substr(0, kind.size()) == kind && is_digit(name[kind.size()]);
+  return name.size() > kind.size() && name.substr(0, kind.size()) == kind &&
+         is_digit(name[kind.size()]);
 }
 
 /// Kinds of devices by the number that the kernel has given them for good (its list is
@@ -35,9 +36,11 @@ bool is_without_disk(std::string_view name) {
   return is_kind(name, "zram") || is_kind(name, "dm-") || is_kind(name, "bcache");
 }
 
-/// A partition follows its disk and bears its name: "sda1" after "sda", "nvme0n1p1" after "nvme0n1".
+/// A partition follows its disk and bears its name: "sda1" after "sda", "nvme0n1p1" after
+/// "nvme0n1".
 bool is_part_of(std::string_view disk, std::string_view name) {
-  if (disk.empty() || name.size() <= disk.size() || name.substr(0, disk.size()) != disk) return false;
+  if (disk.empty() || name.size() <= disk.size() || name.substr(0, disk.size()) != disk)
+    return false;
   std::string_view rest = name.substr(disk.size());
   if (is_digit(disk.back())) {
     if (rest.front() != 'p') return rest.substr(0, 4) == "boot" || rest == "rpmb";  // of eMMC
@@ -81,8 +84,8 @@ void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
       scan.skip_words(1);  // minor
       DiskCounters counters;
       counters.name = scan.word();
-      if (!counters.name.empty() && !is_without_disk(counters.name) && !is_part_of(disk, counters.name) &&
-          take_counters(scan, counters)) {
+      if (!counters.name.empty() && !is_without_disk(counters.name) &&
+          !is_part_of(disk, counters.name) && take_counters(scan, counters)) {
         disk = counters.name;
         out.push_back(counters);
       }

@@ -9,7 +9,7 @@
 namespace headroom::sense {
 
 struct DiskCounters {
-  std::string_view name;  ///< in the text it was parsed from
+  std::string_view name;           ///< in the text it was parsed from
   std::uint64_t sectors_read = 0;  ///< of 512 bytes, whatever the disk's own are
   std::uint64_t sectors_written = 0;
   std::uint64_t operations = 0;  ///< reads and writes that were finished

@@ -25,7 +25,8 @@ std::string unescaped(std::string_view word) {
   for (std::size_t i = 0; i < word.size(); ++i) {
     if (word[i] == '\\' && i + 3 < word.size() && word[i + 1] <= '3' && is_octal(word[i + 1]) &&
         is_octal(word[i + 2]) && is_octal(word[i + 3])) {
-      out += static_cast<char>((word[i + 1] - '0') * 64 + (word[i + 2] - '0') * 8 + (word[i + 3] - '0'));
+      out += static_cast<char>((word[i + 1] - '0') * 64 + (word[i + 2] - '0') * 8 +
+                               (word[i + 3] - '0'));
       i += 3;
     } else {
       out += word[i];
@@ -36,16 +37,16 @@ std::string unescaped(std::string_view word) {
 
 bool lives_on_a_disk(std::string_view type) {
   constexpr std::array<std::string_view, 16> kTypes = {
-      "ext4", "xfs",  "btrfs", "ext3",     "ext2", "zfs",   "f2fs",  "bcachefs",
-      "vfat", "msdos", "exfat", "ntfs3",   "jfs",  "nilfs2", "ocfs2", "gfs2"};
+      "ext4", "xfs",   "btrfs", "ext3",  "ext2", "zfs",    "f2fs",  "bcachefs",
+      "vfat", "msdos", "exfat", "ntfs3", "jfs",  "nilfs2", "ocfs2", "gfs2"};
   return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
 /// Served over a network or by a process: statfs waits for whoever that is.
 bool has_a_server(std::string_view type) {
-  constexpr std::array<std::string_view, 14> kTypes = {"nfs",  "nfs4", "cifs",   "smb3",    "smbfs",
-                                                       "9p",   "afs",  "ceph",   "lustre",  "beegfs",
-                                                       "gpfs", "ncpfs", "virtiofs", "pvfs2"};
+  constexpr std::array<std::string_view, 14> kTypes = {
+      "nfs",  "nfs4",   "cifs",   "smb3", "smbfs", "9p",       "afs",
+      "ceph", "lustre", "beegfs", "gpfs", "ncpfs", "virtiofs", "pvfs2"};
   return type.substr(0, 4) == "fuse" ||
          std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
@@ -69,7 +70,7 @@ std::vector<Mount> parse_mountinfo(std::string_view text) {
     mount.device = line.word();
     mount.root = unescaped(line.word());
     mount.mount = unescaped(line.word());
-    std::string_view word = line.word();  // options of the mount
+    std::string_view word = line.word();                      // options of the mount
     while (!word.empty() && word != "-") word = line.word();  // tags, any number of them
     mount.type = line.word();
     mount.source = unescaped(line.word());
@@ -86,13 +87,16 @@ std::vector<Mount> local_filesystems(const std::vector<Mount>& mounts) {
   for (const Mount& mount : mounts) {
     // A mount hides what was mounted at the same place before.
     std::erase_if(local, [&](const Mount& other) { return other.mount == mount.mount; });
-    const bool wanted = lives_on_a_disk(mount.type) || (mount.mount == "/" && !has_a_server(mount.type));
+    const bool wanted =
+        lives_on_a_disk(mount.type) || (mount.mount == "/" && !has_a_server(mount.type));
     if (!wanted) continue;
-    const auto same = std::find_if(local.begin(), local.end(),
-                                   [&](const Mount& other) { return other.device == mount.device; });
+    const auto same = std::find_if(local.begin(), local.end(), [&](const Mount& other) {
+      return other.device == mount.device;
+    });
     if (same == local.end()) {
       local.push_back(mount);
-    } else if (mount.root == "/" && (same->root != "/" || mount.mount.size() < same->mount.size())) {
+    } else if (mount.root == "/" &&
+               (same->root != "/" || mount.mount.size() < same->mount.size())) {
       *same = mount;  // the whole filesystem names it better than a folder of it
     }
   }
@@ -138,7 +142,7 @@ void Filesystems::read(BootTime now, ReadBuffer& buffer, std::vector<FilesystemR
   if (mounts_are_due(now)) read_mounts(now, buffer);
   std::size_t count = 0;
   for (Entry& entry : entries_) {
-    struct statfs space {};
+    struct statfs space{};
     const int problem = ::statfs(entry.path.c_str(), &space) == 0 ? 0 : errno;
     changed_ = changed_ || problem != entry.problem;
     entry.problem = problem;

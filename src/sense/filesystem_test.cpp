@@ -22,7 +22,8 @@ std::string mounts_of(std::string_view text) {
 
 TEST(Mountinfo, ReadsTagsEscapesAndOptions) {
   const auto mounts = parse_mountinfo(
-      "36 26 8:17 /a /media/my\\040disk rw,relatime shared:14 master:2 - vfat /dev/sd\\134b1 rw,size=1\n"
+      "36 26 8:17 /a /media/my\\040disk rw,relatime shared:14 master:2 - vfat /dev/sd\\134b1 "
+      "rw,size=1\n"
       "1 2 3\n\n40 26 0:5 / /x rw -\n");
   ASSERT_EQ(mounts.size(), 1u);
   EXPECT_EQ(mounts[0].device, "8:17");
@@ -46,7 +47,9 @@ TEST(Filesystems, EachLocalOneOnceAndNoneOverTheNetwork) {
 }
 
 TEST(Filesystems, TheRootOfAContainerCountsButNotOneFromTheNetwork) {
-  EXPECT_EQ(mounts_of("26 1 0:60 / / rw - overlay overlay rw\n27 26 0:61 / /o rw - overlay overlay rw\n"), "/;");
+  EXPECT_EQ(
+      mounts_of("26 1 0:60 / / rw - overlay overlay rw\n27 26 0:61 / /o rw - overlay overlay rw\n"),
+      "/;");
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - nfs server:/root rw\n"), "");
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - 9p host rw\n"), "");
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - fuseblk /dev/sda1 rw\n"), "");
@@ -81,7 +84,8 @@ TEST(Filesystems, ANewMountIsSeenAndAnUnmountedOneForgotten) {
   };
   const auto at = [](int seconds) { return BootTime(std::chrono::seconds(seconds)); };
   EXPECT_FALSE(has(at(100)));
-  const std::string make = std::string("mkfs.ext4 -q ") + image + " && mount -o loop " + image + " " + folder;
+  const std::string make =
+      std::string("mkfs.ext4 -q ") + image + " && mount -o loop " + image + " " + folder;
   if (std::system((make + " >/dev/null 2>&1").c_str()) != 0) {
     clean();
     GTEST_SKIP() << "a loop mount is not allowed here";

@@ -32,7 +32,8 @@ std::string_view cut(std::string_view& rest, char mark) {
 std::optional<double> number(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) || value < 0) {
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value) ||
+      value < 0) {
     return std::nullopt;
   }
   return value;
@@ -53,7 +54,8 @@ std::optional<Bytes> size(std::string_view text) {
                                            {"kB", 1e3},
                                            {"B", 1.0}}};
   for (const Unit& unit : kUnits) {
-    if (text.size() <= unit.name.size() || text.substr(text.size() - unit.name.size()) != unit.name) continue;
+    if (text.size() <= unit.name.size() || text.substr(text.size() - unit.name.size()) != unit.name)
+      continue;
     const auto count = number(trimmed(text.substr(0, text.size() - unit.name.size())));
     if (!count || *count * unit.bytes > kLargest) return std::nullopt;
     return Bytes(std::llround(*count * unit.bytes));
@@ -88,9 +90,11 @@ std::string take_word(std::string_view key, std::string_view value, GpuReading& 
   };
   if (key == "used") return size_into(gpu.memory_used);
   if (key == "reserve") return size_into(gpu.memory_reserved);
-  if (key == "temp") return number_into(gpu.celsius, 1000, "a temperature is 0 to 1000 degrees Celsius");
+  if (key == "temp")
+    return number_into(gpu.celsius, 1000, "a temperature is 0 to 1000 degrees Celsius");
   if (key == "power") return number_into(gpu.watts, 1e5, "power is 0 to 100000 watts");
-  if (key == "cc") return number_into(gpu.compute, 100, "a compute capability is a number like 8.6");
+  if (key == "cc")
+    return number_into(gpu.compute, 100, "a compute capability is a number like 8.6");
   if (key == "name") return text_into(gpu.name);
   if (key == "uuid") return text_into(gpu.id);
   if (key == "util") {
@@ -111,7 +115,8 @@ Result<GpuReading> parse_device(std::string_view text, int index) {
   gpu.memory_used = Bytes();
   const std::string_view memory = cut(text, ',');
   const auto total = size(memory);
-  if (!total || *total <= Bytes()) return wrong(memory, "a device begins with its memory, like 24GiB");
+  if (!total || *total <= Bytes())
+    return wrong(memory, "a device begins with its memory, like 24GiB");
   gpu.memory_total = *total;
   std::array<std::string_view, 8> seen;
   std::size_t count = 0;
@@ -152,7 +157,9 @@ Result<std::vector<GpuReading>> parse_gpu_sim(std::string_view text) {
 }
 
 Absence absent_gpu(const std::string& root, bool asked_for_nvml) {
-  const auto there = [&root](const std::string& path) { return ::access((root + path).c_str(), F_OK) == 0; };
+  const auto there = [&root](const std::string& path) {
+    return ::access((root + path).c_str(), F_OK) == 0;
+  };
   std::string device;
   for (const char* path : {"/dev/nvidia0", "/dev/nvidiactl", "/proc/driver/nvidia/version"}) {
     if (there(path)) {
@@ -161,8 +168,9 @@ Absence absent_gpu(const std::string& root, bool asked_for_nvml) {
     }
   }
   std::string library;
-  for (const char* folder : {"/usr/lib/x86_64-linux-gnu/", "/usr/lib/aarch64-linux-gnu/", "/usr/lib64/",
-                             "/usr/lib/", "/usr/lib/wsl/lib/", "/usr/local/nvidia/lib64/"}) {
+  for (const char* folder :
+       {"/usr/lib/x86_64-linux-gnu/", "/usr/lib/aarch64-linux-gnu/", "/usr/lib64/", "/usr/lib/",
+        "/usr/lib/wsl/lib/", "/usr/local/nvidia/lib64/"}) {
     if (there(std::string(folder) + "libnvidia-ml.so.1")) {
       library = std::string(folder) + "libnvidia-ml.so.1";
       break;
@@ -171,13 +179,16 @@ Absence absent_gpu(const std::string& root, bool asked_for_nvml) {
   Absence absence;
   absence.sensor = "gpu";
   if (!device.empty()) {
-    absence.reason = "an NVIDIA device is there (" + device + "), but this version does not read it";
+    absence.reason =
+        "an NVIDIA device is there (" + device + "), but this version does not read it";
     absence.fix = "book its memory with sample.gpu = \"sim\" and its size in sample.gpu_sim";
   } else {
-    absence.reason = "no NVIDIA device: looked for /dev/nvidia* and for libnvidia-ml.so.1, " +
-                     (library.empty() ? std::string("neither is there") : "only " + library + " is there");
-    absence.fix = asked_for_nvml ? "install the NVIDIA driver, or set sample.gpu = \"auto\" or \"none\""
-                                 : "if there is a GPU, install its driver";
+    absence.reason =
+        "no NVIDIA device: looked for /dev/nvidia* and for libnvidia-ml.so.1, " +
+        (library.empty() ? std::string("neither is there") : "only " + library + " is there");
+    absence.fix = asked_for_nvml
+                      ? "install the NVIDIA driver, or set sample.gpu = \"auto\" or \"none\""
+                      : "if there is a GPU, install its driver";
   }
   return absence;
 }

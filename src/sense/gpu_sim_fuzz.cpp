@@ -13,8 +13,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   for (const GpuReading& gpu : *gpus) {
-    if (gpu.memory_total <= Bytes() || gpu.memory_used.value() + gpu.memory_reserved > gpu.memory_total) __builtin_trap();
-    if (gpu.id.empty() || (gpu.busy && !(gpu.busy->value() >= 0 && gpu.busy->value() <= 1))) __builtin_trap();
+    if (gpu.memory_total <= Bytes() ||
+        gpu.memory_used.value() + gpu.memory_reserved > gpu.memory_total)
+      __builtin_trap();
+    if (gpu.id.empty() || (gpu.busy && !(gpu.busy->value() >= 0 && gpu.busy->value() <= 1)))
+      __builtin_trap();
   }
   return 0;
 }

@@ -14,7 +14,8 @@ using namespace headroom::literals;
 
 TEST(GpuSim, ReadsEveryWord) {
   const auto gpus = parse_gpu_sim(
-      "24GiB,cc=8.6,used=4.5GiB,util=23.4,temp=67,power=210.5,reserve=512MiB,name=RTX 3090,uuid=GPU-a; 80 GiB ;");
+      "24GiB,cc=8.6,used=4.5GiB,util=23.4,temp=67,power=210.5,reserve=512MiB,name=RTX "
+      "3090,uuid=GPU-a; 80 GiB ;");
   ASSERT_TRUE(gpus) << gpus.error().why;
   ASSERT_EQ(gpus->size(), 2u);
   const GpuReading& first = gpus->front();
@@ -65,7 +66,8 @@ TEST(GpuSim, AWrongTextIsRefusedWithTheWordThatIsWrong) {
     const auto gpus = parse_gpu_sim(text);
     ASSERT_FALSE(gpus) << text;
     EXPECT_EQ(gpus.error().kind, ErrorKind::invalid_request);
-    EXPECT_NE(gpus.error().what.find("\"" + std::string(word) + "\""), std::string::npos) << gpus.error().what;
+    EXPECT_NE(gpus.error().what.find("\"" + std::string(word) + "\""), std::string::npos)
+        << gpus.error().what;
     EXPECT_FALSE(gpus.error().why.empty());
     EXPECT_FALSE(gpus.error().help.empty());
   }

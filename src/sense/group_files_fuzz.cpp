@@ -17,8 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_io_stat(text);
   std::vector<int> pids;
   parse_procs(text, pids);
-  if (const auto memory = parse_memory_stat_v2(text); memory && memory->held.count() < 0) __builtin_trap();
-  if (const auto memory = parse_memory_stat_v1(text); memory && memory->held.count() < 0) __builtin_trap();
+  if (const auto memory = parse_memory_stat_v2(text); memory && memory->held.count() < 0)
+    __builtin_trap();
+  if (const auto memory = parse_memory_stat_v1(text); memory && memory->held.count() < 0)
+    __builtin_trap();
   jobs_group_of(parse_cgroup(text), parse_mountinfo(text));
   parse_process_stat(text);
   if (const auto pages = parse_statm(text)) pages_to_bytes(pages->resident);

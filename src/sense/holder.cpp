@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kShortest{50};
 /// Files of so many processes are opened for the bytes they wrote; beyond, that is unknown.
 constexpr std::size_t kMostWriters = 256;
 
-std::optional<std::chrono::nanoseconds> as_time(std::optional<std::uint64_t> value, std::int64_t unit) {
+std::optional<std::chrono::nanoseconds> as_time(std::optional<std::uint64_t> value,
+                                                std::int64_t unit) {
   if (!value) return std::nullopt;
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   if (*value > static_cast<std::uint64_t>(kMost / unit)) return std::chrono::nanoseconds(kMost);
@@ -41,7 +42,7 @@ TrackedHolder::TrackedHolder(Target target, const std::string& root, Keep keep)
   const auto file = [&](const std::string& folder, const char* name) {
     return folder.empty() ? KernelFile() : KernelFile(folder + name, keep, kGroupRetry);
   };
-  const std::string& any = !group.memory.empty() ? group.memory
+  const std::string& any = !group.memory.empty()    ? group.memory
                            : !group.unified.empty() ? group.unified
                                                     : group.cpu;
   procs_ = file(any, "/cgroup.procs");
@@ -75,11 +76,14 @@ bool TrackedHolder::read_group(BootTime now, ReadBuffer& buffer, HolderReading& 
   std::sort(pids_.begin(), pids_.end());
   if (!cpu_looked_for_) find_cpu_file(now, buffer);
   if (const auto text = memory_stat_.read(now, buffer)) {
-    const auto memory = target_.group.v2 ? parse_memory_stat_v2(*text) : parse_memory_stat_v1(*text);
+    const auto memory =
+        target_.group.v2 ? parse_memory_stat_v2(*text) : parse_memory_stat_v1(*text);
     if (memory) out.memory = memory->held;
   }
-  if (const auto text = memory_usage_.read(now, buffer)) out.memory_with_cache = parse_amount(*text);
-  if (const auto text = oom_.read(now, buffer)) out.oom_kills = parse_keyed(*text, "oom_kill").value_or(0);
+  if (const auto text = memory_usage_.read(now, buffer))
+    out.memory_with_cache = parse_amount(*text);
+  if (const auto text = oom_.read(now, buffer))
+    out.oom_kills = parse_keyed(*text, "oom_kill").value_or(0);
   if (const auto text = cpu_.read(now, buffer)) out.cpu_total = parse_group_cpu(*text);
   if (const auto text = io_.read(now, buffer)) out.written = parse_io_stat(*text);
   return true;
@@ -105,7 +109,8 @@ void TrackedHolder::members_of_tree(const ProcessTable& table) {
     if (process.has_memory) next_.push_back({process.pid, process.start_time, {}});
   };
   const Process* const first = table.find(holder.pid);
-  if (first != nullptr && (holder.start_time == 0 || first->start_time == holder.start_time)) add(*first);
+  if (first != nullptr && (holder.start_time == 0 || first->start_time == holder.start_time))
+    add(*first);
   for (const Member& member : members_) {
     const Process* const process = table.find(member.pid);
     if (process == nullptr || process->start_time != member.start_time) continue;
@@ -122,12 +127,14 @@ void TrackedHolder::members_of_tree(const ProcessTable& table) {
       }
     }
   }
-  std::sort(next_.begin(), next_.end(), [](const Member& a, const Member& b) { return a.pid < b.pid; });
+  std::sort(next_.begin(), next_.end(),
+            [](const Member& a, const Member& b) { return a.pid < b.pid; });
   pids_.clear();
   for (const Member& member : next_) pids_.push_back(member.pid);
 }
 
-/// Takes next_ as the members. The CPU time of those that ended is kept, so that the sum only rises.
+/// Takes next_ as the members. The CPU time of those that ended is kept, so that the sum only
+/// rises.
 TrackedHolder::Sum TrackedHolder::sum_members(const ProcessTable& table) {
   Sum sum;
   for (Member& member : next_) {
@@ -158,7 +165,8 @@ void TrackedHolder::read_written(ReadBuffer& buffer, HolderReading& out) {
     char path[64];
     for (const int pid : pids_) {
       std::snprintf(path, sizeof path, "/proc/%d/io", pid);
-      const auto text = root_.empty() ? read_once(path, buffer) : read_once((root_ + path).c_str(), buffer);
+      const auto text =
+          root_.empty() ? read_once(path, buffer) : read_once((root_ + path).c_str(), buffer);
       const auto bytes = text ? parse_process_io(*text) : std::nullopt;
       if (!bytes) continue;
       sum += *bytes;
@@ -188,7 +196,8 @@ void TrackedHolder::set_rate(BootTime now, HolderReading& out) {
   out.cpu = rate_;
 }
 
-void TrackedHolder::read(BootTime now, ReadBuffer& buffer, const ProcessTable* table, HolderReading& out) {
+void TrackedHolder::read(BootTime now, ReadBuffer& buffer, const ProcessTable* table,
+                         HolderReading& out) {
   std::string gpu = std::move(out.gpu);
   gpu.clear();
   out = HolderReading{};

@@ -173,7 +173,9 @@ TEST(GroupHolder, CpuIsTheRiseOfTheCounterAndAQuickSecondLookRepeatsIt) {
   char folder[] = "/tmp/headroom-group-XXXXXX";
   ASSERT_NE(::mkdtemp(folder), nullptr);
   const std::string path = folder;
-  const auto set = [&](const char* usage) { std::ofstream(path + "/cpuacct.usage") << usage << "\n"; };
+  const auto set = [&](const char* usage) {
+    std::ofstream(path + "/cpuacct.usage") << usage << "\n";
+  };
   std::ofstream(path + "/cgroup.procs") << "";
   std::ofstream(path + "/cpu.stat") << "nr_periods 0\n";
   set("1000000000");
@@ -219,7 +221,8 @@ class RealGroupTest : public testing::Test {
         GTEST_SKIP() << "no group can be made here: " << path << " " << error.message();
       }
     }
-    if (!fs::exists(group_.memory + "/memory.stat")) GTEST_SKIP() << "no memory controller in " << group_.memory;
+    if (!fs::exists(group_.memory + "/memory.stat"))
+      GTEST_SKIP() << "no memory controller in " << group_.memory;
   }
   void TearDown() override {
     ::rmdir(group_.memory.c_str());

@@ -22,8 +22,8 @@ constexpr std::size_t kSurelyWhole = 3 * 1024;
 ssize_t read_whole(int descriptor, ReadBuffer& buffer) {
   std::size_t have = 0;
   for (;;) {
-    const ssize_t got = ::pread(descriptor, buffer.data() + have, buffer.size() - have,
-                                static_cast<off_t>(have));
+    const ssize_t got =
+        ::pread(descriptor, buffer.data() + have, buffer.size() - have, static_cast<off_t>(have));
     if (got < 0) {
       if (errno == EINTR) continue;
       return -1;

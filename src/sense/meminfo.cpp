@@ -8,11 +8,13 @@ namespace {
 enum Field { total, free, available, buffers, cached, swap_total, swap_free, reclaimable };
 
 // In the order of the text, so that each is looked for behind the one before.
-constexpr std::array<std::string_view, 8> kKeys = {"MemTotal:", "MemFree:",   "MemAvailable:", "Buffers:",
-                                                   "Cached:",   "SwapTotal:", "SwapFree:",     "SReclaimable:"};
+constexpr std::array<std::string_view, 8> kKeys = {
+    "MemTotal:", "MemFree:",   "MemAvailable:", "Buffers:",
+    "Cached:",   "SwapTotal:", "SwapFree:",     "SReclaimable:"};
 
 bool stands_at(std::string_view text, std::size_t at, std::string_view key) {
-  return at <= text.size() && (at == 0 || text[at - 1] == '\n') && text.substr(at, key.size()) == key;
+  return at <= text.size() && (at == 0 || text[at - 1] == '\n') &&
+         text.substr(at, key.size()) == key;
 }
 
 /// The line that begins with `key`, from `from` on; the end of the text if there is none.
@@ -47,7 +49,8 @@ bool parse_meminfo(std::string_view text, MeminfoLayout& layout, MemoryReading& 
   out.swap_free = value[swap_free];
   out.cached.reset();
   if (value[cached]) {
-    out.cached = *value[cached] + value[buffers].value_or(Bytes()) + value[reclaimable].value_or(Bytes());
+    out.cached =
+        *value[cached] + value[buffers].value_or(Bytes()) + value[reclaimable].value_or(Bytes());
   }
   return out.total && out.available;
 }

@@ -26,8 +26,9 @@ TEST(Meminfo, TheLayoutOfAnotherTextDoesNotMislead) {
   MeminfoLayout layout;
   MemoryReading first;
   ASSERT_TRUE(parse_meminfo(kText, layout, first));
-  const std::string wider = "MemTotal:   7 kB\nMemFree:    3 kB\nShmem:      9 kB\nMemAvailable:   5 kB\n"
-                            "Buffers:    1 kB\nCached:     2 kB\nSwapCached: 8 kB\nSReclaimable: 4 kB\n";
+  const std::string wider =
+      "MemTotal:   7 kB\nMemFree:    3 kB\nShmem:      9 kB\nMemAvailable:   5 kB\n"
+      "Buffers:    1 kB\nCached:     2 kB\nSwapCached: 8 kB\nSReclaimable: 4 kB\n";
   for (int i = 0; i < 2; ++i) {
     MemoryReading memory;
     ASSERT_TRUE(parse_meminfo(wider, layout, memory));
@@ -58,7 +59,8 @@ TEST(Meminfo, WhatIsMissingIsEmptyEvenIfItWasThereBefore) {
 TEST(Meminfo, ANumberWithoutEndSaturates) {
   MeminfoLayout layout;
   MemoryReading memory;
-  ASSERT_TRUE(parse_meminfo("MemTotal: 99999999999999999999 kB\nMemAvailable: 18014398509481984 kB\n", layout, memory));
+  ASSERT_TRUE(parse_meminfo(
+      "MemTotal: 99999999999999999999 kB\nMemAvailable: 18014398509481984 kB\n", layout, memory));
   EXPECT_EQ(memory.total, Bytes(std::numeric_limits<std::int64_t>::max()));
   EXPECT_EQ(memory.available, Bytes(std::numeric_limits<std::int64_t>::max()));
 }

@@ -8,7 +8,7 @@
 namespace headroom::sense {
 
 struct InterfaceCounters {
-  std::string_view name;  ///< in the text it was parsed from
+  std::string_view name;       ///< in the text it was parsed from
   std::uint64_t received = 0;  ///< bytes
   std::uint64_t sent = 0;
 };

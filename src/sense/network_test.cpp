@@ -24,7 +24,9 @@ TEST(Network, ReadsEveryInterfaceInOrder) {
 
 TEST(Network, LinesThatAreCutShortAreLeftOut) {
   std::vector<InterfaceCounters> interfaces;
-  parse_network("eth0: 12 x\neth1\n: 1 2 3 4 5 6 7 8 9\neth2: 1 2 3 4 5 6 7 8\nok: 1 0 0 0 0 0 0 0 2", interfaces);
+  parse_network(
+      "eth0: 12 x\neth1\n: 1 2 3 4 5 6 7 8 9\neth2: 1 2 3 4 5 6 7 8\nok: 1 0 0 0 0 0 0 0 2",
+      interfaces);
   ASSERT_EQ(interfaces.size(), 1u);
   EXPECT_EQ(interfaces[0].name, "ok");
 }

@@ -53,7 +53,8 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
   Scan scan(text.substr(name_end + 1));
   const std::string_view state = scan.word();
   const auto parent = scan.number();
-  if (state.size() != 1 || !parent || *parent > std::numeric_limits<pid_t>::max()) return std::nullopt;
+  if (state.size() != 1 || !parent || *parent > std::numeric_limits<pid_t>::max())
+    return std::nullopt;
   scan.skip_words(9);  // pgrp session tty tpgid flags minflt cminflt majflt cmajflt
   const auto user = scan.number();
   const auto system = scan.number();
@@ -96,7 +97,9 @@ Bytes pages_to_bytes(std::uint64_t pages) {
 }
 
 ProcessTable::ProcessTable(const std::string& root, std::size_t most_open)
-    : root_(root), most_open_(root.empty() ? most_open : 0), ticks_per_second_(::sysconf(_SC_CLK_TCK)) {}
+    : root_(root),
+      most_open_(root.empty() ? most_open : 0),
+      ticks_per_second_(::sysconf(_SC_CLK_TCK)) {}
 
 ProcessTable::~ProcessTable() {
   for (const int file : files_) {
@@ -168,7 +171,8 @@ bool ProcessTable::meet(pid_t pid, Process& process, int& statm, ReadBuffer& buf
       if (there) {
         process.has_memory = pages->size > 0;
         process.resident = pages_to_bytes(pages->resident);
-        process.anonymous = pages_to_bytes(pages->resident - std::min(pages->shared, pages->resident));
+        process.anonymous =
+            pages_to_bytes(pages->resident - std::min(pages->shared, pages->resident));
         const std::uint64_t tick = 1'000'000'000ULL / static_cast<std::uint64_t>(ticks_per_second_);
         constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
         process.cpu = std::chrono::nanoseconds(
@@ -219,8 +223,9 @@ bool ProcessTable::read(ReadBuffer& buffer) {
 }
 
 const Process* ProcessTable::find(pid_t pid) const {
-  const auto at = std::lower_bound(processes_.begin(), processes_.end(), pid,
-                                   [](const Process& process, pid_t wanted) { return process.pid < wanted; });
+  const auto at =
+      std::lower_bound(processes_.begin(), processes_.end(), pid,
+                       [](const Process& process, pid_t wanted) { return process.pid < wanted; });
   return at != processes_.end() && at->pid == pid ? &*at : nullptr;
 }
 

@@ -48,7 +48,7 @@ struct Process {
   Bytes resident;
   Bytes anonymous;  ///< its own memory: resident without file pages and shared memory
   std::chrono::nanoseconds cpu{};  ///< a counter
-  bool has_memory = false;  ///< false for kernel threads and the dead that nobody waited for
+  bool has_memory = false;         ///< false for kernel threads and the dead that nobody waited for
 };
 
 /// Reads all processes. Of each it keeps one file open, up to a bound; such a file belongs to one

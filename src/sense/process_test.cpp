@@ -13,7 +13,8 @@
 namespace headroom::sense {
 namespace {
 
-constexpr const char* kTail = " S 7 10 10 0 -1 4194560 100 0 0 0 100 50 9 9 20 0 1 0 7000 100000 200 18446744073709551615 0";
+constexpr const char* kTail =
+    " S 7 10 10 0 -1 4194560 100 0 0 0 100 50 9 9 20 0 1 0 7000 100000 200 18446744073709551615 0";
 
 TEST(ProcessStat, ReadsWhateverTheProgramCallsItself) {
   for (const char* name : {"train", "a) R 1 2 3 (b", "", ")))", "new\nline", "\xff\xfe"}) {
@@ -44,7 +45,8 @@ TEST(Statm, ReadsPages) {
 }
 
 TEST(ProcessIo, ReadsBytesWritten) {
-  EXPECT_EQ(parse_process_io("rchar: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n"), Bytes(4096));
+  EXPECT_EQ(parse_process_io("rchar: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 1\n"),
+            Bytes(4096));
   EXPECT_FALSE(parse_process_io("cancelled_write_bytes: 1\n"));
 }
 

@@ -42,7 +42,7 @@ struct Source {
 
 struct InterfaceState {
   NetworkReading reading;
-  bool fresh = true;  ///< first seen within this stretch of time: it has no rate yet
+  bool fresh = true;                ///< first seen within this stretch of time: it has no rate yet
   std::uint64_t received_from = 0;  ///< counters at the start of the rate
   std::uint64_t sent_from = 0;
 };
@@ -109,12 +109,25 @@ struct Sampler::Files {
   void read(Instant at, ReadOptions options, Sample& out);
 
  private:
-  enum Which { stat, loadavg, meminfo, net_dev, diskstats, stall_cpu, stall_memory, stall_io, statm, kSources };
+  enum Which {
+    stat,
+    loadavg,
+    meminfo,
+    net_dev,
+    diskstats,
+    stall_cpu,
+    stall_memory,
+    stall_io,
+    statm,
+    kSources
+  };
 
   Source source(const char* sensor, const char* path, const char* fix) const {
     return {sensor, fix, KernelFile(root_ + path, keep_), 0};
   }
-  std::optional<std::string_view> text_of(Which which) { return sources_[which].file.read(now_, buffer_); }
+  std::optional<std::string_view> text_of(Which which) {
+    return sources_[which].file.read(now_, buffer_);
+  }
   /// Takes note of a source that became absent or came back.
   void settle(Which which) {
     Source& settled = sources_[which];
@@ -148,8 +161,8 @@ struct Sampler::Files {
 
   BootTime now_{};
   bool first_ = true;
-  bool new_rates_ = false;   ///< this read ends one stretch of time and begins the next
-  double per_seconds_ = 0;   ///< 1 / length of the stretch that this read ended
+  bool new_rates_ = false;  ///< this read ends one stretch of time and begins the next
+  double per_seconds_ = 0;  ///< 1 / length of the stretch that this read ended
   BootTime rates_from_{};
   std::uint64_t number_ = 0;
 
@@ -196,7 +209,8 @@ void Sampler::Files::find_limit(const std::string& jobs_group) {
   std::string group = jobs_group;
   if (group.empty()) {
     GroupPaths own;
-    if (const auto text = read_once((root_ + "/proc/self/cgroup").c_str(), buffer_)) own = parse_cgroup(*text);
+    if (const auto text = read_once((root_ + "/proc/self/cgroup").c_str(), buffer_))
+      own = parse_cgroup(*text);
     std::vector<Mount> mounts;
     if (const auto text = read_once((root_ + "/proc/self/mountinfo").c_str(), buffer_)) {
       mounts = parse_mountinfo(*text);
@@ -221,7 +235,8 @@ void Sampler::Files::find_gpus(const Sources& sources) {
       if (gpus) {
         gpus_ = std::move(*gpus);
       } else {
-        fixed_absences_.push_back({"gpu", gpus.error().what + ": " + gpus.error().why, gpus.error().help});
+        fixed_absences_.push_back(
+            {"gpu", gpus.error().what + ": " + gpus.error().why, gpus.error().help});
       }
       return;
     }
@@ -241,8 +256,9 @@ void Sampler::Files::track(std::vector<Target> targets) {
   std::vector<TrackedHolder> holders;
   holders.reserve(targets.size());
   for (Target& target : targets) {
-    const auto old = std::find_if(holders_.begin(), holders_.end(),
-                                  [&](const TrackedHolder& holder) { return holder.target() == target; });
+    const auto old =
+        std::find_if(holders_.begin(), holders_.end(),
+                     [&](const TrackedHolder& holder) { return holder.target() == target; });
     if (old != holders_.end()) {
       holders.push_back(std::move(*old));
       holders_.erase(old);
@@ -275,7 +291,8 @@ void Sampler::Files::read_cpu() {
 
 void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
   const auto text = text_of(meminfo);
-  if (!parse_meminfo(text.value_or(std::string_view()), meminfo_layout_, out) && text) sources_[meminfo].file.garbled();
+  if (!parse_meminfo(text.value_or(std::string_view()), meminfo_layout_, out) && text)
+    sources_[meminfo].file.garbled();
   settle(meminfo);
   out.kernel_reserve = kernel_reserve_;
   out.per_cpu_free.reset();
@@ -292,7 +309,8 @@ void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
 }
 
 void Sampler::Files::read_stall(StallReading& out) {
-  const auto lines = [this](Which which, std::optional<StallLine>& some, std::optional<StallLine>& full) {
+  const auto lines = [this](Which which, std::optional<StallLine>& some,
+                            std::optional<StallLine>& full) {
     const auto text = text_of(which);
     const StallLines stall = parse_stall(text.value_or(std::string_view()));
     if (text && !stall.some) sources_[which].file.garbled();
@@ -308,7 +326,8 @@ void Sampler::Files::read_stall(StallReading& out) {
 void Sampler::Files::read_networks() {
   const auto text = text_of(net_dev);
   parse_network(text.value_or(std::string_view()), interface_counters_);
-  // Every network namespace has its loopback interface: no line at all means that it is no such file.
+  // Every network namespace has its loopback interface: no line at all means that it is no such
+  // file.
   if (text && interface_counters_.empty()) sources_[net_dev].file.garbled();
   settle(net_dev);
   align(interfaces_, interface_counters_);
@@ -319,7 +338,8 @@ void Sampler::Files::read_networks() {
     state.reading.sent_total = counters.sent;
     if (!new_rates_) continue;
     if (!std::exchange(state.fresh, false)) {
-      state.reading.received_per_second = rate(counters.received, state.received_from, per_seconds_);
+      state.reading.received_per_second =
+          rate(counters.received, state.received_from, per_seconds_);
       state.reading.sent_per_second = rate(counters.sent, state.sent_from, per_seconds_);
     }
     state.received_from = counters.received;
@@ -338,7 +358,8 @@ void Sampler::Files::list_disks() {
   settle(diskstats);
   if (keep_ == Keep::closed || (disks_listed_at_ && now_ - *disks_listed_at_ < kDisksEvery)) return;
   disks_listed_at_ = now_;
-  const bool same = disk_files_.size() == disk_counters_.size() && disks_.size() == disk_counters_.size() &&
+  const bool same = disk_files_.size() == disk_counters_.size() &&
+                    disks_.size() == disk_counters_.size() &&
                     std::equal(disks_.begin(), disks_.end(), disk_counters_.begin(),
                                [](const DiskState& state, const DiskCounters& counters) {
                                  return state.reading.name == counters.name;
@@ -384,10 +405,12 @@ void Sampler::Files::read_disks() {
     if (!new_rates_) continue;
     if (!std::exchange(state.fresh, false)) {
       constexpr double kBytes = static_cast<double>(kSector);
-      state.reading.read_per_second = rate(counters.sectors_read, state.read_from, per_seconds_ * kBytes);
+      state.reading.read_per_second =
+          rate(counters.sectors_read, state.read_from, per_seconds_ * kBytes);
       state.reading.written_per_second =
           rate(counters.sectors_written, state.written_from, per_seconds_ * kBytes);
-      state.reading.operations_per_second = rate(counters.operations, state.operations_from, per_seconds_);
+      state.reading.operations_per_second =
+          rate(counters.operations, state.operations_from, per_seconds_);
       const auto busy = rate(counters.busy_ms, state.busy_from, per_seconds_ * 0.001);
       state.reading.busy = busy ? std::optional(Ratio(std::min(*busy, 1.0))) : std::nullopt;
     }
@@ -443,9 +466,9 @@ void Sampler::Files::list_absences() {
     if (std::string_view(source.sensor) != "stall") {
       absences_.push_back({source.sensor, source.file.reason(), source.fix});
     } else if (!std::exchange(stall_listed, true)) {
-      absences_.push_back({"stall",
-                           "the kernel gives no pressure stall information (" + source.file.reason() + ")",
-                           "boot a kernel that has CONFIG_PSI with psi=1"});
+      absences_.push_back(
+          {"stall", "the kernel gives no pressure stall information (" + source.file.reason() + ")",
+           "boot a kernel that has CONFIG_PSI with psi=1"});
     }
   }
   filesystems_.absences(absences_);

@@ -18,7 +18,7 @@ namespace headroom::sense {
 struct Sources {
   std::string root = "/";  ///< a captured tree stands in for "/": its proc and sys are read
   GpuSource gpu = GpuSource::automatic;
-  std::string gpu_sim;     ///< with GpuSource::sim, see parse_gpu_sim(); a wrong text is an absence
+  std::string gpu_sim;  ///< with GpuSource::sim, see parse_gpu_sim(); a wrong text is an absence
   /// Folder of the jobs' parent memory group, with the captured tree's path in front;
   /// "" = found from /proc/self/cgroup.
   std::string jobs_group;

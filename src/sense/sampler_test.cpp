@@ -60,7 +60,9 @@ class Tree {
   Tree(const Tree&) = delete;
   Tree& operator=(const Tree&) = delete;
   std::string root() const { return folder_; }
-  void write(const std::string& path, const std::string& text) const { std::ofstream(root() + path) << text; }
+  void write(const std::string& path, const std::string& text) const {
+    std::ofstream(root() + path) << text;
+  }
   void remove(const std::string& path) const { fs::remove(root() + path); }
 
  private:
@@ -76,7 +78,8 @@ TEST(Sampler, ReadsABoxOfTheOldKindWithoutLimits) {
   EXPECT_FALSE(sample.cpu.busy);
   EXPECT_EQ(sample.cpu.busy_total, milliseconds((2889 + 11 + 1096 + 4 + 48 + 7) * 10));
   EXPECT_TRUE(sample.cpu.load);
-  EXPECT_TRUE(sample.memory.total && sample.memory.available && sample.memory.free && sample.memory.cached);
+  EXPECT_TRUE(sample.memory.total && sample.memory.available && sample.memory.free &&
+              sample.memory.cached);
   EXPECT_FALSE(sample.memory.limit);
   EXPECT_GT(sample.memory.kernel_reserve, 1_MiB);
   EXPECT_TRUE(sample.memory.per_cpu_free);
@@ -162,13 +165,15 @@ TEST(Sampler, BrokenFilesGiveEmptyFieldsAndReasons) {
   EXPECT_EQ(sample.cpu.cores, 0);
   EXPECT_FALSE(sample.cpu.busy || sample.cpu.load);
   EXPECT_TRUE(sample.memory.total);  // this much could be read
-  EXPECT_FALSE(sample.memory.available || sample.memory.per_cpu_free || sample.memory.kernel_reserve);
+  EXPECT_FALSE(sample.memory.available || sample.memory.per_cpu_free ||
+               sample.memory.kernel_reserve);
   EXPECT_FALSE(sample.stall.cpu_some || sample.stall.memory_some || sample.stall.io_full);
   EXPECT_TRUE(sample.stall.io_some);
   EXPECT_TRUE(sample.networks.empty() && sample.filesystems.empty());
   EXPECT_TRUE(sample.disks.empty());
   EXPECT_FALSE(sample.own.resident);
-  for (const char* sensor : {"cpu", "load", "memory", "network", "stall", "own", "filesystem", "limit"}) {
+  for (const char* sensor :
+       {"cpu", "load", "memory", "network", "stall", "own", "filesystem", "limit"}) {
     const Absence* const absence = absence_of(sample, sensor);
     ASSERT_NE(absence, nullptr) << sensor;
     EXPECT_FALSE(absence->reason.empty());
@@ -197,7 +202,8 @@ TEST(Sampler, RatesAreOfTheTimeBetweenTwoReads) {
   sampler.read(at(0), {}, sample);
   EXPECT_FALSE(sample.cpu.busy);
   tree.write("/proc/stat", "cpu  1050 200 310 8030 510 10 20 30 40 0\ncpu0 1\n");
-  tree.write("/proc/net/dev", "enp5s0:123456791012 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
+  tree.write("/proc/net/dev",
+             "enp5s0:123456791012 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
   tree.write("/proc/diskstats", " 259 0 nvme0n1 1010 0 20100 500 3030 0 40200 900 0 750 1400\n");
   sampler.read(at(500), {}, sample);
   EXPECT_DOUBLE_EQ(sample.cpu.busy->value(), 0.6);
@@ -218,7 +224,8 @@ TEST(Sampler, RatesAreOfTheTimeBetweenTwoReads) {
   EXPECT_DOUBLE_EQ(sample.cpu.busy->value(), 0.6);
   EXPECT_DOUBLE_EQ(*sample.networks[0].received_per_second, 4000);
 
-  tree.write("/proc/net/dev", "enp5s0: 7 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
+  tree.write("/proc/net/dev",
+             "enp5s0: 7 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
   sampler.read(at(1500), {}, sample);
   EXPECT_FALSE(sample.networks[0].received_per_second);  // the counter began anew
   EXPECT_DOUBLE_EQ(*sample.networks[0].sent_per_second, 0);
@@ -233,7 +240,8 @@ TEST(Sampler, AFileThatVanishesIsAbsentUntilItIsBack) {
   sampler.read(at(0), {}, sample);
   sampler.read(at(1000), {}, sample);
   ASSERT_EQ(sample.absent.size(), 1u);
-  for (const char* path : {"/proc/stat", "/proc/meminfo", "/proc/pressure/io", "/proc/net/dev"}) tree.remove(path);
+  for (const char* path : {"/proc/stat", "/proc/meminfo", "/proc/pressure/io", "/proc/net/dev"})
+    tree.remove(path);
   sampler.read(at(2000), {}, sample);
   EXPECT_EQ(sample.cpu.cores, 0);
   EXPECT_FALSE(sample.cpu.busy);
@@ -242,7 +250,8 @@ TEST(Sampler, AFileThatVanishesIsAbsentUntilItIsBack) {
   EXPECT_FALSE(sample.stall.io_some);
   EXPECT_TRUE(sample.stall.cpu_some);
   EXPECT_TRUE(sample.networks.empty());
-  for (const char* sensor : {"cpu", "memory", "stall", "network"}) EXPECT_NE(absence_of(sample, sensor), nullptr);
+  for (const char* sensor : {"cpu", "memory", "stall", "network"})
+    EXPECT_NE(absence_of(sample, sensor), nullptr);
   for (const char* path : {"/proc/stat", "/proc/meminfo", "/proc/pressure/io", "/proc/net/dev"}) {
     fs::copy(kMachines + "v2_limits" + path, tree.root() + path);
   }
@@ -350,7 +359,8 @@ TEST(LiveSampler, AgreesWithTheKernel) {
   EXPECT_EQ(sample.filesystems[0].mount, "/");
   const auto space = fs::space("/");
   EXPECT_EQ(sample.filesystems[0].total, Bytes(static_cast<std::int64_t>(space.capacity)));
-  EXPECT_TRUE(near(sample.filesystems[0].available, Bytes(static_cast<std::int64_t>(space.available))));
+  EXPECT_TRUE(
+      near(sample.filesystems[0].available, Bytes(static_cast<std::int64_t>(space.available))));
   EXPECT_GT(sample.own.resident, 1_MiB);
   // Burn more than a few ticks, so that the second read has something to share out.
   const auto start = sample.cpu.busy_total;
@@ -364,7 +374,8 @@ TEST(LiveSampler, AgreesWithTheKernel) {
   EXPECT_GT(sample.cpu.busy->value(), 0.0);
   EXPECT_LE(sample.cpu.busy->value(), 1.0);
   for (const Absence& absence : sample.absent) {
-    EXPECT_TRUE(absence.sensor == "stall" || absence.sensor == "limit") << absence.sensor << ": " << absence.reason;
+    EXPECT_TRUE(absence.sensor == "stall" || absence.sensor == "limit")
+        << absence.sensor << ": " << absence.reason;
   }
 }
 
@@ -391,7 +402,8 @@ TEST(LiveSampler, DisksReadOneByOneAgreeWithTheListOfAll) {
 }
 
 TEST(LiveSampler, AllocatesNothingInTheSteadyState) {
-  Sampler sampler({"/", GpuSource::sim, "24GiB,name=a name that is longer than a short string", ""});
+  Sampler sampler(
+      {"/", GpuSource::sim, "24GiB,name=a name that is longer than a short string", ""});
   Sample sample;
   for (int i = 0; i < 20; ++i) sampler.read(at(1000 * i), {}, sample);
   const long before = allocations.load();

@@ -18,7 +18,9 @@ std::optional<StallLine> rest_of_line(Scan& scan) {
   if (!scan.take(" total=")) return std::nullopt;
   const auto total = scan.number();
   if (!avg10 || !avg60 || !avg300 || !total) return std::nullopt;
-  const auto share = [](std::uint64_t hundredths) { return Ratio(static_cast<double>(hundredths) / 10'000.0); };
+  const auto share = [](std::uint64_t hundredths) {
+    return Ratio(static_cast<double>(hundredths) / 10'000.0);
+  };
   constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
   return StallLine{share(*avg10), share(*avg60), share(*avg300),
                    std::chrono::microseconds(static_cast<std::int64_t>(std::min(*total, kMost)))};

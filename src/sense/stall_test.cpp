@@ -7,7 +7,8 @@ namespace {
 
 TEST(Stall, ReadsBothLinesAsSharesOfTime) {
   const StallLines lines = parse_stall(
-      "some avg10=1.50 avg60=0.25 avg300=100.00 total=123456\nfull avg10=0.50 avg60=0.10 avg300=0.00 total=4567\n");
+      "some avg10=1.50 avg60=0.25 avg300=100.00 total=123456\nfull avg10=0.50 avg60=0.10 "
+      "avg300=0.00 total=4567\n");
   ASSERT_TRUE(lines.some && lines.full);
   EXPECT_DOUBLE_EQ(lines.some->avg10.value(), 0.015);
   EXPECT_DOUBLE_EQ(lines.some->avg60.value(), 0.0025);
@@ -17,7 +18,8 @@ TEST(Stall, ReadsBothLinesAsSharesOfTime) {
 }
 
 TEST(Stall, ALineThatIsCutShortIsEmpty) {
-  const StallLines lines = parse_stall("some avg10=1.50 avg60=0.25\nfull avg10=0.50 avg60=0.10 avg300=0.00 total=1");
+  const StallLines lines =
+      parse_stall("some avg10=1.50 avg60=0.25\nfull avg10=0.50 avg60=0.10 avg300=0.00 total=1");
   EXPECT_FALSE(lines.some);
   EXPECT_TRUE(lines.full);
   EXPECT_FALSE(parse_stall("").some);

@@ -30,7 +30,8 @@ std::chrono::nanoseconds as_time(std::uint64_t ticks, std::int64_t ticks_per_sec
 std::optional<CpuTicks> parse_stat(std::string_view text) {
   Scan scan(text);
   if (!scan.take("cpu ")) return std::nullopt;
-  // user nice system idle iowait irq softirq steal; old kernels end earlier. Guests are part of user.
+  // user nice system idle iowait irq softirq steal; old kernels end earlier. Guests are part of
+  // user.
   std::array<std::uint64_t, 8> field{};
   std::size_t fields = 0;
   while (fields < field.size()) {

@@ -12,7 +12,7 @@ namespace headroom::sense {
 
 /// CPU time since boot, summed over all processors, in clock ticks.
 struct CpuTicks {
-  std::uint64_t user = 0;  ///< with nice and guests
+  std::uint64_t user = 0;    ///< with nice and guests
   std::uint64_t system = 0;  ///< with interrupts
   std::uint64_t idle = 0;
   std::uint64_t iowait = 0;

@@ -33,7 +33,8 @@ TEST(Stat, TakesOldKernelsThatKnowFourKindsOnly) {
 }
 
 TEST(Stat, RefusesWhatIsNoStat) {
-  for (const std::string_view text : {"", "cpu", "cpu ", "cpu0 1 2 3 4", "cpu  1 2 x", "intr 1\n"}) {
+  for (const std::string_view text :
+       {"", "cpu", "cpu ", "cpu0 1 2 3 4", "cpu  1 2 x", "intr 1\n"}) {
     EXPECT_FALSE(parse_stat(text)) << text;
   }
 }
@@ -77,7 +78,8 @@ TEST(Loadavg, ReadsThreeLoads) {
   ASSERT_TRUE(load);
   EXPECT_DOUBLE_EQ((*load)[0], 3.5);
   EXPECT_DOUBLE_EQ((*load)[2], 1.07);
-  for (const std::string_view text : {"", "1.00 2.00", "1.0 2.0 3.0", "x"}) EXPECT_FALSE(parse_loadavg(text)) << text;
+  for (const std::string_view text : {"", "1.00 2.00", "1.0 2.0 3.0", "x"})
+    EXPECT_FALSE(parse_loadavg(text)) << text;
 }
 
 }  // namespace

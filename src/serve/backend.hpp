@@ -1,4 +1,5 @@
-// What the routes need from whoever runs them: the daemon's loop, or the command in its own process.
+// What the routes need from whoever runs them: the daemon's loop, or the command in its own
+// process.
 #pragma once
 
 #include <chrono>
@@ -30,9 +31,9 @@ struct NodeFacts {
   std::string boot_id;
   std::string kernel;
   Instant started;
-  std::string tier;              ///< what control groups can do here: v2, hybrid, v1, none
-  std::vector<Absence> cannot;   ///< what cannot be done on this machine, and why
-  std::string socket;            ///< path of the Unix socket; empty in the command's own process
+  std::string tier;             ///< what control groups can do here: v2, hybrid, v1, none
+  std::vector<Absence> cannot;  ///< what cannot be done on this machine, and why
+  std::string socket;           ///< path of the Unix socket; empty in the command's own process
 };
 
 struct HistoryQuery {
@@ -80,8 +81,10 @@ class Backend {
   virtual Costs costs() = 0;
   virtual Result<HistoryAnswer> history(const HistoryQuery& query) = 0;
   virtual std::vector<EventLine> events(const EventQuery& query) = 0;
-  /// Asks the control machine; `done` is called once, at once or later. Returns the request's number.
-  virtual RequestId ask(const Caller& caller, Ask ask, std::function<void(const Answered&)> done) = 0;
+  /// Asks the control machine; `done` is called once, at once or later. Returns the request's
+  /// number.
+  virtual RequestId ask(const Caller& caller, Ask ask,
+                        std::function<void(const Answered&)> done) = 0;
   /// The client of this request has gone: `done` is not called any more.
   virtual void withdraw(RequestId request) = 0;
   virtual Caller caller(const http::Peer& peer) = 0;

@@ -24,7 +24,8 @@ tl::unexpected<Error> refuse(std::string what, std::string why = {}, std::string
 // Walks an object's fields; the first thing that is wrong is kept and stops the rest.
 class Fields {
  public:
-  Fields(const json::object& object, std::string where) : object_(object), where_(std::move(where)) {}
+  Fields(const json::object& object, std::string where)
+      : object_(object), where_(std::move(where)) {}
 
   const json::value* find(std::string_view name) {
     const json::value* value = object_.if_contains(name);
@@ -120,7 +121,9 @@ class Fields {
 // A body is small: it is parsed into a buffer on the stack.
 class Body {
  public:
-  Body() : storage_(buffer_, sizeof buffer_), value_(&storage_) {}  // with other storage it would be copied
+  Body()
+      : storage_(buffer_, sizeof buffer_),
+        value_(&storage_) {}  // with other storage it would be copied
   Result<const json::object*> read(std::string_view text) {
     if (text.empty()) return refuse("the body is empty", "a JSON object is wanted");
     json::parse_options options;
@@ -180,8 +183,7 @@ void read_priority(Fields& fields, Priority& out) {
   std::string word;
   fields.text("priority", word);
   if (word.empty()) return;
-  for (const Priority one :
-       {Priority::low, Priority::normal, Priority::high, Priority::critical}) {
+  for (const Priority one : {Priority::low, Priority::normal, Priority::high, Priority::critical}) {
     if (word == to_string(one)) {
       out = one;
       return;
@@ -261,7 +263,8 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
         holder.pid = static_cast<pid_t>(*pid);
       }
       if (auto done = inner.done({"pid"}); !done) return tl::unexpected(done.error());
-      if (!null && !holder.pid) fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+      if (!null && !holder.pid)
+        fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
     }
   }
   if (auto done = fields.done({"name", "needs", "priority", "spread", "wait_seconds", "for_seconds",

@@ -396,9 +396,8 @@ void write_snapshot(Json& json, const View& view, Instant now) {
 
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now) {
   const Config& config = *view.config;
-  static constexpr const char* kStrategies[] = {"conservative", "balanced",   "aggressive",
-                                                "adaptive",     "dynamic",    "predictive",
-                                                "cooperative"};
+  static constexpr const char* kStrategies[] = {
+      "conservative", "balanced", "aggressive", "adaptive", "dynamic", "predictive", "cooperative"};
   json.open()
       .text("name", node.name)
       .text("version", node.version)
@@ -430,7 +429,8 @@ void write_node(Json& json, const View& view, const NodeFacts& node, Instant now
     for (const char* sensor : kSensors) {
       const bool missing = std::any_of(absent.begin(), absent.end(),
                                        [&](const Absence& a) { return a.sensor == sensor; });
-      if (!missing) json.open().text("name", sensor).boolean("up", true).null("reason").null("fix").close();
+      if (!missing)
+        json.open().text("name", sensor).boolean("up", true).null("reason").null("fix").close();
     }
     for (const Absence& a : absent) {
       json.open()

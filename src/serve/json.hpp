@@ -1,4 +1,5 @@
-// Writes JSON into a string, without a tree in between: an answer is written once and never looked at.
+// Writes JSON into a string, without a tree in between: an answer is written once and never looked
+// at.
 #pragma once
 
 #include <cassert>

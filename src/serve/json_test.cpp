@@ -3,8 +3,8 @@
 #include <limits>
 #include <string>
 
-#include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <boost/json.hpp>
 
 namespace headroom::serve {
 namespace {
@@ -17,10 +17,11 @@ std::string written(void (*write)(Json&)) {
 }
 
 TEST(Json, PutsCommasWhereTheyBelong) {
-  EXPECT_EQ(written([](Json& j) {
-              j.open().number("a", 1).list("b").number(2).open().close().end_list().null("c").close();
-            }),
-            R"({"a":1,"b":[2,{}],"c":null})");
+  EXPECT_EQ(
+      written([](Json& j) {
+        j.open().number("a", 1).list("b").number(2).open().close().end_list().null("c").close();
+      }),
+      R"({"a":1,"b":[2,{}],"c":null})");
 }
 
 TEST(Json, EscapesWhatWouldEndAText) {

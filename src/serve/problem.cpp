@@ -66,19 +66,24 @@ std::string problem_page(std::string_view type) {
        "Something in the request is not as docs/api.md says: a field with another name or type, an "
        "amount of nothing, a body that is no JSON. \"detail\" names it. Nothing was changed.\n"},
       {"not-allowed",
-       "Leases belong to the user who asked for them: that user, root and the group headroom may change "
+       "Leases belong to the user who asked for them: that user, root and the group headroom may "
+       "change "
        "them. Over TCP, requests must come from this machine, and not from a web page of "
        "another origin. Use the Unix socket, or the right user.\n"},
-      {"not-found", "There is no such path, lease or alert. Leases that ended are listed for a day.\n"},
-      {"conflict", "The thing is not in the state that the request needs; for example, the lease has ended.\n"},
+      {"not-found",
+       "There is no such path, lease or alert. Leases that ended are listed for a day.\n"},
+      {"conflict",
+       "The thing is not in the state that the request needs; for example, the lease has ended.\n"},
       {"insufficient-resources",
        "It does not fit now. \"short\" says by how much, \"in_the_way\" which leases hold what is "
        "missing, \"help\" what can be done; with wait_seconds the request queues instead.\n"},
       {"can-never-fit",
-       "It is larger than anything this machine can ever book: capacity less what is kept in reserve and "
+       "It is larger than anything this machine can ever book: capacity less what is kept in "
+       "reserve and "
        "the margin of measurement. Ask for less.\n"},
       {"too-many-requests", "A queue or a limit of the daemon is full. Try again later.\n"},
-      {"unavailable", "A sensor, or the daemon itself, does not answer. headroom doctor says more.\n"},
+      {"unavailable",
+       "A sensor, or the daemon itself, does not answer. headroom doctor says more.\n"},
       {"timed-out", "What was waited for did not happen within the time that was asked for.\n"},
       {"internal", "This is a mistake in headroom. Its log has more.\n"},
   };

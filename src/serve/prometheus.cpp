@@ -87,7 +87,8 @@ void readings(Text& text, const Sample& s) {
   }
   text.maybe({{"system_memory_state", "free"}}, m.free);
   text.maybe({{"system_memory_state", "cached"}}, m.cached);
-  text.family("system_memory_limit_bytes", "gauge", "Memory of the machine, or the limit above this node.");
+  text.family("system_memory_limit_bytes", "gauge",
+              "Memory of the machine, or the limit above this node.");
   text.maybe({}, m.limit ? m.limit : m.total);
   text.family("system_memory_linux_available_bytes", "gauge", "MemAvailable.");
   text.maybe({}, m.available);
@@ -162,8 +163,10 @@ void decisions(Text& text, const View& view) {
   };
   using Maybe = std::optional<std::int64_t>;
   rooms("headroom_room_bytes", "What can still be booked.", [](const Room& r) { return r.room; });
-  rooms("headroom_booked_bytes", "What leases have booked.", [](const Room& r) { return Maybe(r.booked); });
-  rooms("headroom_reserved_bytes", "What is never booked.", [](const Room& r) { return Maybe(r.reserve); });
+  rooms("headroom_booked_bytes", "What leases have booked.",
+        [](const Room& r) { return Maybe(r.booked); });
+  rooms("headroom_reserved_bytes", "What is never booked.",
+        [](const Room& r) { return Maybe(r.reserve); });
   rooms("headroom_unbooked_bytes", "What is used and was booked by nobody.",
         [](const Room& r) { return Maybe(r.unbooked); });
   text.family("headroom_room_cores", "gauge", "Processors that can still be booked.");
@@ -254,13 +257,14 @@ std::string metrics_text(Backend& backend) {
     text.family(name, "counter", help).value({}, static_cast<double>(value));
   };
   counter("headroom_http_requests_total", "Requests answered.", costs.requests);
-  counter("headroom_http_refused_connections_total", "Connections refused because there were too many.",
-          costs.refused_connections);
+  counter("headroom_http_refused_connections_total",
+          "Connections refused because there were too many.", costs.refused_connections);
   counter("headroom_http_bad_requests_total", "Requests that were no HTTP.", costs.bad_requests);
   counter("headroom_http_dropped_streams_total", "Streams whose reader was too slow.",
           costs.dropped_streams);
   counter("headroom_events_total", "Events since the start.", costs.events_total);
-  counter("headroom_journal_failures_total", "Records that could not be kept.", costs.journal_failures);
+  counter("headroom_journal_failures_total", "Records that could not be kept.",
+          costs.journal_failures);
   counter("headroom_loop_overruns_total", "Turns of the loop that took over 10 ms.",
           costs.loop_overruns);
   text.family("headroom_http_connections", "gauge", "Connections open now.");

@@ -7,7 +7,8 @@
 
 namespace headroom::serve {
 
-/// Readings under OpenTelemetry's names, decisions under headroom_, and the specification's ml_resource_.
+/// Readings under OpenTelemetry's names, decisions under headroom_, and the specification's
+/// ml_resource_.
 std::string metrics_text(Backend& backend);
 
 }  // namespace headroom::serve

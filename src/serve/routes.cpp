@@ -85,7 +85,8 @@ std::optional<WallTime> since_in(std::string_view text, WallTime now) {
     return std::nullopt;
   }
   using namespace std::chrono;
-  const year_month_day date{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
+  const year_month_day date{year(y), month(static_cast<unsigned>(mo)),
+                            day(static_cast<unsigned>(d))};
   if (!date.ok() || h > 23 || mi > 59 || s > 60) return std::nullopt;
   return WallTime(sys_days(date)) + hours(h) + minutes(mi) + seconds(s);
 }
@@ -138,7 +139,8 @@ Response get_leases(const Get& get) {
 }
 
 // The alerts a query asks for, newest last.
-Result<std::vector<Alert>> pick_alerts(const Get& get, bool with_ended, std::int64_t default_limit) {
+Result<std::vector<Alert>> pick_alerts(const Get& get, bool with_ended,
+                                       std::int64_t default_limit) {
   const auto severity = get.query.get("severity");
   if (severity && *severity != "warning" && *severity != "critical" && *severity != "emergency") {
     return fail(ErrorKind::invalid_request,
@@ -219,9 +221,10 @@ Response get_history(const Get& get) {
   const auto step = number_in(get.query, "step", 0, 86400);
   if (!window) return problem(window.error());
   if (!step) return problem(step.error());
-  static constexpr std::string_view kKnown[] = {
-      "cpu",         "memory",          "swap", "load",         "stall_cpu",   "stall_memory", "stall_io",
-      "gpu_memory",  "gpu_utilization", "disk", "gpu_temperature"};
+  static constexpr std::string_view kKnown[] = {"cpu",      "memory",         "swap",
+                                                "load",     "stall_cpu",      "stall_memory",
+                                                "stall_io", "gpu_memory",     "gpu_utilization",
+                                                "disk",     "gpu_temperature"};
   if (std::find(std::begin(kKnown), std::end(kKnown), resource) == std::end(kKnown)) {
     std::string all;
     for (const std::string_view one : kKnown) all.append(all.empty() ? "" : ", ").append(one);
@@ -248,8 +251,7 @@ Response get_history(const Get& get) {
   query.step = std::chrono::seconds(step->value_or(0));
   const auto answer = get.backend.history(query);
   if (!answer) return problem(answer.error());
-  return document(
-      [&](Json& json) { write_history(json, query, resource, device, *answer); });
+  return document([&](Json& json) { write_history(json, query, resource, device, *answer); });
 }
 
 Response get_monitoring_history(const Get& get) {
@@ -273,7 +275,8 @@ Response get_resources(const Get& get) {
                     : get.rest == "network" ? ResourcePath::network
                                             : ResourcePath::all;
   if (path == ResourcePath::all && get.rest != "all") {
-    return refuse(ErrorKind::not_found, "there is no /resources/" + std::string(get.rest.substr(0, 64)),
+    return refuse(ErrorKind::not_found,
+                  "there is no /resources/" + std::string(get.rest.substr(0, 64)),
                   "cpu, memory, gpu, network and all are there");
   }
   return document([&](Json& json) {
@@ -295,9 +298,8 @@ struct GetRoute {
 constexpr GetRoute kGets[] = {
     {"/api/v1/node",
      [](const Get& g) {
-       return document([&](Json& j) {
-         write_node(j, *g.backend.view(), g.backend.node(), g.backend.now());
-       });
+       return document(
+           [&](Json& j) { write_node(j, *g.backend.view(), g.backend.node(), g.backend.now()); });
      }},
     {"/api/v1/snapshot",
      [](const Get& g) {
@@ -306,7 +308,9 @@ constexpr GetRoute kGets[] = {
     {"/api/v1/room",
      [](const Get& g) { return document([&](Json& j) { write_rooms(j, *g.backend.view()); }); }},
     {"/api/v1/pressure",
-     [](const Get& g) { return document([&](Json& j) { write_pressures(j, *g.backend.view()); }); }},
+     [](const Get& g) {
+       return document([&](Json& j) { write_pressures(j, *g.backend.view()); });
+     }},
     {"/api/v1/alerts", get_alerts},
     {"/api/v1/alerts/*", get_alert},
     {"/api/v1/events", get_events},
@@ -326,7 +330,9 @@ constexpr GetRoute kGets[] = {
        return document([&](Json& j) { write_monitoring_status(j, *g.backend.view(), true); });
      }},
     {"/api/v1/monitoring/report",
-     [](const Get& g) { return document([&](Json& j) { write_monitoring_report(j, g.backend); }); }},
+     [](const Get& g) {
+       return document([&](Json& j) { write_monitoring_report(j, g.backend); });
+     }},
     {"/api/v1/monitoring/alerts", get_monitoring_alerts},
     {"/api/v1/monitoring/history", get_monitoring_history},
     {"/resources/*", get_resources},
@@ -374,11 +380,11 @@ void send_answer(Backend& backend, http::Reply& reply, const Answered& answered,
     const auto view = refusal->verdict && !refusal->verdict->in_the_way.empty()
                           ? backend.view()
                           : std::shared_ptr<const View>();
-    Response response = problem(refusal->error, refusal->verdict ? &*refusal->verdict : nullptr,
-                                view.get());
+    Response response =
+        problem(refusal->error, refusal->verdict ? &*refusal->verdict : nullptr, view.get());
     if (refusal->verdict && refusal->verdict->earliest) {
-      const auto wait = std::chrono::ceil<std::chrono::seconds>(*refusal->verdict->earliest -
-                                                                backend.now().wall);
+      const auto wait =
+          std::chrono::ceil<std::chrono::seconds>(*refusal->verdict->earliest - backend.now().wall);
       response.headers.emplace_back("Retry-After",
                                     std::to_string(std::max<std::int64_t>(1, wait.count())));
     }
@@ -393,8 +399,7 @@ void send_answer(Backend& backend, http::Reply& reply, const Answered& answered,
     write_lease(json, *lease);
     if (created) status = lease->lease.state == LeaseState::waiting ? 202 : 201;
   } else if (const auto* verdict = std::get_if<Verdict>(&answered)) {
-    const auto view =
-        verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
+    const auto view = verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
     write_verdict(json, *verdict, view.get());
   } else if (const auto* alert = std::get_if<Alert>(&answered)) {
     write_alert(json, *alert);
@@ -402,15 +407,17 @@ void send_answer(Backend& backend, http::Reply& reply, const Answered& answered,
   reply.send(status, kJson, body);
 }
 
-void ask(Backend& backend, const Caller& caller, Ask what, http::Reply reply, bool created = false) {
+void ask(Backend& backend, const Caller& caller, Ask what, http::Reply reply,
+         bool created = false) {
   // The control machine mostly answers before ask() returns; only a request that waits has to be
   // taken back when its client goes.
   auto answered = std::make_shared<bool>(false);
-  const RequestId request = backend.ask(
-      caller, std::move(what), [&backend, reply, created, answered](const Answered& answer) mutable {
-        *answered = true;
-        send_answer(backend, reply, answer, created);
-      });
+  const RequestId request =
+      backend.ask(caller, std::move(what),
+                  [&backend, reply, created, answered](const Answered& answer) mutable {
+                    *answered = true;
+                    send_answer(backend, reply, answer, created);
+                  });
   if (!*answered) {
     reply.on_gone([&backend, request] { backend.withdraw(request); });
   }
@@ -450,8 +457,9 @@ void Routes::handle(const Request& request, http::Reply reply) {
       return;
     }
     if (!http::origin_is_own(request.header("origin"), host)) {
-      reply.send(refuse(ErrorKind::not_allowed, "requests of other web pages are refused",
-                        "Origin is \"" + std::string(request.header("origin").substr(0, 128)) + "\""));
+      reply.send(
+          refuse(ErrorKind::not_allowed, "requests of other web pages are refused",
+                 "Origin is \"" + std::string(request.header("origin").substr(0, 128)) + "\""));
       return;
     }
   }
@@ -459,8 +467,8 @@ void Routes::handle(const Request& request, http::Reply reply) {
   const bool get = request.method == Method::get || request.method == Method::head;
   const bool readonly = backend_.config().http.readonly;
   if (!get && readonly) {
-    reply.send(refuse(ErrorKind::not_allowed, "this daemon answers reads only",
-                      "http.readonly is true"));
+    reply.send(
+        refuse(ErrorKind::not_allowed, "this daemon answers reads only", "http.readonly is true"));
     return;
   }
 
@@ -477,9 +485,10 @@ void Routes::handle(const Request& request, http::Reply reply) {
       if (!found) return void(reply.send(problem(found.error())));
       lease->holder = *found;
     } else if (lease->ttl.count() == 0) {
-      return void(reply.send(refuse(ErrorKind::invalid_request, "nobody would hold this lease",
-                                    "there is no holder, and no ttl_seconds",
-                                    R"(name the process, {"holder":{"pid":4121}}, or how long it holds)")));
+      return void(
+          reply.send(refuse(ErrorKind::invalid_request, "nobody would hold this lease",
+                            "there is no holder, and no ttl_seconds",
+                            R"(name the process, {"holder":{"pid":4121}}, or how long it holds)")));
     }
     const std::string_view key = request.header("idempotency-key");
     if (key.size() > 128) {
@@ -495,8 +504,8 @@ void Routes::handle(const Request& request, http::Reply reply) {
     const std::string_view text = path.substr(kLeasesPath.size() + 1);
     const LeaseId id = parse_lease_id(text);
     if (id == 0) {
-      return void(reply.send(refuse(ErrorKind::not_found,
-                                    "there is no lease " + std::string(text.substr(0, 64)))));
+      return void(reply.send(
+          refuse(ErrorKind::not_found, "there is no lease " + std::string(text.substr(0, 64)))));
     }
     if (request.method == Method::del) {
       return ask(backend_, backend_.caller(peer), AskEnd{id}, std::move(reply));
@@ -540,9 +549,9 @@ void Routes::handle(const Request& request, http::Reply reply) {
     return void(reply.send(no_such_path(path)));
   }
   if (has_path(path)) {
-    Response response = refuse(ErrorKind::invalid_request,
-                               std::string(request.method_text.substr(0, 16)) + " is not for " +
-                                   std::string(path.substr(0, 128)));
+    Response response =
+        refuse(ErrorKind::invalid_request, std::string(request.method_text.substr(0, 16)) +
+                                               " is not for " + std::string(path.substr(0, 128)));
     response.status = 405;
     reply.send(response);
     return;
@@ -558,10 +567,14 @@ void Routes::open_stream(const Request& request, http::Reply reply) {
   while (!rest.empty()) {
     const std::string_view word = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-    if (word == "snapshot") types |= kSnapshots;
-    else if (word == "event") types |= kEvents;
-    else if (word == "alert") types |= kAlerts;
-    else if (word == "lease") types |= kLeases;
+    if (word == "snapshot")
+      types |= kSnapshots;
+    else if (word == "event")
+      types |= kEvents;
+    else if (word == "alert")
+      types |= kAlerts;
+    else if (word == "lease")
+      types |= kLeases;
     else {
       return void(reply.send(refuse(ErrorKind::invalid_request,
                                     "there is no stream of " + std::string(word.substr(0, 64)),
@@ -573,8 +586,8 @@ void Routes::open_stream(const Request& request, http::Reply reply) {
     return void(reply.send(refuse(ErrorKind::too_many_requests, "too many watch already",
                                   std::to_string(kStreams) + " streams are open", "poll instead")));
   }
-  const std::array<http::Header, 2> headers = {
-      http::Header{"Cache-Control", "no-store"}, http::Header{"X-Accel-Buffering", "no"}};
+  const std::array<http::Header, 2> headers = {http::Header{"Cache-Control", "no-store"},
+                                               http::Header{"X-Accel-Buffering", "no"}};
   http::Stream stream = reply.open_stream(200, "text/event-stream", headers);
   stream.write("retry: 1000\n\n");
   // What was missed since the last one seen.
@@ -602,7 +615,8 @@ void Routes::open_stream(const Request& request, http::Reply reply) {
   streams_.push_back({stream, types});
 }
 
-void Routes::tell(unsigned type, std::string_view id, std::string_view name, std::string_view data) {
+void Routes::tell(unsigned type, std::string_view id, std::string_view name,
+                  std::string_view data) {
   const std::string event = http::sse_event(id, name, data);
   std::erase_if(streams_, [&](Watching& watching) {
     if ((watching.types & type) != 0) watching.stream.write(event);

@@ -3,8 +3,8 @@
 #include <map>
 #include <string>
 
-#include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <boost/json.hpp>
 
 #include "serve/documents.hpp"
 #include "serve/problem.hpp"
@@ -108,13 +108,27 @@ json::value answer(Still& backend, const std::string& target, int status = 200) 
 
 TEST(Routes, AnswerEveryDocumentAsJson) {
   Still backend;
-  for (const char* path :
-       {"/api/v1/node", "/api/v1/snapshot", "/api/v1/room", "/api/v1/pressure", "/api/v1/alerts",
-        "/api/v1/alerts/a12", "/api/v1/events", "/api/v1/history?resource=memory", "/api/v1/leases",
-        "/api/v1/leases/l-73", "/api/v1/config", "/api/v1/health", "/api/v1/monitoring/status",
-        "/api/v1/monitoring/report", "/api/v1/monitoring/alerts", "/api/v1/monitoring/history",
-        "/resources/cpu", "/resources/memory", "/resources/gpu", "/resources/network",
-        "/resources/all"}) {
+  for (const char* path : {"/api/v1/node",
+                           "/api/v1/snapshot",
+                           "/api/v1/room",
+                           "/api/v1/pressure",
+                           "/api/v1/alerts",
+                           "/api/v1/alerts/a12",
+                           "/api/v1/events",
+                           "/api/v1/history?resource=memory",
+                           "/api/v1/leases",
+                           "/api/v1/leases/l-73",
+                           "/api/v1/config",
+                           "/api/v1/health",
+                           "/api/v1/monitoring/status",
+                           "/api/v1/monitoring/report",
+                           "/api/v1/monitoring/alerts",
+                           "/api/v1/monitoring/history",
+                           "/resources/cpu",
+                           "/resources/memory",
+                           "/resources/gpu",
+                           "/resources/network",
+                           "/resources/all"}) {
     answer(backend, path);
   }
 }
@@ -196,8 +210,8 @@ TEST(Problem, CarriesTheVerdict) {
   verdict.in_the_way.push_back(73);
   Still backend;
   const auto view = backend.view();
-  const auto response =
-      problem({ErrorKind::insufficient_resources, "it does not fit", "no room", ""}, &verdict, view.get());
+  const auto response = problem(
+      {ErrorKind::insufficient_resources, "it does not fit", "no room", ""}, &verdict, view.get());
   EXPECT_EQ(response.status, 409);
   const auto value = json::parse(response.body);
   EXPECT_EQ(value.at("short").at("memory_bytes").as_int64(), 1 << 30);

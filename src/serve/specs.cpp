@@ -161,7 +161,8 @@ void write_monitoring_report(Json& json, Backend& backend) {
     if (l.state == LeaseState::waiting || l.state == LeaseState::ended) continue;
     // Keys are read as they are: a name is escaped as a text would be.
     std::string key;
-    Json(key).text(l.name.empty() ? "l-" + std::to_string(l.id) : l.name + "_l-" + std::to_string(l.id));
+    Json(key).text(l.name.empty() ? "l-" + std::to_string(l.id)
+                                  : l.name + "_l-" + std::to_string(l.id));
     json.open(std::string_view(key).substr(1, key.size() - 2))
         .real("cpu_memory_gb", gib(l.booked.memory.count()))
         .real("gpu_memory_gb", gib(l.booked.gpu_memory.count()))
@@ -192,8 +193,8 @@ void write_monitoring_history(Json& json, Backend& backend, std::chrono::seconds
     HistoryAnswer answer;
   };
   std::vector<Column> columns;
-  for (const auto& [name, series] : {std::pair("cpu_percent", "cpu"),
-                                     std::pair("cpu_memory_percent", "memory")}) {
+  for (const auto& [name, series] :
+       {std::pair("cpu_percent", "cpu"), std::pair("cpu_memory_percent", "memory")}) {
     auto answer = backend.history({series, window, std::chrono::seconds(0)});
     columns.push_back({name, answer ? std::move(*answer) : HistoryAnswer()});
   }

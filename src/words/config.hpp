@@ -32,7 +32,15 @@ struct Rungs {
   bool operator==(const Rungs&) const = default;
 };
 
-enum class Strategy { conservative, balanced, aggressive, adaptive, dynamic, predictive, cooperative };
+enum class Strategy {
+  conservative,
+  balanced,
+  aggressive,
+  adaptive,
+  dynamic,
+  predictive,
+  cooperative
+};
 enum class Basis { unbooked, total };
 enum class GpuSource { automatic, nvml, sim, none };
 enum class Place { pack, spread };
@@ -113,7 +121,8 @@ struct Config {
 struct Setting {
   std::string key;     ///< "pressure.memory.warning"
   std::string value;   ///< as it would be written in TOML
-  std::string origin;  ///< "built-in", "profile edge", "/etc/headroom/headroom.toml:12", "HEADROOM_…", "--listen"
+  std::string origin;  ///< "built-in", "profile edge", "/etc/headroom/headroom.toml:12",
+                       ///< "HEADROOM_…", "--listen"
   std::string alias;   ///< the specs' name for it, or empty
   std::string about;   ///< one sentence
 };

@@ -54,7 +54,7 @@ struct PlaceHolder {
   LeaseId lease = 0;
   Holder holder;
   uid_t owner = 0;
-  Bytes fence_at;                    ///< 0 = none
+  Bytes fence_at;  ///< 0 = none
   std::optional<Bytes> memory_limit;
   std::optional<Cores> cpu_limit;
 };

@@ -95,8 +95,8 @@ struct Exited {
 };
 /// Time has passed a deadline.
 struct Ticked {};
-/// The journal was read at start. `alive` are the holders that still run; `same_boot` says whether boot
-/// times in the records mean this boot: after a reboot no holder lives.
+/// The journal was read at start. `alive` are the holders that still run; `same_boot` says whether
+/// boot times in the records mean this boot: after a reboot no holder lives.
 struct Restored {
   std::vector<Record> records;
   std::vector<Holder> alive;

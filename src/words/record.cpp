@@ -99,12 +99,57 @@ tl::unexpected<Error> broken(const char* why) {
 
 // Tags of a lease. They are on disk: never renumber, only append.
 enum LeaseTag : std::uint8_t {
-  id = 1, name, owner, state, priority, need_memory, need_gpu_memory, need_cpu, need_disk,
-  need_disk_path, need_gpus, need_gpu, need_compute, booked_memory, booked_gpu_memory, booked_cpu,
-  booked_disk, gpu, mount, pid, start_time, parent, fence, enforce, group_memory, group_cpu,
-  group_unified, group_scope, group_v2, fence_at, fence_set, asked_boot, asked_wall, granted_boot,
-  granted_wall, ended_boot, ended_wall, expected, expected_learned, give_up, expires, key, reason,
-  peak_memory, peak_gpu_memory, peak_cpu, peak_disk, oom_kills, exit_status, grouped, spread,
+  id = 1,
+  name,
+  owner,
+  state,
+  priority,
+  need_memory,
+  need_gpu_memory,
+  need_cpu,
+  need_disk,
+  need_disk_path,
+  need_gpus,
+  need_gpu,
+  need_compute,
+  booked_memory,
+  booked_gpu_memory,
+  booked_cpu,
+  booked_disk,
+  gpu,
+  mount,
+  pid,
+  start_time,
+  parent,
+  fence,
+  enforce,
+  group_memory,
+  group_cpu,
+  group_unified,
+  group_scope,
+  group_v2,
+  fence_at,
+  fence_set,
+  asked_boot,
+  asked_wall,
+  granted_boot,
+  granted_wall,
+  ended_boot,
+  ended_wall,
+  expected,
+  expected_learned,
+  give_up,
+  expires,
+  key,
+  reason,
+  peak_memory,
+  peak_gpu_memory,
+  peak_cpu,
+  peak_disk,
+  oom_kills,
+  exit_status,
+  grouped,
+  spread,
   last_tag = spread,
 };
 
@@ -113,7 +158,8 @@ void write(Writer& w, const Lease& l) {
   w.text(name, l.name);
   w.number(owner, l.owner);
   w.number(state, static_cast<int>(l.state));
-  if (l.priority != Priority::normal) w.maybe(priority, std::optional(static_cast<int>(l.priority)));
+  if (l.priority != Priority::normal)
+    w.maybe(priority, std::optional(static_cast<int>(l.priority)));
   w.maybe(need_memory, l.needs.memory);
   w.maybe(need_gpu_memory, l.needs.gpu_memory);
   w.maybe(need_cpu, l.needs.cpu);
@@ -164,8 +210,17 @@ void write(Writer& w, const Lease& l) {
 
 bool is_text(std::uint8_t tag) {
   switch (tag) {
-    case name: case need_disk_path: case need_gpu: case gpu: case mount: case group_memory:
-    case group_cpu: case group_unified: case group_scope: case key: case reason:
+    case name:
+    case need_disk_path:
+    case need_gpu:
+    case gpu:
+    case mount:
+    case group_memory:
+    case group_cpu:
+    case group_unified:
+    case group_scope:
+    case key:
+    case reason:
       return true;
     default:
       return false;
@@ -189,18 +244,41 @@ Result<Record> read_lease(std::string_view bytes) {
     if (is_text(field.tag)) {
       std::string text(field.value);
       switch (field.tag) {
-        case name: l.name = std::move(text); break;
-        case need_disk_path: l.needs.disk_path = std::move(text); break;
-        case need_gpu: l.needs.gpu = std::move(text); break;
-        case gpu: l.gpu = std::move(text); break;
-        case mount: l.mount = std::move(text); break;
-        case group_memory: l.group.memory = std::move(text); break;
-        case group_cpu: l.group.cpu = std::move(text); break;
-        case group_unified: l.group.unified = std::move(text); break;
-        case group_scope: l.group.scope = std::move(text); break;
-        case key: l.idempotency_key = std::move(text); break;
-        case reason: l.reason = std::move(text); break;
-        default: break;
+        case name:
+          l.name = std::move(text);
+          break;
+        case need_disk_path:
+          l.needs.disk_path = std::move(text);
+          break;
+        case need_gpu:
+          l.needs.gpu = std::move(text);
+          break;
+        case gpu:
+          l.gpu = std::move(text);
+          break;
+        case mount:
+          l.mount = std::move(text);
+          break;
+        case group_memory:
+          l.group.memory = std::move(text);
+          break;
+        case group_cpu:
+          l.group.cpu = std::move(text);
+          break;
+        case group_unified:
+          l.group.unified = std::move(text);
+          break;
+        case group_scope:
+          l.group.scope = std::move(text);
+          break;
+        case key:
+          l.idempotency_key = std::move(text);
+          break;
+        case reason:
+          l.reason = std::move(text);
+          break;
+        default:
+          break;
       }
       continue;
     }
@@ -208,19 +286,33 @@ Result<Record> read_lease(std::string_view bytes) {
     std::int64_t v = 0;
     if (!field.number(v)) return broken("a number has the wrong length");
     switch (field.tag) {
-      case id: l.id = static_cast<LeaseId>(v); break;
-      case owner: l.owner = static_cast<uid_t>(v); break;
+      case id:
+        l.id = static_cast<LeaseId>(v);
+        break;
+      case owner:
+        l.owner = static_cast<uid_t>(v);
+        break;
       case state:
         if (!enumerator(v, LeaseState::ended, l.state)) return broken("unknown lease state");
         break;
       case priority:
         if (!enumerator(v, Priority::critical, l.priority)) return broken("unknown priority");
         break;
-      case need_memory: l.needs.memory = Bytes(v); break;
-      case need_gpu_memory: l.needs.gpu_memory = Bytes(v); break;
-      case need_cpu: l.needs.cpu = Cores(v); break;
-      case need_disk: l.needs.disk = Bytes(v); break;
-      case need_gpus: l.needs.gpus = static_cast<int>(v); break;
+      case need_memory:
+        l.needs.memory = Bytes(v);
+        break;
+      case need_gpu_memory:
+        l.needs.gpu_memory = Bytes(v);
+        break;
+      case need_cpu:
+        l.needs.cpu = Cores(v);
+        break;
+      case need_disk:
+        l.needs.disk = Bytes(v);
+        break;
+      case need_gpus:
+        l.needs.gpus = static_cast<int>(v);
+        break;
       case need_compute: {
         double compute = 0;
         std::memcpy(&compute, &v, sizeof compute);
@@ -229,37 +321,98 @@ Result<Record> read_lease(std::string_view bytes) {
         l.needs.compute = compute;
         break;
       }
-      case booked_memory: l.booked.memory = Bytes(v); break;
-      case booked_gpu_memory: l.booked.gpu_memory = Bytes(v); break;
-      case booked_cpu: l.booked.cpu = Cores(v); break;
-      case booked_disk: l.booked.disk = Bytes(v); break;
-      case pid: l.holder.pid = static_cast<pid_t>(v); break;
-      case start_time: l.holder.start_time = static_cast<std::uint64_t>(v); break;
-      case parent: l.parent = static_cast<LeaseId>(v); break;
-      case fence: l.fence = v != 0; break;
-      case enforce: l.enforce = v != 0; break;
-      case group_v2: l.group.v2 = v != 0; break;
-      case fence_at: l.fence_at = Bytes(v); break;
-      case fence_set: l.fence_set = v != 0; break;
-      case asked_boot: l.asked.boot = boot(v); break;
-      case asked_wall: l.asked.wall = wall(v); break;
-      case granted_boot: l.granted.boot = boot(v); break;
-      case granted_wall: l.granted.wall = wall(v); break;
-      case ended_boot: l.ended.boot = boot(v); break;
-      case ended_wall: l.ended.wall = wall(v); break;
-      case expected: l.expected = std::chrono::seconds(v); break;
-      case expected_learned: l.expected_learned = v != 0; break;
-      case give_up: l.give_up = boot(v); break;
-      case expires: l.expires = boot(v); break;
-      case peak_memory: l.peak.memory = Bytes(v); break;
-      case peak_gpu_memory: l.peak.gpu_memory = Bytes(v); break;
-      case peak_cpu: l.peak.cpu = Cores(v); break;
-      case peak_disk: l.peak.disk = Bytes(v); break;
-      case oom_kills: l.oom_kills = static_cast<std::uint64_t>(v); break;
-      case exit_status: l.exit_status = static_cast<int>(v); break;
-      case grouped: l.grouped = v != 0; break;
-      case spread: l.spread = v != 0; break;
-      default: break;
+      case booked_memory:
+        l.booked.memory = Bytes(v);
+        break;
+      case booked_gpu_memory:
+        l.booked.gpu_memory = Bytes(v);
+        break;
+      case booked_cpu:
+        l.booked.cpu = Cores(v);
+        break;
+      case booked_disk:
+        l.booked.disk = Bytes(v);
+        break;
+      case pid:
+        l.holder.pid = static_cast<pid_t>(v);
+        break;
+      case start_time:
+        l.holder.start_time = static_cast<std::uint64_t>(v);
+        break;
+      case parent:
+        l.parent = static_cast<LeaseId>(v);
+        break;
+      case fence:
+        l.fence = v != 0;
+        break;
+      case enforce:
+        l.enforce = v != 0;
+        break;
+      case group_v2:
+        l.group.v2 = v != 0;
+        break;
+      case fence_at:
+        l.fence_at = Bytes(v);
+        break;
+      case fence_set:
+        l.fence_set = v != 0;
+        break;
+      case asked_boot:
+        l.asked.boot = boot(v);
+        break;
+      case asked_wall:
+        l.asked.wall = wall(v);
+        break;
+      case granted_boot:
+        l.granted.boot = boot(v);
+        break;
+      case granted_wall:
+        l.granted.wall = wall(v);
+        break;
+      case ended_boot:
+        l.ended.boot = boot(v);
+        break;
+      case ended_wall:
+        l.ended.wall = wall(v);
+        break;
+      case expected:
+        l.expected = std::chrono::seconds(v);
+        break;
+      case expected_learned:
+        l.expected_learned = v != 0;
+        break;
+      case give_up:
+        l.give_up = boot(v);
+        break;
+      case expires:
+        l.expires = boot(v);
+        break;
+      case peak_memory:
+        l.peak.memory = Bytes(v);
+        break;
+      case peak_gpu_memory:
+        l.peak.gpu_memory = Bytes(v);
+        break;
+      case peak_cpu:
+        l.peak.cpu = Cores(v);
+        break;
+      case peak_disk:
+        l.peak.disk = Bytes(v);
+        break;
+      case oom_kills:
+        l.oom_kills = static_cast<std::uint64_t>(v);
+        break;
+      case exit_status:
+        l.exit_status = static_cast<int>(v);
+        break;
+      case grouped:
+        l.grouped = v != 0;
+        break;
+      case spread:
+        l.spread = v != 0;
+        break;
+      default:
+        break;
     }
   }
   if (reader.bad) return broken("a field is cut");
@@ -267,7 +420,15 @@ Result<Record> read_lease(std::string_view bytes) {
   return Record(PutLease{std::move(l)});
 }
 
-enum LearnedTag : std::uint8_t { learned_name = 1, run_start, run_memory, run_gpu_memory, run_cpu, run_disk, run_length };
+enum LearnedTag : std::uint8_t {
+  learned_name = 1,
+  run_start,
+  run_memory,
+  run_gpu_memory,
+  run_cpu,
+  run_disk,
+  run_length
+};
 
 Result<Record> read_learned(std::string_view bytes) {
   PutLearned learned;
@@ -289,12 +450,23 @@ Result<Record> read_learned(std::string_view bytes) {
     if (learned.runs.empty()) return broken("a run has no start");
     LearnedRun& run = learned.runs.back();
     switch (field.tag) {
-      case run_memory: run.peak.memory = Bytes(v); break;
-      case run_gpu_memory: run.peak.gpu_memory = Bytes(v); break;
-      case run_cpu: run.peak.cpu = Cores(v); break;
-      case run_disk: run.peak.disk = Bytes(v); break;
-      case run_length: run.length = std::chrono::seconds(v); break;
-      default: break;
+      case run_memory:
+        run.peak.memory = Bytes(v);
+        break;
+      case run_gpu_memory:
+        run.peak.gpu_memory = Bytes(v);
+        break;
+      case run_cpu:
+        run.peak.cpu = Cores(v);
+        break;
+      case run_disk:
+        run.peak.disk = Bytes(v);
+        break;
+      case run_length:
+        run.length = std::chrono::seconds(v);
+        break;
+      default:
+        break;
     }
   }
   if (reader.bad) return broken("a field is cut");

@@ -53,12 +53,13 @@ struct PutNextLease {
 
 using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease>;
 
-/// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a reader
-/// skips the fields it does not know and gives missing ones their default: a journal of an
+/// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
+/// reader skips the fields it does not know and gives missing ones their default: a journal of an
 /// older version reads, and one of a newer version does as far as it can.
 void encode(const Record& record, std::string& out);
 
-/// Reads one record back. Refuses bytes that are no record (unknown kind, cut field, bad enumerator).
+/// Reads one record back. Refuses bytes that are no record (unknown kind, cut field, bad
+/// enumerator).
 Result<Record> decode(std::string_view bytes);
 
 }  // namespace headroom

@@ -14,10 +14,14 @@ class Any {
   std::int64_t number() {
     // The ends of the range come up as often as everything between.
     switch (engine_() % 5) {
-      case 0: return 0;
-      case 1: return std::numeric_limits<std::int64_t>::max();
-      case 2: return std::numeric_limits<std::int64_t>::min();
-      default: return static_cast<std::int64_t>(engine_());
+      case 0:
+        return 0;
+      case 1:
+        return std::numeric_limits<std::int64_t>::max();
+      case 2:
+        return std::numeric_limits<std::int64_t>::min();
+      default:
+        return static_cast<std::int64_t>(engine_());
     }
   }
   std::string text() {
@@ -78,8 +82,10 @@ class Any {
   }
   Record record() {
     switch (below(5)) {
-      case 0: return PutLease{lease()};
-      case 1: return DropLease{engine_()};
+      case 0:
+        return PutLease{lease()};
+      case 1:
+        return DropLease{engine_()};
       case 2: {
         PutLearned learned;
         learned.name = text() + "x";
@@ -88,8 +94,10 @@ class Any {
         }
         return learned;
       }
-      case 3: return PutAcknowledged{static_cast<Resource>(below(7)), text(), yes()};
-      default: return PutNextLease{1 + below(1'000'000)};
+      case 3:
+        return PutAcknowledged{static_cast<Resource>(below(7)), text(), yes()};
+      default:
+        return PutNextLease{1 + below(1'000'000)};
     }
   }
 
@@ -110,7 +118,8 @@ bool sane(const Record& record) {
            put->lease.priority <= Priority::critical && put->lease.state >= LeaseState::waiting &&
            (!compute || std::isfinite(*compute));
   }
-  if (const auto* seen = std::get_if<PutAcknowledged>(&record)) return seen->resource <= Resource::network;
+  if (const auto* seen = std::get_if<PutAcknowledged>(&record))
+    return seen->resource <= Resource::network;
   if (const auto* learned = std::get_if<PutLearned>(&record)) {
     return !learned->name.empty() && learned->runs.size() <= kLearnedRuns;
   }
@@ -132,7 +141,7 @@ TEST(Record, SkipsTheFieldsOfANewerVersion) {
   lease.id = 7;
   lease.name = "train";
   std::string bytes = bytes_of(PutLease{lease});
-  bytes += std::string("\xf0\x03\x00new", 6);              // an unknown tag with three bytes
+  bytes += std::string("\xf0\x03\x00new", 6);  // an unknown tag with three bytes
   bytes += std::string("\xf1\x08\x00", 3) + std::string(8, 'x');
   const auto back = decode(bytes);
   ASSERT_TRUE(back) << back.error().why;

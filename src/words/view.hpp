@@ -33,7 +33,7 @@ struct LeaseView {
   bool over = false;                ///< uses more than it booked
   int place = 0;                    ///< in the queue; 1 = next
   std::optional<WallTime> earliest;
-  std::string why;                  ///< what it waits for
+  std::string why;  ///< what it waits for
   std::optional<int> gpu_index;
   std::optional<double> gpu_fraction;
 };

@@ -16,7 +16,8 @@ class Digest {
     step(0);
   }
   void add(std::int64_t number) {
-    for (int i = 0; i < 8; ++i) step(static_cast<std::uint8_t>(static_cast<std::uint64_t>(number) >> (8 * i)));
+    for (int i = 0; i < 8; ++i)
+      step(static_cast<std::uint8_t>(static_cast<std::uint64_t>(number) >> (8 * i)));
   }
   void add(const Event& event);
   void add(const Effect& effect);

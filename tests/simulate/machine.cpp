@@ -74,7 +74,8 @@ void Machine::kill(pid_t pid, std::int64_t now, Random& random) {
   process.use[kMemory] = process.use[kCpu] = 0;
   const int how = static_cast<int>(random.below(100));
   process.frees = now + (how < 60 ? 0 : how < 97 ? random.between(0, 8) * kSecond : 600 * kSecond);
-  if (std::all_of(process.use.begin(), process.use.end(), [](std::int64_t u) { return u == 0; })) return;
+  if (std::all_of(process.use.begin(), process.use.end(), [](std::int64_t u) { return u == 0; }))
+    return;
   node.key() = next_remains_--;
   processes.insert(std::move(node));
 }
@@ -93,10 +94,12 @@ int Machine::in_group(LeaseId lease) const {
 bool Machine::gpu_remains(const Lease& lease) const {
   return std::any_of(processes.begin(), processes.end(), [&](const auto& p) {
     const Process& process = p.second;
-    const bool its = process.group == lease.id || process.holder == lease.holder ||
-                     (process.root == lease.holder.pid && process.root_start == lease.holder.start_time);
+    const bool its =
+        process.group == lease.id || process.holder == lease.holder ||
+        (process.root == lease.holder.pid && process.root_start == lease.holder.start_time);
     return process.dead && its &&
-           std::any_of(process.use.begin() + kGpu, process.use.end(), [](std::int64_t u) { return u > 0; });
+           std::any_of(process.use.begin() + kGpu, process.use.end(),
+                       [](std::int64_t u) { return u > 0; });
   });
 }
 
@@ -106,7 +109,8 @@ std::int64_t Machine::used(std::size_t resource) const {
   return sum;
 }
 
-std::pair<std::int64_t, std::int64_t> Machine::key(const Process& process, const decide::Promises& promises) const {
+std::pair<std::int64_t, std::int64_t> Machine::key(const Process& process,
+                                                   const decide::Promises& promises) const {
   if (process.group != 0) {
     // A group that was made and not reported, because the daemon died, is nobody's.
     const auto lease = promises.leases.find(process.group);
@@ -176,7 +180,8 @@ Sample Machine::read(const decide::Promises& promises, Instant at, std::uint64_t
   sample.memory.kernel_reserve = Bytes(kernel_reserve);
   for (std::size_t i = 0; i < kDisks; ++i) {
     const Bytes free(capacity[kDisk + i] - used(kDisk + i));
-    sample.filesystems.push_back({mounts[i], "disk", "ext4", Bytes(capacity[kDisk + i]), free, free});
+    sample.filesystems.push_back(
+        {mounts[i], "disk", "ext4", Bytes(capacity[kDisk + i]), free, free});
   }
   for (std::size_t i = 0; i < gpus.size(); ++i) {
     if (!gpus[i].present) continue;
@@ -198,9 +203,9 @@ Sample Machine::read(const decide::Promises& promises, Instant at, std::uint64_t
     Use use{};
     for (const auto& [pid, process] : processes) {
       if (process.dead) continue;
-      const bool its = lease.group != Group()
-                           ? process.group == id
-                           : process.root == lease.holder.pid && process.root_start == lease.holder.start_time;
+      const bool its = lease.group != Group() ? process.group == id
+                                              : process.root == lease.holder.pid &&
+                                                    process.root_start == lease.holder.start_time;
       if (!its) continue;
       ++reading.processes;
       for (std::size_t i = 0; i < kResources; ++i) use[i] += process.use[i];
@@ -244,15 +249,16 @@ std::string Machine::explain(std::size_t resource, const decide::Promises& promi
   for (const auto& [pid, process] : processes) {
     if (process.use[resource] == 0) continue;
     out += "\n  process " + std::to_string(process.holder.pid) + (process.dead ? " (dead)" : "") +
-           (process.foreign ? " (foreign)" : "") + " root " + std::to_string(process.root) + " group " +
-           std::to_string(process.group) + " uses " + std::to_string(process.use[resource]) + ", unknown of it " +
+           (process.foreign ? " (foreign)" : "") + " root " + std::to_string(process.root) +
+           " group " + std::to_string(process.group) + " uses " +
+           std::to_string(process.use[resource]) + ", unknown of it " +
            std::to_string(process.surprise_delivered[resource]);
   }
   for (const auto& [id, lease] : promises.leases) {
     if (!covers(lease)) continue;
     out += "\n  lease " + std::to_string(id) + " " + to_string(lease.state) + " of " +
-           std::to_string(lease.holder.pid) + (lease.group != Group() ? " in a group" : "") + " booked " +
-           std::to_string(on_resources(lease, lease.booked, *this)[resource]);
+           std::to_string(lease.holder.pid) + (lease.group != Group() ? " in a group" : "") +
+           " booked " + std::to_string(on_resources(lease, lease.booked, *this)[resource]);
   }
   return out;
 }

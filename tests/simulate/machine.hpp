@@ -28,15 +28,15 @@ using Use = std::array<std::int64_t, kResources>;
 /// A process, or what one has left: GPU bytes that its driver has not freed, files that it wrote.
 struct Process {
   Holder holder;
-  pid_t root = 0;      ///< the process at the top of its tree
+  pid_t root = 0;  ///< the process at the top of its tree
   std::uint64_t root_start = 0;
-  LeaseId group = 0;   ///< the lease in whose group it runs; 0: none
+  LeaseId group = 0;  ///< the lease in whose group it runs; 0: none
   bool foreign = false;
   bool dead = false;
   Use use{};
   Use target{};
-  /// What it has taken beyond what was booked for it, since the last sample that was taken, and since the
-  /// last that was delivered: nobody could know of it.
+  /// What it has taken beyond what was booked for it, since the last sample that was taken, and
+  /// since the last that was delivered: nobody could know of it.
   Use surprise_taken{};
   Use surprise_delivered{};
   std::optional<std::int64_t> ends;   ///< when it ends by itself
@@ -47,7 +47,7 @@ struct Gpu {
   std::string id;
   std::int64_t total = 0;
   std::int64_t reserved = 0;
-  bool tells = true;    ///< which process uses how much
+  bool tells = true;  ///< which process uses how much
   bool present = true;
   double compute = 8.0;
 };
@@ -61,9 +61,10 @@ class Machine {
 
   std::vector<Gpu> gpus;
   std::array<std::string, kDisks> mounts{"/", "/data"};
-  Use capacity{};   ///< of GPUs without what the driver keeps
+  Use capacity{};  ///< of GPUs without what the driver keeps
   std::int64_t kernel_reserve = 0;
-  std::map<pid_t, Process> processes;  ///< living ones by pid; remains of dead ones by numbers below 0
+  std::map<pid_t, Process>
+      processes;  ///< living ones by pid; remains of dead ones by numbers below 0
 
   Process& start(bool foreign);
   /// Ends a process: what it leaves behind is kept as remains.
@@ -76,16 +77,19 @@ class Machine {
   /// Everybody's use, remains included.
   std::int64_t used(std::size_t resource) const;
   /// Takes or gives back, as far as the machine has it; books the surprise of it.
-  void change(Process& process, std::size_t resource, std::int64_t wanted, const decide::Promises& promises);
+  void change(Process& process, std::size_t resource, std::int64_t wanted,
+              const decide::Promises& promises);
   /// Drivers free what is due; files of the dead become nobody's, and some of nobody's are removed.
   void settle(std::int64_t now, Random& random);
 
   /// Reads the machine. `lose`: percent of the holders that are not found.
-  Sample read(const decide::Promises& promises, Instant at, std::uint64_t number, int lose, Random& random);
+  Sample read(const decide::Promises& promises, Instant at, std::uint64_t number, int lose,
+              Random& random);
   /// The last sample read has been delivered.
   void delivered();
 
-  /// What is in use that no lease covers, less what nobody could know of at the last delivered sample.
+  /// What is in use that no lease covers, less what nobody could know of at the last delivered
+  /// sample.
   std::int64_t uncovered(std::size_t resource, const decide::Promises& promises) const;
   /// What makes up uncovered(), for people.
   std::string explain(std::size_t resource, const decide::Promises& promises) const;
@@ -93,7 +97,8 @@ class Machine {
 
  private:
   /// Which covers whom: a lease with a group its group, one without its holder's tree.
-  std::pair<std::int64_t, std::int64_t> key(const Process& process, const decide::Promises& promises) const;
+  std::pair<std::int64_t, std::int64_t> key(const Process& process,
+                                            const decide::Promises& promises) const;
 
   pid_t next_pid_ = 100;
   pid_t next_remains_ = -1;

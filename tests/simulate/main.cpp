@@ -12,15 +12,20 @@ namespace {
 constexpr const char* kHelp =
     "usage: headroom-simulate [--seed N] [--events N] [--sabotage KIND] [--verbose]\n"
     "\n"
-    "Runs the control machine of headroomd in a simulated machine: processes that take memory over time,\n"
-    "end and leave children behind, other programs, drivers that free late or never, samples that are\n"
-    "lost or late, devices that vanish, clients that wait, hang up and repeat themselves, crashes of the\n"
-    "daemon at every place, reboots. Equal seeds give equal runs. After every event the invariants are\n"
+    "Runs the control machine of headroomd in a simulated machine: processes that take memory over "
+    "time,\n"
+    "end and leave children behind, other programs, drivers that free late or never, samples that "
+    "are\n"
+    "lost or late, devices that vanish, clients that wait, hang up and repeat themselves, crashes "
+    "of the\n"
+    "daemon at every place, reboots. Equal seeds give equal runs. After every event the invariants "
+    "are\n"
     "checked; the first broken one ends the run with exit status 1.\n"
     "\n"
     "  --seed N         the run (1)\n"
     "  --events N       how long (100000)\n"
-    "  --sabotage KIND  break the world from outside in the middle of the run, which must be found:\n"
+    "  --sabotage KIND  break the world from outside in the middle of the run, which must be "
+    "found:\n"
     "                     double-grant  samples that hide what is used, so that it is given twice\n"
     "                     lost-lease    the record of a held lease is taken out of the journal\n"
     "                     busy-victim   the exit of a holder that lives is reported\n"
@@ -59,8 +64,8 @@ int main(int argc, char** argv) {
       ++i;
     } else if (word == "--sabotage") {
       const std::string_view kind = value;
-      sabotage = kind == "double-grant" ? Sabotage::double_grant
-                 : kind == "lost-lease" ? Sabotage::lost_lease
+      sabotage = kind == "double-grant"  ? Sabotage::double_grant
+                 : kind == "lost-lease"  ? Sabotage::lost_lease
                  : kind == "busy-victim" ? Sabotage::busy_victim
                                          : Sabotage::none;
       understood = sabotage != Sabotage::none;
@@ -69,20 +74,22 @@ int main(int argc, char** argv) {
       understood = false;
     }
     if (!understood) {
-      std::fprintf(stderr, "headroom-simulate: \"%s %s\" is not understood\n%s", argv[i < argc ? i : argc - 1], value,
-                   kHelp);
+      std::fprintf(stderr, "headroom-simulate: \"%s %s\" is not understood\n%s",
+                   argv[i < argc ? i : argc - 1], value, kHelp);
       return 2;
     }
   }
   const auto outcome = headroom::simulate::World(seed, events, sabotage).run();
   if (verbose) {
-    std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64 "\n", outcome.grants,
-                outcome.endings, outcome.crashes, outcome.quarantined);
+    std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64
+                "\n",
+                outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined);
   }
   if (!outcome.broken.empty()) {
-    std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed, outcome.broken.c_str());
+    std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed,
+                outcome.broken.c_str());
   }
-  std::printf("events %" PRIu64 " checked %" PRIu64 " seed %" PRIu64 " digest %016" PRIx64 "\n", outcome.events,
-              outcome.checked, seed, outcome.digest);
+  std::printf("events %" PRIu64 " checked %" PRIu64 " seed %" PRIu64 " digest %016" PRIx64 "\n",
+              outcome.events, outcome.checked, seed, outcome.digest);
   return outcome.broken.empty() ? 0 : 1;
 }

@@ -14,7 +14,8 @@ decide::Books books_of(const control::State& state, Instant at) {
 }
 
 bool ending(LeaseState state) {
-  return state == LeaseState::releasing || state == LeaseState::quarantined || state == LeaseState::ended;
+  return state == LeaseState::releasing || state == LeaseState::quarantined ||
+         state == LeaseState::ended;
 }
 
 std::size_t resource_of(const decide::Pool& pool, const Machine& machine) {
@@ -55,8 +56,8 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
   if (!ending(now.state) || ending(before.state)) {
     if (before.state != LeaseState::ended && now.state == LeaseState::ended) {
       // It was on its way out; what ran in its groups must be gone, unless somebody ended it.
-      if (before.group != Group() && !may_end_.contains(now.id) && !everything_may_end_ && machine_.in_group(now.id) > 0 &&
-          !(now.expires && *now.expires <= at.boot)) {
+      if (before.group != Group() && !may_end_.contains(now.id) && !everything_may_end_ &&
+          machine_.in_group(now.id) > 0 && !(now.expires && *now.expires <= at.boot)) {
         return lease_name(now.id) + " ended while its group still runs";
       }
     }
@@ -78,15 +79,16 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
   return {};
 }
 
-std::string Referee::after(const control::Control& control, const Event& event, const Effects& effects,
-                           Instant at, bool forged) {
+std::string Referee::after(const control::Control& control, const Event& event,
+                           const Effects& effects, Instant at, bool forged) {
   ++checked_;
   const control::State& state = control.state();
   if (const auto* asked = std::get_if<Asked>(&event)) {
     if (const auto* end = std::get_if<AskEnd>(&asked->ask)) {
       const auto lease = shadow_.leases.find(end->lease);
       if (lease != shadow_.leases.end() &&
-          (asked->caller.trusted || (asked->caller.known && asked->caller.uid == lease->second.owner))) {
+          (asked->caller.trusted ||
+           (asked->caller.known && asked->caller.uid == lease->second.owner))) {
         may_end(end->lease);
       }
     }
@@ -101,13 +103,15 @@ std::string Referee::after(const control::Control& control, const Event& event, 
       const auto before = shadow_.leases.find(now.id);
       if (before == shadow_.leases.end()) {
         if (now.id <= highest_told_) return lease_name(now.id) + " was given a number twice";
-      } else if (std::string broken = endings(before->second, now, at); !broken.empty() && !forged) {
+      } else if (std::string broken = endings(before->second, now, at);
+                 !broken.empty() && !forged) {
         return broken;
       } else if (!broken.empty()) {
         return broken + " (after a forged event)";
       }
       const bool held = before != shadow_.leases.end() && decide::holds(before->second.state);
-      if (decide::holds(now.state) && now.parent == 0 && now.state == LeaseState::reserved && !held) {
+      if (decide::holds(now.state) && now.parent == 0 && now.state == LeaseState::reserved &&
+          !held) {
         granted.insert(now.id);
       }
       if (granted.contains(now.id) || held) {
@@ -132,7 +136,8 @@ std::string Referee::after(const control::Control& control, const Event& event, 
   }
   everything_may_end_ = false;
 
-  if (shadow_.next_lease != state.promises.next_lease || shadow_.leases.size() != state.promises.leases.size() ||
+  if (shadow_.next_lease != state.promises.next_lease ||
+      shadow_.leases.size() != state.promises.leases.size() ||
       shadow_.learned.size() != state.promises.learned.size() ||
       shadow_.acknowledged != state.promises.acknowledged) {
     return "the journal and the promises differ";
@@ -145,7 +150,8 @@ std::string Referee::after(const control::Control& control, const Event& event, 
   }
   for (auto it = told_.begin(); it != told_.end();) {
     const auto lease = shadow_.leases.find(it->first);
-    if (lease == shadow_.leases.end()) return lease_name(it->first) + ", which a client holds, is not known";
+    if (lease == shadow_.leases.end())
+      return lease_name(it->first) + ", which a client holds, is not known";
     if (lease->second.holder != it->second.holder || lease->second.owner != it->second.owner) {
       return lease_name(it->first) + " has changed hands";
     }
@@ -170,7 +176,8 @@ std::string Referee::after(const control::Control& control, const Event& event, 
   return checked_ % 256 == 0 ? everything(control) : std::string();
 }
 
-std::string Referee::grants(const control::Control& control, const std::map<LeaseId, Amounts>& grown) const {
+std::string Referee::grants(const control::Control& control,
+                            const std::map<LeaseId, Amounts>& grown) const {
   const control::State& state = control.state();
   std::set<int> pools;
   for (const auto& [id, growth] : grown) {
@@ -186,16 +193,18 @@ std::string Referee::grants(const control::Control& control, const std::map<Leas
     if (pool.booked > pool.capacity - pool.reserve - pool.margin) {
       return "a grant booked more of " + pool.name + " than capacity less reserve and margin";
     }
-    if (pool.exclusive > 0 && pool.leases > 1) return pool.name + " was given to one alone, and to others";
+    if (pool.exclusive > 0 && pool.leases > 1)
+      return pool.name + " was given to one alone, and to others";
     if (pool.resource == Resource::cpu) continue;  // its use is averaged over a minute
     const std::size_t resource = resource_of(pool, machine_);
     // Where the driver does not say who uses what, a foreign rise passes for a lease's.
     if (resource >= kGpu && !machine_.gpus[resource - kGpu].tells) continue;
     const std::int64_t uncovered = machine_.uncovered(resource, state.promises);
     if (pool.booked + uncovered + pool.margin > machine_.capacity[resource]) {
-      return "a grant promised more of " + pool.name + " than there is: booked " + std::to_string(pool.booked) +
-             ", used beyond it " + std::to_string(uncovered) + ", margin " + std::to_string(pool.margin) +
-             ", capacity " + std::to_string(machine_.capacity[resource]) +
+      return "a grant promised more of " + pool.name + " than there is: booked " +
+             std::to_string(pool.booked) + ", used beyond it " + std::to_string(uncovered) +
+             ", margin " + std::to_string(pool.margin) + ", capacity " +
+             std::to_string(machine_.capacity[resource]) +
              machine_.explain(resource, state.promises);
     }
   }
@@ -221,11 +230,13 @@ std::string Referee::ledger(const control::State& state) const {
     if (entry == nullptr) return lease_name(id) + " holds and is not in the ledger";
     ++entries;
     ++users[lease.owner];
-    if (!(entry->booked == lease.booked)) return lease_name(id) + " is booked differently in the ledger";
+    if (!(entry->booked == lease.booked))
+      return lease_name(id) + " is booked differently in the ledger";
     if (entry->owner != lease.owner) return lease_name(id) + " is booked for another user";
     if (entry->ends) {
       ++ends;
-      if (!state.ledger.by_end().contains({*entry->ends, id})) return lease_name(id) + " has no place in by_end";
+      if (!state.ledger.by_end().contains({*entry->ends, id}))
+        return lease_name(id) + " has no place in by_end";
     }
     const auto use = state.uses.find(id);
     const Amounts measured =
@@ -252,12 +263,16 @@ std::string Referee::ledger(const control::State& state) const {
   for (std::size_t i = 0; i < sums.size(); ++i) {
     const decide::Pool& pool = state.ledger.pools()[i];
     if (pool.booked != sums[i].booked) return pool.name + ": booked is not the sum of its leases";
-    if (pool.measured != sums[i].measured) return pool.name + ": measured is not the sum of its leases";
-    if (pool.unmaterialised != sums[i].unmaterialised) return pool.name + ": unmaterialised is not the sum";
-    if (pool.leases != sums[i].leases || pool.by_size.size() != static_cast<std::size_t>(sums[i].leases)) {
+    if (pool.measured != sums[i].measured)
+      return pool.name + ": measured is not the sum of its leases";
+    if (pool.unmaterialised != sums[i].unmaterialised)
+      return pool.name + ": unmaterialised is not the sum";
+    if (pool.leases != sums[i].leases ||
+        pool.by_size.size() != static_cast<std::size_t>(sums[i].leases)) {
       return pool.name + ": its leases are counted wrong";
     }
-    if (pool.exclusive != sums[i].exclusive) return pool.name + ": exclusive leases are counted wrong";
+    if (pool.exclusive != sums[i].exclusive)
+      return pool.name + ": exclusive leases are counted wrong";
   }
   return {};
 }
@@ -309,7 +324,8 @@ std::string Referee::gauges(const control::Control& control, const Event& event)
     const auto before = levels_.find(key);
     if (before != levels_.end() && shown.value && before->second.first == shown.value &&
         before->second.second != shown.level) {
-      return std::string(to_string(key.first)) + " " + key.second + ": its level changed on the same reading";
+      return std::string(to_string(key.first)) + " " + key.second +
+             ": its level changed on the same reading";
     }
     levels_[key] = {shown.value, shown.level};
   }
@@ -320,7 +336,8 @@ std::string Referee::gauges(const control::Control& control, const Event& event)
   }
   for (const auto& key : state.promises.acknowledged) {
     const auto gauge = state.gauges.find(key);
-    if (gauge != state.gauges.end() && gauge->second.level() == Level::ok && gauge->second.pressure().value) {
+    if (gauge != state.gauges.end() && gauge->second.level() == Level::ok &&
+        gauge->second.pressure().value) {
       return "an acknowledgement outlived its alert";
     }
   }
@@ -330,21 +347,27 @@ std::string Referee::gauges(const control::Control& control, const Event& event)
 std::string Referee::queue(const control::Control& control, const Event& event,
                            const std::set<LeaseId>& granted, Instant at) const {
   const control::State& state = control.state();
-  if (state.queue.size() > static_cast<std::size_t>(state.config->leases.queue)) return "the queue is over its bound";
+  if (state.queue.size() > static_cast<std::size_t>(state.config->leases.queue))
+    return "the queue is over its bound";
   if (state.queue.empty()) return {};
   std::size_t waiting = 0;
-  for (const LeaseId id : living_) waiting += shadow_.leases.at(id).state == LeaseState::waiting ? 1U : 0U;
+  for (const LeaseId id : living_)
+    waiting += shadow_.leases.at(id).state == LeaseState::waiting ? 1U : 0U;
   if (waiting != state.queue.size()) return "the queue and the waiting leases differ";
-  const bool settled = std::holds_alternative<Sampled>(event) || std::holds_alternative<Ticked>(event) || std::holds_alternative<Configured>(event);
+  const bool settled = std::holds_alternative<Sampled>(event) ||
+                       std::holds_alternative<Ticked>(event) ||
+                       std::holds_alternative<Configured>(event);
   if (settled && decide::next_start(books_of(state, at))) return "somebody waits who could start";
   const auto* asked = std::get_if<Asked>(&event);
-  if (asked != nullptr && std::holds_alternative<AskLease>(asked->ask) && head_ && !granted.empty()) {
+  if (asked != nullptr && std::holds_alternative<AskLease>(asked->ask) && head_ &&
+      !granted.empty()) {
     const auto head = state.promises.leases.find(head_->lease);
     if (head == state.promises.leases.end() || head->second.state != LeaseState::waiting) return {};
     const decide::Queue::Key key = decide::Queue::key(head->second, state.config->leases.ageing);
     for (const LeaseId id : granted) {
       const Lease& lease = state.promises.leases.at(id);
-      if (decide::Queue::key(lease, state.config->leases.ageing) < key) return {};  // its turn came before
+      if (decide::Queue::key(lease, state.config->leases.ageing) < key)
+        return {};  // its turn came before
       if (lease.asked.boot > head->second.asked.boot + 3 * state.config->leases.ageing &&
           decide::Queue::key(lease, state.config->leases.ageing) < key) {
         return lease_name(head->first) + " was overtaken by one that asked after its bound";
@@ -370,8 +393,10 @@ std::string Referee::replayed(const std::vector<Record>& records) {
   }
   for (const auto& [id, told] : told_) {
     const auto lease = shadow_.leases.find(id);
-    if (lease == shadow_.leases.end()) return lease_name(id) + ", which a client holds, was lost in a crash";
-    if (told.granted && !decide::holds(lease->second.state) && lease->second.state != LeaseState::ended) {
+    if (lease == shadow_.leases.end())
+      return lease_name(id) + ", which a client holds, was lost in a crash";
+    if (told.granted && !decide::holds(lease->second.state) &&
+        lease->second.state != LeaseState::ended) {
       return lease_name(id) + " was granted, and only waits after a crash";
     }
   }

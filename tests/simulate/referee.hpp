@@ -1,4 +1,5 @@
-// Checks the invariants of ARCHITECTURE.md after every event, from outside the code that must keep them.
+// Checks the invariants of ARCHITECTURE.md after every event, from outside the code that must keep
+// them.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ class Referee {
   /// Before the event: what the head of the queue may expect.
   void before(const control::Control& control, const Event& event, Instant at);
   /// After it; the first broken invariant, or empty.
-  std::string after(const control::Control& control, const Event& event, const Effects& effects, Instant at,
-                    bool forged);
+  std::string after(const control::Control& control, const Event& event, const Effects& effects,
+                    Instant at, bool forged);
   /// At a restart: what was read of the journal must hold all that clients were told.
   std::string replayed(const std::vector<Record>& records);
 
@@ -49,13 +50,14 @@ class Referee {
 
  private:
   std::string endings(const Lease& before, const Lease& now, Instant at);
-  std::string grants(const control::Control& control, const std::map<LeaseId, Amounts>& grown) const;
+  std::string grants(const control::Control& control,
+                     const std::map<LeaseId, Amounts>& grown) const;
   std::string ledger(const control::State& state) const;
   std::string rooms(const control::State& state) const;
   std::string nested(const control::State& state) const;
   std::string gauges(const control::Control& control, const Event& event);
-  std::string queue(const control::Control& control, const Event& event, const std::set<LeaseId>& granted,
-                    Instant at) const;
+  std::string queue(const control::Control& control, const Event& event,
+                    const std::set<LeaseId>& granted, Instant at) const;
 
   const Machine& machine_;
   decide::Promises shadow_;

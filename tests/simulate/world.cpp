@@ -62,7 +62,8 @@ Outcome World::run() {
     advance();
   }
   if (outcome_.broken.empty()) {
-    if (std::string broken = referee_.everything(*control_); !broken.empty()) fail(std::move(broken));
+    if (std::string broken = referee_.everything(*control_); !broken.empty())
+      fail(std::move(broken));
   }
   for (const Record& record : control_->state().promises.records()) digest_.add(record);
   outcome_.checked = referee_.checked();
@@ -123,7 +124,8 @@ void World::apply(const Event& event, bool forged) {
   }
   if (std::string broken = check_dead(); !broken.empty()) return fail(std::move(broken));
   for (const Effect& effect : effects) {
-    // Each answer, order and question leaves on its own: the daemon may die between any two of them.
+    // Each answer, order and question leaves on its own: the daemon may die between any two of
+    // them.
     if (random_.per_mille(1) && !last) return crash({});
     carry_out(effect);
   }
@@ -150,12 +152,14 @@ std::string World::check_dead() {
       continue;
     }
     const Lease& lease = found->second;
-    const bool left = machine_.in_group(lease.id) > 0 || machine_.gpu_remains(lease) ||
-                      state.nested.contains(lease.id) || state.placing.contains(lease.id) ||
-                      // What the device does not tell apart, or somebody else took meanwhile, is not told back.
-                      lease.state == LeaseState::quarantined || state.owed.contains(lease.id);
+    const bool left =
+        machine_.in_group(lease.id) > 0 || machine_.gpu_remains(lease) ||
+        state.nested.contains(lease.id) || state.placing.contains(lease.id) ||
+        // What the device does not tell apart, or somebody else took meanwhile, is not told back.
+        lease.state == LeaseState::quarantined || state.owed.contains(lease.id);
     if (left) it->second = now_;
-    const bool looked = state.sample && state.sample->at.boot.time_since_epoch().count() + boot_base_ > it->second;
+    const bool looked =
+        state.sample && state.sample->at.boot.time_since_epoch().count() + boot_base_ > it->second;
     if (now_ - it->second > kBound && now_ - started_ > kBound && looked && due_.empty()) {
       return "lease l-" + std::to_string(lease.id) + " outlives its dead holder";
     }
@@ -165,7 +169,9 @@ std::string World::check_dead() {
 }
 
 void World::carry_out(const Effect& effect) {
-  const auto soon = [this] { return random_.percent(50) ? 0 : random_.between(0, kSlowest / kMs) * kMs; };
+  const auto soon = [this] {
+    return random_.percent(50) ? 0 : random_.between(0, kSlowest / kMs) * kMs;
+  };
   if (const auto* respond = std::get_if<Respond>(&effect)) {
     answer(*respond);
   } else if (std::holds_alternative<Sense>(effect)) {
@@ -179,7 +185,8 @@ void World::carry_out(const Effect& effect) {
       Placed event;
       event.lease = placed.lease;
       if (random_.percent(15)) {
-        event.group = headroom::fail(ErrorKind::unavailable, "no group could be made", "it is a simulation");
+        event.group =
+            headroom::fail(ErrorKind::unavailable, "no group could be made", "it is a simulation");
         return event;
       }
       Group group;
@@ -219,14 +226,16 @@ RequestId World::request(int client, std::int64_t until) {
 void World::answer(const Respond& respond) {
   const auto found = requests_.find(respond.request);
   if (found == requests_.end()) {
-    return fail("request " + std::to_string(respond.request) + " was answered twice, or after it was withdrawn");
+    return fail("request " + std::to_string(respond.request) +
+                " was answered twice, or after it was withdrawn");
   }
   const int id = found->second.client;
   requests_.erase(found);
   const auto client = clients_.find(id);
   if (const auto* view = std::get_if<LeaseView>(&respond.what)) {
     const Lease& lease = view->lease;
-    if (!control_->state().promises.leases.contains(lease.id)) return fail("an answer about no lease");
+    if (!control_->state().promises.leases.contains(lease.id))
+      return fail("an answer about no lease");
     referee_.told(lease);
     if (client == clients_.end() || client->second.lease == lease.id) {
       if (client != clients_.end() && decide::holds(lease.state)) run_client(client->second, lease);
@@ -246,7 +255,8 @@ void World::answer(const Respond& respond) {
     if (decide::holds(lease.state)) run_client(c, lease);
     if (lease.state == LeaseState::ended) end_client(id);
   } else if (const auto* verdict = std::get_if<Verdict>(&respond.what)) {
-    if (verdict->revision != control_->state().revision) return fail("a verdict about another revision");
+    if (verdict->revision != control_->state().revision)
+      return fail("a verdict about another revision");
     if (client == clients_.end()) return;
     client->second.fitted = true;
     client->second.fits = verdict->answer == Answer::now;
@@ -254,7 +264,8 @@ void World::answer(const Respond& respond) {
   } else if (const auto* refusal = std::get_if<Refusal>(&respond.what)) {
     if (client == clients_.end()) return;
     if (client->second.lease != 0) return;  // its change was refused
-    if (client->second.fitted && client->second.fits && refusal->error.kind != ErrorKind::too_many_requests) {
+    if (client->second.fitted && client->second.fits &&
+        refusal->error.kind != ErrorKind::too_many_requests) {
       return fail("fit said now, and lease was refused: " + refusal->error.why);
     }
     end_client(id);
@@ -270,7 +281,8 @@ void World::run_client(Client& client, const Lease& lease) {
   Use booked = on_resources(lease, lease.booked, machine_);
   for (std::size_t i = 0; i < kResources; ++i) {
     // Most use a part of what they booked, some all of it, a few more.
-    const std::int64_t share = random_.percent(10) ? random_.between(100, 130) : random_.between(0, 100);
+    const std::int64_t share =
+        random_.percent(10) ? random_.between(100, 130) : random_.between(0, 100);
     process.target[i] += booked[i] / 100 * share;
   }
   process.ends = now_ + random_.between(1, random_.percent(10) ? 3600 : 120) * kSecond;
@@ -300,13 +312,16 @@ void World::end_client(int id) {
     orphan.use[kMemory] = use[kMemory] / 2;
     // What nobody could know of the parent nobody can know of the child.
     orphan.surprise_taken[kMemory] = std::min(before.surprise_taken[kMemory], orphan.use[kMemory]);
-    orphan.surprise_delivered[kMemory] = std::min(before.surprise_delivered[kMemory], orphan.use[kMemory]);
+    orphan.surprise_delivered[kMemory] =
+        std::min(before.surprise_delivered[kMemory], orphan.use[kMemory]);
     orphan.target = orphan.use;
     machine_.processes.at(pid).use[kMemory] -= orphan.use[kMemory];
   }
   machine_.kill(pid, now_, random_);
-  plan(random_.percent(70) ? 0 : random_.between(0, 200) * kMs, [holder] { return Event(Exited{holder}); });
-  if (random_.percent(5)) plan(random_.between(0, 500) * kMs, [holder] { return Event(Exited{holder}); });
+  plan(random_.percent(70) ? 0 : random_.between(0, 200) * kMs,
+       [holder] { return Event(Exited{holder}); });
+  if (random_.percent(5))
+    plan(random_.between(0, 500) * kMs, [holder] { return Event(Exited{holder}); });
 }
 
 void World::take_sample(std::int64_t in) {
@@ -386,7 +401,9 @@ void World::processes_do() {
     Process& process = machine_.processes.at(living[random_.below(living.size())]);
     for (std::size_t r = 0; r < kResources; ++r) {
       const std::int64_t way = process.target[r] - process.use[r];
-      if (way != 0) machine_.change(process, r, process.use[r] + (random_.percent(50) ? way : way / 3), promises);
+      if (way != 0)
+        machine_.change(process, r, process.use[r] + (random_.percent(50) ? way : way / 3),
+                        promises);
     }
     if (random_.percent(2)) {  // frees most of it, and may take it again
       for (std::size_t r = 0; r < kResources; ++r) {
@@ -397,7 +414,8 @@ void World::processes_do() {
   for (const auto& [id, client] : clients_) {
     const auto process = machine_.processes.find(client.pid);
     if (client.pid != 0 && process == machine_.processes.end()) over.push_back(id);
-    if (process != machine_.processes.end() && process->second.ends && *process->second.ends <= now_) {
+    if (process != machine_.processes.end() && process->second.ends &&
+        *process->second.ends <= now_) {
       over.push_back(id);
     }
   }
@@ -415,7 +433,9 @@ void World::processes_do() {
   }
   for (const pid_t pid : living) {
     const auto process = machine_.processes.find(pid);
-    if (process == machine_.processes.end() || !process->second.ends || *process->second.ends > now_) continue;
+    if (process == machine_.processes.end() || !process->second.ends ||
+        *process->second.ends > now_)
+      continue;
     const bool a_client = std::any_of(clients_.begin(), clients_.end(),
                                       [pid = pid](const auto& c) { return c.second.pid == pid; });
     if (!a_client) machine_.kill(pid, now_, random_);
@@ -432,7 +452,8 @@ void World::processes_do() {
 Needs World::some_needs() {
   Needs needs;
   const auto part = [this](std::int64_t capacity) {
-    const std::int64_t share = random_.percent(5) ? random_.between(80, 120) : random_.between(1, 30);
+    const std::int64_t share =
+        random_.percent(5) ? random_.between(80, 120) : random_.between(1, 30);
     return std::max<std::int64_t>(1, capacity / 100 * share);
   };
   if (random_.percent(70)) needs.memory = Bytes(part(machine_.capacity[kMemory]));
@@ -485,8 +506,8 @@ void World::ask_new() {
   if (random_.percent(5)) {
     client.pid = 0;  // tied to time only
     client.ask.ttl = std::chrono::seconds(random_.between(1, 300));
-  } else if (other != nullptr && other->holder.pid != 0 && machine_.alive(other->holder) && !other->grouped &&
-             other->parent == 0 && random_.percent(40)) {
+  } else if (other != nullptr && other->holder.pid != 0 && machine_.alive(other->holder) &&
+             !other->grouped && other->parent == 0 && random_.percent(40)) {
     client.pid = other->holder.pid;  // a process with several leases
     client.uid = other->owner;
     client.ask.holder = other->holder;
@@ -505,10 +526,13 @@ void World::ask_new() {
       process.root_start = root.holder.start_time;
       if (root.group != Group()) process.group = outer;
       if (random_.percent(80)) client.uid = other->owner;
-      const auto less = [&](Bytes most) { return Bytes(std::max<std::int64_t>(1, most.count() / 3)); };
+      const auto less = [&](Bytes most) {
+        return Bytes(std::max<std::int64_t>(1, most.count() / 3));
+      };
       client.ask.needs = Needs();
       if (other->booked.memory.count() > 0) client.ask.needs.memory = less(other->booked.memory);
-      if (other->booked.gpu_memory.count() > 0) client.ask.needs.gpu_memory = less(other->booked.gpu_memory);
+      if (other->booked.gpu_memory.count() > 0)
+        client.ask.needs.gpu_memory = less(other->booked.gpu_memory);
     }
   }
   clients_[id] = client;
@@ -588,13 +612,15 @@ void World::change_something() {
     if (random_.percent(20)) change.expected = std::chrono::seconds(random_.between(0, 3000));
     apply(Asked{request(0, now_), caller, change});
   } else {
-    apply(Asked{request(0, now_ + 5 * kSecond), caller, AskWait{id, std::chrono::milliseconds(5000)}});
+    apply(Asked{request(0, now_ + 5 * kSecond), caller,
+                AskWait{id, std::chrono::milliseconds(5000)}});
   }
 }
 
 void World::crash(const Effects& effects) {
   ++outcome_.crashes;
-  // Of the event in hand some records were written, the last of them perhaps in part; nothing else left.
+  // Of the event in hand some records were written, the last of them perhaps in part; nothing else
+  // left.
   std::vector<const Record*> records;
   for (const Effect& effect : effects) {
     if (const auto* journal = std::get_if<Journal>(&effect)) records.push_back(&journal->record);
@@ -624,7 +650,8 @@ void World::restart(bool same_boot) {
   sampling_ = false;
   requests_.clear();
   machine_.delivered();
-  if (sabotage_ == Sabotage::lost_lease && same_boot && !sabotaged_ && outcome_.events > events_wanted_ / 2) {
+  if (sabotage_ == Sabotage::lost_lease && same_boot && !sabotaged_ &&
+      outcome_.events > events_wanted_ / 2) {
     // Somebody takes the record of a lease that a client holds out of the journal.
     const auto& promised = referee_.promised();
     if (!promised.empty()) {
@@ -633,7 +660,8 @@ void World::restart(bool same_boot) {
       log_.clear();
       for (const Record& record : all.records) {
         const auto* put = std::get_if<PutLease>(&record);
-        if (put == nullptr || put->lease.id != victim) record::append_frame(record, sequence_++, log_);
+        if (put == nullptr || put->lease.id != victim)
+          record::append_frame(record, sequence_++, log_);
       }
       sabotaged_ = true;
     }
@@ -643,7 +671,8 @@ void World::restart(bool same_boot) {
   std::string bytes = log_ + std::string(64, '\0');
   record::Replay replay = record::replay(bytes, 0);
   if (replay.skipped > 0) return fail("a record of the journal was lost at a crash");
-  if (std::string broken = referee_.replayed(replay.records); !broken.empty()) return fail(std::move(broken));
+  if (std::string broken = referee_.replayed(replay.records); !broken.empty())
+    return fail(std::move(broken));
   control_ = std::make_unique<control::Control>(config_);
   started_ = now_;
   Restored event;
@@ -655,7 +684,8 @@ void World::restart(bool same_boot) {
   // A start writes a snapshot of what was read.
   log_.clear();
   sequence_ = replay.next_sequence;
-  for (const Record& record : referee_.shadow().records()) record::append_frame(record, sequence_++, log_);
+  for (const Record& record : referee_.shadow().records())
+    record::append_frame(record, sequence_++, log_);
   for (auto& [id, client] : clients_) client.fitted = false;
   take_sample(0);
   apply(event);

@@ -40,7 +40,7 @@ class World {
   // What one client is about.
   enum class Stage { asking, waiting, running };
   struct Client {
-    pid_t pid = 0;        // of its process; 0: its lease is tied to time
+    pid_t pid = 0;  // of its process; 0: its lease is tied to time
     uid_t uid = 0;
     AskLease ask;
     Stage stage = Stage::asking;
@@ -90,12 +90,12 @@ class World {
   Digest digest_;
   Outcome outcome_;
 
-  std::int64_t now_ = 0;         // nanoseconds since the simulation began
-  std::int64_t boot_base_ = 0;   // when this boot began
+  std::int64_t now_ = 0;        // nanoseconds since the simulation began
+  std::int64_t boot_base_ = 0;  // when this boot began
   std::int64_t wall_jump_ = 0;
-  std::int64_t started_ = 0;     // when this daemon began
+  std::int64_t started_ = 0;  // when this daemon began
   std::uint64_t samples_ = 0;
-  bool sampling_ = false;        // one is on its way
+  bool sampling_ = false;  // one is on its way
   bool lying_ = false;
   bool sabotaged_ = false;
   std::multimap<std::int64_t, Due> due_;
@@ -103,7 +103,7 @@ class World {
   int next_client_ = 1;
   std::map<RequestId, Request> requests_;
   RequestId next_request_ = 1;
-  std::string log_;              // the journal's bytes
+  std::string log_;  // the journal's bytes
   std::uint64_t sequence_ = 1;
   std::optional<std::int64_t> crash_in_;  // effects until the daemon dies
   std::map<LeaseId, std::int64_t> dead_since_;
