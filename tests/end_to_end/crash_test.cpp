@@ -172,7 +172,7 @@ TEST_F(Crash, ARepeatedRequestFindsItsLeaseAcrossADeath) {
 }
 
 TEST_F(Crash, OfTheDaemonAgainAndAgainWhileManyWaitLetsEachRunOnceAndAlone) {
-  constexpr int kRuns = 12;
+  constexpr std::size_t kRuns = 12;
   const auto file = daemon_.file("stamps");
   std::vector<std::unique_ptr<Program>> runs;
   for (int i = 0; i < kRuns; ++i) {
@@ -180,6 +180,11 @@ TEST_F(Crash, OfTheDaemonAgainAndAgainWhileManyWaitLetsEachRunOnceAndAlone) {
         daemon_.command(Words{"run", "--gpu-mem", "5G", "--"} +
                         job({"stamp", file, "start", "sleep", "20", "stamp", file, "end"})));
   }
+  ASSERT_TRUE(eventually([&] {
+    return list(daemon_.get("/api/v1/leases")).size() +
+               list(daemon_.get("/api/v1/leases?state=ended")).size() >=
+           kRuns;
+  })) << "who has not asked yet when it dies is told that there is none";
   std::mt19937 random(7);
   for (int deaths = 0; deaths < 10; ++deaths) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 100));
@@ -194,7 +199,7 @@ TEST_F(Crash, OfTheDaemonAgainAndAgainWhileManyWaitLetsEachRunOnceAndAlone) {
   std::istringstream lines(read_text(file));
   std::string word;
   for (std::int64_t at = 0; lines >> word >> at;) order[at] = word;
-  EXPECT_EQ(order.size(), 2U * kRuns);
+  EXPECT_EQ(order.size(), 2 * kRuns);
   bool running = false;
   for (const auto& [at, what] : order) {
     EXPECT_EQ(what, running ? "end" : "start") << "two ran at once:\n" << read_text(file);
