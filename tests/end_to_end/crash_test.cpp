@@ -175,7 +175,7 @@ TEST_F(Crash, OfTheDaemonAgainAndAgainWhileManyWaitLetsEachRunOnceAndAlone) {
   constexpr std::size_t kRuns = 12;
   const auto file = daemon_.file("stamps");
   std::vector<std::unique_ptr<Program>> runs;
-  for (int i = 0; i < kRuns; ++i) {
+  for (std::size_t i = 0; i < kRuns; ++i) {
     runs.push_back(
         daemon_.command(Words{"run", "--gpu-mem", "5G", "--"} +
                         job({"stamp", file, "start", "sleep", "20", "stamp", file, "end"})));
