@@ -56,8 +56,14 @@ export async function later_sample(page, sample) {
 }
 
 export async function assert_no_overflow(page) {
-  const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  assert.ok(content <= screen, `the page is ${content} px wide on a screen of ${screen}`);
+  const [content, screen, wide] = await page.evaluate(() => {
+    const screen = document.documentElement.clientWidth;
+    const wide = [...document.querySelectorAll('body *')]
+      .filter((element) => element.getBoundingClientRect().right > screen + 1)
+      .map((element) => `${element.tagName} ${element.className}: ${element.textContent.slice(0, 120)}`);
+    return [document.documentElement.scrollWidth, screen, wide.slice(-3).join(' | ')];
+  });
+  assert.ok(content <= screen, `${page.url()} is ${content} px wide on a screen of ${screen}: ${wide}`);
 }
 
 export function shot(page, name, full = true) {
