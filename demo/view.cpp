@@ -33,12 +33,12 @@ std::size_t cells(std::string_view text) {
   }));
 }
 
-std::string left(std::string text, std::size_t width) {
+std::string left(const std::string& text, std::size_t width) {
   const std::size_t taken = cells(text);
   return taken < width ? text + std::string(width - taken, ' ') : text;
 }
 
-std::string right(std::string text, std::size_t width) {
+std::string right(const std::string& text, std::size_t width) {
   const std::size_t taken = cells(text);
   return taken < width ? std::string(width - taken, ' ') + text : text;
 }

@@ -60,7 +60,7 @@ void mark(const std::string& folder) {
 /// group of that name is left alone and the next name is tried.
 Result<std::string> make_parent(const std::string& own, const std::string& name) {
   for (int attempt = 1; attempt <= kNames; ++attempt) {
-    const std::string path =
+    std::string path =
         own + "/" + name + (attempt > 1 ? "-" + std::to_string(attempt) : std::string());
     if (::mkdir(path.c_str(), 0755) == 0) {
       mark(path);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
@@ -45,7 +46,7 @@ std::string sparkline(const std::vector<std::optional<double>>& values, double l
     }
     const double share = high > low ? (*largest - low) / (high - low) : 0;
     const double step = std::clamp(share, 0.0, 1.0) * (kSigns.size() - 1);
-    line += kSigns[static_cast<std::size_t>(step + 0.5)];
+    line += kSigns[static_cast<std::size_t>(std::lround(step))];
   }
   return line;
 }

@@ -58,12 +58,12 @@ class Local final : public serve::Backend {
     sources.gpu = loaded_.config.sample.gpu;
     sources.gpu_sim = loaded_.config.sample.gpu_sim;
     sense::Sampler sampler(sources);
-    for (int i = 0; i < 2; ++i) {
+    for (std::uint64_t i = 0; i < 2; ++i) {
       if (i > 0) std::this_thread::sleep_for(kBetween);
       auto sample = std::make_shared<Sample>();
       const Instant at = clock_now();
       sampler.read(at, {}, *sample);
-      sample->number = static_cast<std::uint64_t>(i + 1);
+      sample->number = i + 1;
       sample->took = clock_now().boot - at.boot;
       (void)control_.apply(Sampled{std::move(sample)}, at);
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 
 #include "act/explain.hpp"
 #include "cli/cells.hpp"
@@ -167,7 +168,7 @@ std::string ended_line(const value& lease, bool enforced, int wait_status, doubl
   act::Ending ending;
   ending.name = printable(client::text(lease, "name"));
   ending.status = wait_status;
-  ending.lasted = std::chrono::seconds(static_cast<std::int64_t>(seconds + 0.5));
+  ending.lasted = std::chrono::seconds(std::llround(seconds));
   // A lease that has ended books nothing any more; its needs say what it had.
   const auto had = [&](const std::string& amount) {
     const auto booked = client::whole(lease, "booked." + amount).value_or(0);

@@ -65,7 +65,7 @@ std::string show_span(double seconds) {
   if (seconds < 0) seconds = 0;
   if (seconds < 9.95) return show_number(seconds, 1) + "s";
   if (!(seconds < 1e11)) return kNone;
-  const auto whole = static_cast<long long>(seconds + 0.5);
+  const auto whole = std::llround(seconds);
   if (whole < 60) return std::to_string(whole) + "s";
   if (whole < 3600) {
     std::snprintf(buffer.data(), buffer.size(), "%lldm %02llds", whole / 60, whole % 60);

@@ -37,7 +37,7 @@ GaugeSettings gauge_settings(const Config& config, Resource resource) {
 }
 
 Gauge::Gauge(Resource resource, std::string device, GaugeSettings settings)
-    : resource_(resource), device_(std::move(device)), settings_(std::move(settings)) {}
+    : resource_(resource), device_(std::move(device)), settings_(settings) {}
 
 std::optional<double> Gauge::line(Level level) const {
   switch (level) {
@@ -116,7 +116,7 @@ GaugeChange Gauge::update(std::optional<double> value, Instant at) {
   if (gap) high_.reset();
   seen_ = at.boot;
   stale_ = false;
-  value_ = *value;
+  value_ = value;
   return step(judge(*value), *value, at, true);
 }
 

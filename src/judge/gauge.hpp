@@ -67,7 +67,7 @@ class Gauge {
   GaugeChange close(Instant at);
 
   /// New lines and times, in force from the next update on.
-  void configure(GaugeSettings settings) { settings_ = std::move(settings); }
+  void configure(GaugeSettings settings) { settings_ = settings; }
 
   Resource resource() const { return resource_; }
   const std::string& device() const { return device_; }

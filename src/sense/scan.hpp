@@ -65,7 +65,8 @@ class Scan {
     if (!whole || end_ - at_ < 3 || at_[0] != '.' || !is_digit(at_[1]) || !is_digit(at_[2])) {
       return std::nullopt;
     }
-    const std::uint64_t fraction = static_cast<std::uint64_t>((at_[1] - '0') * 10 + (at_[2] - '0'));
+    const std::uint64_t fraction =
+        static_cast<std::uint64_t>(at_[1] - '0') * 10 + static_cast<std::uint64_t>(at_[2] - '0');
     at_ += 3;
     constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
     return *whole > (kMost - fraction) / 100 ? kMost : *whole * 100 + fraction;

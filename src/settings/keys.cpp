@@ -403,6 +403,7 @@ std::vector<Key> make_keys() {
                     std::move(field.set), std::move(field.get)});
   };
   // The member of a Config that a key stands for, for reading and for writing.
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a member cannot stand in parentheses
 #define HEADROOM_MEMBER(member) [](auto& c) -> auto& { return c.member; }
 
   Words<std::string> profile_words;
