@@ -67,7 +67,7 @@ struct Alert {
   Resource resource = Resource::memory;
   std::string device;
   Level level = Level::warning;
-  double value = 0;      ///< the reading when it was raised or last escalated
+  double value = 0;      ///< the reading when its level last changed
   double threshold = 0;  ///< the line it crossed
   WallTime since{};
   std::optional<WallTime> ended;

@@ -74,6 +74,7 @@ int event_command(Words words) {
   const auto show = [&] {
     const auto body = source.get(target);
     if (!body) return report(body.error());
+    if (source.local()) return report(source.only_daemon("what happened"));
     if (print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);
     if (!document) return report(document.error());

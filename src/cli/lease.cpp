@@ -1,5 +1,6 @@
 #include "cli/lease.hpp"
 
+#include <csignal>
 #include <cstdlib>
 
 #include "cli/cells.hpp"
@@ -127,6 +128,8 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
   return body;
 }
 
+constexpr int kTimedOut = 124;
+
 int add_lease(const Common& common, client::Daemon& daemon, const AddOptions& add,
               const std::string& name) {
   value room;
@@ -137,7 +140,31 @@ int add_lease(const Common& common, client::Daemon& daemon, const AddOptions& ad
   }
   const auto body = booking_of(add, name, room);
   if (!body) return report(body.error());
-  return show_lease(common, daemon.book(*body, ""));
+  auto lease = daemon.book(*body, "");
+  const bool waits = lease && client::text(*lease, "state") == "waiting";
+  // With --wait the answer comes when it is granted, or has waited as long as it was told to.
+  while (lease && client::text(*lease, "state") == "waiting") {
+    lease = daemon.lease(client::text(*lease, "id"), std::chrono::seconds(30));
+  }
+  if (waits && lease && client::text(*lease, "state") == "ended") {
+    report(Error{ErrorKind::timed_out, client::text(*lease, "name") + " was not granted",
+                 printable(client::text(*lease, "reason")), "a longer --wait"});
+    return kTimedOut;
+  }
+  return show_lease(common, lease);
+}
+
+// Ends a lease, and says what that does not do: nobody's process is ended.
+int remove_lease(const Common& common, client::Daemon& daemon, const std::string& id) {
+  const auto lease = daemon.end(id);
+  const int code = show_lease(common, lease);
+  if (code != 0 || common.quiet) return code;
+  const auto pid = client::whole(*lease, "holder.pid");
+  if (pid && kill(static_cast<pid_t>(*pid), 0) == 0) {
+    write_out(stderr, "headroom: pid " + std::to_string(*pid) +
+                          " still runs; what it uses was booked by nobody from now on\n");
+  }
+  return code;
 }
 
 }  // namespace
@@ -254,6 +281,7 @@ int lease_command(Words words) {
     return repeat(common, [&] {
       const auto body = source.get(target);
       if (!body) return report(body.error());
+      if (source.local()) return report(source.only_daemon("who holds what"));
       if (print_document(common, *body)) return 0;
       const auto document = client::parse_json(*body);
       if (!document) return report(document.error());
@@ -281,7 +309,7 @@ int lease_command(Words words) {
                         "headroom lease lists them", "headroom lease " + verb + " l-73"});
   }
   if (verb == "show") return show_lease(common, daemon.lease(what));
-  if (verb == "rm") return show_lease(common, daemon.end(what));
+  if (verb == "rm") return remove_lease(common, daemon, what);
   object change;
   for (const auto& [key, text] :
        {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),

@@ -130,6 +130,15 @@ std::string state_folder() {
   return path;
 }
 
+/// Says that a command could not be run; the exit code that a shell would give.
+int cannot_run(const std::string& command, int error) {
+  const bool missing = error == ENOENT;
+  report(Error{ErrorKind::internal, "cannot run '" + printable(command) + "'",
+               missing ? "there is no such command" : std::strerror(error),
+               missing ? "its full path, or see that its folder is in PATH" : ""});
+  return missing ? kNotFound : kNotExecutable;
+}
+
 /// One run, from the fork to the last line.
 class Run {
  public:
@@ -258,7 +267,9 @@ class Run {
     if (common_.quiet) return;
     const auto style = style_for(common_, stderr);
     auto line = waiting_line(lease_, seconds_now() - asked_at_, style);
-    if (style.width > 0) {  // on a terminal: in place
+    if (style.width > 0) {  // on a terminal: in place, below the reason
+      const auto why = printable(client::text(lease_, "why"));
+      if (!said_waiting_ && !why.empty()) say("headroom: " + why);
       if (static_cast<int>(width_of(line)) >= style.width) {
         line.resize(std::min<std::size_t>(line.size(), static_cast<std::size_t>(style.width) - 1));
       }
@@ -349,11 +360,7 @@ class Run {
     const auto state = watch_over(child, signals);
     if (state.exec_error != 0) {
       daemon_.end(id());
-      const bool missing = state.exec_error == ENOENT;
-      report(Error{ErrorKind::internal, "cannot run '" + printable(start.argv.front()) + "'",
-                   missing ? "there is no such command" : std::strerror(state.exec_error),
-                   missing ? "its full path, or see that its folder is in PATH" : ""});
-      return missing ? kNotFound : kNotExecutable;
+      return cannot_run(start.argv.front(), state.exec_error);
     }
     const double lasted = seconds_now() - began;
     const bool enforced = client::is_true(lease_, "group.enforced");
@@ -441,7 +448,9 @@ int run_detached(const std::function<int(Front&)>& run) {
   close(channel[1]);
   std::string answer;
   std::array<char, 512> buffer{};
-  for (;;) {
+  // One line is the whole answer. The end of the channel may come much later: the command that
+  // waits for its turn holds it too until it runs.
+  while (answer.find('\n') == std::string::npos) {
     const auto n = read(channel[0], buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -453,6 +462,32 @@ int run_detached(const std::function<int(Front&)>& run) {
   if (space == std::string::npos) return answer.empty() ? kOwnFailure : std::atoi(answer.c_str());
   write_out(stdout, answer.substr(space + 1));
   return 0;
+}
+
+}  // namespace
+
+namespace {
+
+/// Why the command cannot be run, as an errno; 0 where it can, as far as its file tells.
+int look_for(const std::string& command) {
+  const auto look = [](const std::string& path) {
+    struct stat info{};
+    if (stat(path.c_str(), &info) != 0) return ENOENT;
+    return S_ISREG(info.st_mode) && access(path.c_str(), X_OK) == 0 ? 0 : EACCES;
+  };
+  if (command.find('/') != std::string::npos) return look(command);
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  int why = ENOENT;
+  for (;;) {
+    const auto colon = rest.find(':');
+    const std::string folder(rest.substr(0, colon));
+    const int here = look((folder.empty() ? std::string(".") : folder) + "/" + command);
+    if (here == 0) return 0;
+    if (here == EACCES) why = here;
+    if (colon == std::string_view::npos) return why;
+    rest.remove_prefix(colon + 1);
+  }
 }
 
 }  // namespace
@@ -511,8 +546,11 @@ int run_command(Words words) {
   if (const char* parent = std::getenv("HEADROOM_LEASE"); parent != nullptr) {
     request.parent = parent;
   }
+  // Mistakes are told before anything is forked, asked, or waited for.
+  if (const int why = look_for(request.command.front()); why != 0) {
+    return cannot_run(request.command.front(), why);
+  }
   if (!has_percent(needs)) {
-    // Mistakes are told before anything is forked or asked.
     if (const auto checked = needs_of(needs); !checked) return report(checked.error());
   }
   const auto run = [&](Front& front) { return Run(common, request, needs).run(front); };

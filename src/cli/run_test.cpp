@@ -168,6 +168,18 @@ TEST_F(RunProcess, TellsACommandThatIsNotThereFromOneThatCannotRun) {
     daemon.serve(generous);
     EXPECT_EQ(run.wait(), 127);
     EXPECT_THAT(run.err(), HasSubstr("there is no such command"));
+    EXPECT_FALSE(has("POST", "/api/v1/leases")) << "nothing is booked for what cannot run";
+  }
+  daemon.stop();
+  daemon.listen_again();
+  {
+    // Only exec can tell that a script's interpreter is missing.
+    const std::string script = folder / "script";
+    std::ofstream(script) << "#!/no/such/interpreter\n";
+    chmod(script.c_str(), 0755);
+    Process run(folder, words({"--", script}));
+    daemon.serve(generous);
+    EXPECT_EQ(run.wait(), 127);
     EXPECT_TRUE(has("DELETE", "/api/v1/leases/l-73"));
   }
   daemon.stop();

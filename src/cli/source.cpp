@@ -31,6 +31,11 @@ Result<value> Source::document(std::string_view target) {
   return client::parse_json(*body);
 }
 
+Error Source::only_daemon(const std::string& what) {
+  return {ErrorKind::unavailable, what + " is known to the daemon only", "none answers",
+          "start it with: headroomd (or make run)"};
+}
+
 bool print_document(const Common& common, std::string_view body) {
   if (common.output == Output::json) {
     write_out(stdout, body);

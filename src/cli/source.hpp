@@ -20,6 +20,9 @@ class Source {
   Result<client::json::value> document(std::string_view target);
   /// True once a daemon was found missing, or --local was given.
   bool local() const { return local_; }
+  /// The failure of a read of something that this machine does not show: `what` is known to the
+  /// daemon.
+  static Error only_daemon(const std::string& what);
   client::Daemon& daemon() { return daemon_; }
 
  private:

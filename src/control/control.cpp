@@ -84,6 +84,7 @@ void Control::index(const Lease& lease) {
   entry.disk = lease.mount.empty() ? -1 : state_.ledger.device(Resource::disk, lease.mount);
   entry.exclusive = lease.needs.gpus == 1;
   if (lease.expected) entry.ends = lease.granted.boot + *lease.expected;
+  if (lease.expires) entry.ends = std::min(entry.ends.value_or(*lease.expires), *lease.expires);
   if (const auto use = state_.uses.find(lease.id); use != state_.uses.end()) {
     entry.measured = use->second.measured.value_or(Amounts());
   }

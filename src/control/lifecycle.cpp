@@ -198,7 +198,15 @@ void Control::try_end(LeaseId id, bool gone) {
   const Lease& lease = state_.promises.leases.at(id);
   const bool held =
       state_.looks.contains(id) || state_.owed.contains(id) || state_.nested.contains(id);
-  if (!held) return end(id, "its process ended", gone);
+  if (!held) {
+    const std::uint64_t killed = lease.oom_kills;
+    return end(id,
+               killed == 0
+                   ? std::string("its process ended")
+                   : "the kernel killed " + std::to_string(killed) +
+                         (killed == 1 ? " process" : " processes") + " of it for want of memory",
+               gone);
+  }
   if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
   Lease releasing = lease;
   releasing.state = LeaseState::releasing;

@@ -139,6 +139,12 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     const auto before = state_.keys.find({asked.caller.uid, ask.idempotency_key});
     if (before != state_.keys.end()) {
       const Lease& lease = state_.promises.leases.at(before->second);
+      if (lease.name != ask.name || (ask.has_needs && lease.needs != ask.needs)) {
+        return refuse(asked.request,
+                      {ErrorKind::conflict, "this Idempotency-Key was used for another request",
+                       "lease l-" + std::to_string(lease.id) + " has another name or other needs",
+                       "a key of its own for each request"});
+      }
       // A repeated request whose groups are still being made gets its answer with the first one.
       if (state_.placing.contains(lease.id)) {
         state_.polls.emplace(asked.request, Poll{lease.id, std::nullopt});
@@ -389,7 +395,9 @@ void Control::ask(const Asked& asked, const AskEnd& ask) {
   if (lease == nullptr) return;
   if (lease->state != LeaseState::ended) {
     const LeaseId id = lease->id;
-    end(id, "it was ended by uid " + std::to_string(asked.caller.uid));
+    end(id, lease->state == LeaseState::waiting
+                ? std::string("it left the queue")
+                : "it was ended by uid " + std::to_string(asked.caller.uid));
     run_queue();
   }
   respond(asked.request, state_.promises.leases.at(ask.lease));

@@ -180,6 +180,9 @@ int main(int argc, char** argv) {
   for (const std::string& warning : loaded->warnings) {
     std::fprintf(stderr, "headroomd: %s\n", warning.c_str());
   }
+  if (const auto right = runtime::check_config(loaded->config); !right) {
+    return complain(right.error(), 2);
+  }
   if (options.check) {
     std::printf("the configuration is right");
     for (const std::string& file : loaded->files) std::printf(", %s", file.c_str());
@@ -204,6 +207,9 @@ int main(int argc, char** argv) {
   hooks.reload = [&]() -> Result<std::pair<Config, std::vector<Setting>>> {
     auto again = settings::load(options.input);
     if (!again) return tl::unexpected(again.error());
+    if (auto right = runtime::check_config(again->config); !right) {
+      return tl::unexpected(right.error());
+    }
     return std::pair(again->config, again->settings);
   };
   const auto done = runtime::run_loop(std::move(run), hooks);

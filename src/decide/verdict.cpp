@@ -647,8 +647,9 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   } else if (!verdict.in_the_way.empty()) {
     verdict.help.push_back({"wait",
                             "it fits after " + lease_text(books, verdict.in_the_way.front()) +
-                                (known ? " has ended; when that is, nobody has said"
-                                       : " has ended and those who wait before it have had their "
+                                (verdict.in_the_way.size() > 1 ? " and others have" : " has") +
+                                (known ? " ended; when that is, not all have said"
+                                       : " ended and those who wait before it have had their "
                                          "turn; when that is, not all have said"),
                             verdict.in_the_way.front(),
                             {}});

@@ -53,6 +53,7 @@ std::optional<Alert> Alerts::apply(Resource resource, const std::string& device,
       [[fallthrough]];
     case AlertStep::lowered:
       alert.level = change.now;
+      alert.value = change.value;
       alert.threshold = change.threshold;
       return alert;
     case AlertStep::reminded:

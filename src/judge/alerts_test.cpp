@@ -57,7 +57,7 @@ TEST(Alerts, AreOneObjectFromTheOpeningToTheEnd) {
   const auto better = alerts.apply(
       Resource::memory, "", change(AlertStep::lowered, Level::warning, 84, 80), last_id, at(12s));
   EXPECT_EQ(better->level, Level::warning);
-  EXPECT_DOUBLE_EQ(better->value, 91) << "the reading of the last escalation";
+  EXPECT_DOUBLE_EQ(better->value, 84) << "the reading that the level in force is of";
   EXPECT_DOUBLE_EQ(better->threshold, 80);
   EXPECT_EQ(alerts.open().size(), 1u);
 

@@ -28,6 +28,7 @@
 #include "record/journal.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/machine.hpp"
+#include "sense/gpu.hpp"
 #include "sense/sampler.hpp"
 #include "serve/routes.hpp"
 
@@ -625,6 +626,13 @@ void Loop::log(const EventLine& line) {
 }
 
 }  // namespace
+
+Result<void> check_config(const Config& config) {
+  if (config.sample.gpu != GpuSource::sim) return {};
+  auto gpus = sense::parse_gpu_sim(config.sample.gpu_sim);
+  if (!gpus) return tl::unexpected(gpus.error());
+  return {};
+}
 
 Result<void> run_loop(LoopOptions options, const LoopHooks& hooks) {
   Loop loop(std::move(options), hooks);

@@ -29,6 +29,9 @@ struct LoopHooks {
   std::function<Result<std::pair<Config, std::vector<Setting>>>()> reload;
 };
 
+/// What a configuration says that only the rooms below can judge (the text of simulated GPUs).
+Result<void> check_config(const Config& config);
+
 /// Runs the daemon until SIGTERM or SIGINT. Fails when it cannot start.
 Result<void> run_loop(LoopOptions options, const LoopHooks& hooks);
 

@@ -127,7 +127,7 @@ std::string device_name(const View& view, Resource resource, const std::string& 
 std::vector<std::string> recommendations(const Alert& alert) {
   switch (alert.resource) {
     case Resource::memory:
-      return {"headroom ps shows who uses the memory",
+      return {"headroom ps shows what each lease uses, and what nobody booked",
               "start what can wait with headroom run --mem …, so that it queues"};
     case Resource::gpu_memory:
       return {"headroom ps shows who uses the device",
@@ -135,7 +135,7 @@ std::vector<std::string> recommendations(const Alert& alert) {
     case Resource::gpu_temperature:
       return {"look after the cooling; place no more work on this device"};
     case Resource::cpu:
-      return {"headroom ps --sort cpu shows who computes"};
+      return {"start what can wait with headroom run --cpu …, so that it queues"};
     case Resource::disk:
       return {"make space on " + (alert.device.empty() ? "the disk" : alert.device)};
     case Resource::power:
@@ -458,9 +458,13 @@ void write_pressures(Json& json, const View& view) {
         .real("value", p.value)
         .text("unit", p.resource == Resource::gpu_temperature ? "celsius" : "percent")
         .real("threshold", p.threshold)
-        .real("clears_below", p.clears_below)
-        .time("since", p.since)
-        .close();
+        .real("clears_below", p.clears_below);
+    if (p.since == WallTime()) {
+      json.null("since");
+    } else {
+      json.time("since", p.since);
+    }
+    json.close();
   }
   json.end_list().null("next").close();
 }
@@ -469,7 +473,9 @@ void write_health(Json& json, const View& view, Instant now) {
   json.open().text("health", health_word(view.health)).text("level", to_string(view.health));
   json.list("causes");
   for (const Pressure& p : view.pressures) {
-    if (p.level == Level::ok) continue;
+    // A level above the health is one that does not count: a CPU that is busy, and nobody waits for
+    // it.
+    if (p.level == Level::ok || p.level > view.health) continue;
     json.open()
         .text("resource", to_string(p.resource))
         .maybe_text("device", p.device)

@@ -28,10 +28,10 @@ const ProblemKind& problem_kind(ErrorKind kind) {
   return problem_kinds()[static_cast<std::size_t>(kind)];
 }
 
-http::Response problem(const Error& error, const Verdict* verdict, const View* view) {
+http::Response problem(const Error& error, const Verdict* verdict, const View* view, int status) {
   const ProblemKind& kind = problem_kind(error.kind);
   http::Response response;
-  response.status = kind.status;
+  response.status = status != 0 ? status : kind.status;
   response.content_type = "application/problem+json";
   Json json(response.body);
   std::string detail = error.what;
@@ -39,7 +39,7 @@ http::Response problem(const Error& error, const Verdict* verdict, const View* v
   json.open()
       .text("type", std::string("/problems/") + kind.type)
       .text("title", kind.title)
-      .number("status", kind.status)
+      .number("status", response.status)
       .text("detail", detail)
       .text("what", error.what)
       .maybe_text("why", error.why)

@@ -19,8 +19,9 @@ struct ProblemKind {
 const ProblemKind& problem_kind(ErrorKind kind);
 
 /// A failure as an answer. `verdict` adds what is short, what is in the way and what helps.
+/// `status`: another one than the kind's own; 0 = that.
 http::Response problem(const Error& error, const Verdict* verdict = nullptr,
-                       const View* view = nullptr);
+                       const View* view = nullptr, int status = 0);
 
 /// Every kind, for the pages under /problems.
 const std::vector<ProblemKind>& problem_kinds();

@@ -356,6 +356,15 @@ bool has_path(std::string_view path) {
   });
 }
 
+// What a path takes, for the answer to a method that it does not.
+const char* allowed_methods(std::string_view path) {
+  if (path == "/api/v1/fit") return "POST";
+  if (path == "/api/v1/leases") return "GET, HEAD, POST";
+  if (path.starts_with("/api/v1/leases/")) return "GET, HEAD, PATCH, DELETE";
+  if (path.starts_with("/api/v1/alerts/")) return "GET, HEAD, PATCH";
+  return "GET, HEAD";
+}
+
 Response no_such_path(std::string_view path) {
   return refuse(ErrorKind::not_found, "there is nothing at " + std::string(path.substr(0, 128)), "",
                 "docs/api.md lists the paths");
@@ -549,10 +558,12 @@ void Routes::handle(const Request& request, http::Reply reply) {
     return void(reply.send(no_such_path(path)));
   }
   if (has_path(path)) {
-    Response response =
-        refuse(ErrorKind::invalid_request, std::string(request.method_text.substr(0, 16)) +
-                                               " is not for " + std::string(path.substr(0, 128)));
-    response.status = 405;
+    Response response = problem({ErrorKind::invalid_request,
+                                 std::string(request.method_text.substr(0, 16)) + " is not for " +
+                                     std::string(path.substr(0, 128)),
+                                 "", ""},
+                                nullptr, nullptr, 405);
+    response.headers.emplace_back("Allow", allowed_methods(path));
     reply.send(response);
     return;
   }
