@@ -486,6 +486,34 @@ TEST(Control, WhatIsNestedEndsWithAnOuterLeaseWhoseTimeRanOut) {
   EXPECT_EQ(b.state(inner), LeaseState::ended);
 }
 
+TEST(Control, ATimeToLiveTellsWhenALeaseEnds) {
+  Bench b;
+  b.read();
+  AskLease timed = want(memory(80_GiB), 50);
+  timed.ttl = seconds(100);
+  const auto until = b.now().wall + seconds(100);
+  b.granted(timed);
+  AskFit fit;
+  fit.needs = memory(80_GiB);
+  const auto* verdict = b.answer<Verdict>(b.ask(fit));
+  ASSERT_NE(verdict, nullptr);
+  ASSERT_EQ(verdict->answer, Answer::queued) << verdict->why;
+  ASSERT_TRUE(verdict->earliest) << verdict->why;
+  EXPECT_EQ(*verdict->earliest, until);
+}
+
+TEST(Control, AKeyThatIsUsedForAnotherRequestIsAConflict) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(1_GiB), 50);
+  ask.idempotency_key = "k";
+  b.granted(ask);
+  ask.needs = memory(2_GiB);
+  const auto* refusal = b.answer<Refusal>(b.ask(ask));
+  ASSERT_NE(refusal, nullptr);
+  EXPECT_EQ(refusal->error.kind, ErrorKind::conflict);
+}
+
 TEST(Control, KeepsTheNewestThousandThatHaveEnded) {
   Bench b;
   b.read();

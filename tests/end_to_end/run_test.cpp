@@ -233,6 +233,46 @@ TEST_F(RunCommand, GoesOnInTheBackgroundAndKeepsWhatItWrites) {
   })) << daemon_.ask("GET", "/api/v1/leases/" + id).body;
 }
 
+TEST_F(RunCommand, DetachedWhileItWaitsReturnsAtOnce) {
+  const auto first = full();
+  StartOptions state;
+  state.variables = {{"XDG_STATE_HOME", daemon_.folder()}};
+  const auto front =
+      daemon_.run({"run", "--gpu-mem", "6G", "--name", "later", "--detach", "--", "true"}, state);
+  EXPECT_EQ(front.code, 0) << front.err;
+  EXPECT_TRUE(daemon_.lease_is("later", "waiting")) << "it came back with the end of its turn";
+  write_text(daemon_.file("over"), "");
+  EXPECT_EQ(first->finish().code, 0);
+  EXPECT_TRUE(daemon_.lease_ends("later"));
+}
+
+TEST_F(RunCommand, BooksNothingForACommandThatIsNotThere) {
+  const auto first = full();
+  EXPECT_EQ(daemon_.run({"run", "--gpu-mem", "6G", "--", "no-such-command"}).code, 127)
+      << "it would have waited for its turn";
+  write_text(daemon_.file("over"), "");
+  EXPECT_EQ(first->finish().code, 0);
+}
+
+TEST_F(RunCommand, LeaseAddWaitsForItsTurnAsLongAsTold) {
+  const auto first = full();
+  const auto second =
+      daemon_.run({"lease", "add", "second", "--gpu-mem", "6G", "--ttl", "1h", "--wait", "1s"});
+  EXPECT_EQ(second.code, 124) << second.out << second.err;
+  write_text(daemon_.file("over"), "");
+  EXPECT_EQ(first->finish().code, 0);
+}
+
+TEST_F(RunCommand, RemovingALeaseSaysWhatStillRuns) {
+  const auto first = full();
+  const auto id = text(daemon_.lease("full"), "id");
+  const auto removed = daemon_.run({"lease", "rm", id});
+  EXPECT_EQ(removed.code, 0) << removed.err;
+  EXPECT_THAT(removed.err, HasSubstr("still runs"));
+  write_text(daemon_.file("over"), "");
+  EXPECT_EQ(first->finish().code, 0);
+}
+
 TEST_F(RunCommand, ExplainsAJobThatDiedAtItsLimit) {
   const auto node = daemon_.get("/api/v1/node");
   if (text(node, "tier") == "none") GTEST_SKIP() << "no control group can be made here";

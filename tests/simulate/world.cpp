@@ -1,6 +1,7 @@
 #include "world.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include "decide/verdict.hpp"
 #include "record/journal.hpp"
@@ -605,8 +606,12 @@ void World::change_something() {
     change.lease = id;
     if (random_.percent(60)) change.needs = random_.percent(30) ? some_needs() : lease->needs;
     if (change.needs && change.needs->memory && random_.percent(70)) {
-      change.needs->memory = Bytes(std::max<std::int64_t>(
-          1, change.needs->memory->count() / 100 * random_.between(30, 170)));
+      // Some ask for nearly all that a number can hold: then it stays within.
+      const std::int64_t percent =
+          std::min<std::int64_t>(change.needs->memory->count(),
+                                 std::numeric_limits<std::int64_t>::max() / 200) /
+          100;
+      change.needs->memory = Bytes(std::max<std::int64_t>(1, percent * random_.between(30, 170)));
     }
     if (random_.percent(20)) change.ttl = std::chrono::seconds(random_.between(0, 300));
     if (random_.percent(20)) change.expected = std::chrono::seconds(random_.between(0, 3000));
