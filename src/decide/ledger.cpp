@@ -216,14 +216,6 @@ void Ledger::measure(LeaseId id, const Amounts& measured) {
   count_amounts(found->second, +1);
 }
 
-void Ledger::set_end(LeaseId id, std::optional<BootTime> ends) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end() || found->second.ends == ends) return;
-  if (found->second.ends) by_end_.erase({*found->second.ends, id});
-  found->second.ends = ends;
-  if (ends) by_end_.emplace(*ends, id);
-}
-
 const Entry* Ledger::entry(LeaseId id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : &found->second;

@@ -101,7 +101,6 @@ class Ledger {
   void keep_until_read(LeaseId id, const Amounts& amounts, BootTime at);
   /// Says what the holder of a booked lease uses now.
   void measure(LeaseId id, const Amounts& measured);
-  void set_end(LeaseId id, std::optional<BootTime> ends);
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 
   const std::vector<Pool>& pools() const { return pools_; }
