@@ -45,7 +45,8 @@ class Scan {
     const char* const safe = end_ - at_ > kSafeDigits ? at_ + kSafeDigits : end_;
     do {
       value = value * 10 + static_cast<std::uint64_t>(*at_ - '0');
-    } while (++at_ != safe && is_digit(*at_));
+      ++at_;
+    } while (at_ != safe && is_digit(*at_));
     return at_ != end_ && is_digit(*at_) ? long_number(value) : value;
   }
 
