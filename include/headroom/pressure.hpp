@@ -73,7 +73,8 @@ struct Alert {
   std::optional<WallTime> ended;
   std::optional<std::chrono::seconds> lasted;  ///< set when it ended
   bool acknowledged = false;
-  std::string text;  ///< "High CPU memory usage" and the like
+  std::optional<WallTime> muted_until;  ///< nobody is told of it until then
+  std::string text;                     ///< "High CPU memory usage" and the like
 };
 
 }  // namespace headroom

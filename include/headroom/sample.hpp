@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/types.h>
+
 #include <headroom/instant.hpp>
 #include <headroom/units.hpp>
 
@@ -22,6 +24,14 @@ struct Absence {
   bool operator==(const Absence&) const = default;
 };
 
+/// One processor. Shares of the time since the sample before; empty in the first sample.
+struct CoreReading {
+  int number = 0;  ///< as the kernel counts; offline ones are left out
+  std::optional<Ratio> busy;
+  std::optional<Ratio> iowait;
+  std::optional<Ratio> steal;
+};
+
 /// Shares of the time since the sample before; empty in the first sample.
 struct CpuReading {
   int cores = 0;              ///< online processors; 0 = unknown
@@ -33,6 +43,11 @@ struct CpuReading {
   std::optional<std::array<double, 3>> load;  ///< 1, 5 and 15 minutes
   std::chrono::nanoseconds busy_total{};      ///< since boot, all cores; a counter
   std::chrono::nanoseconds idle_total{};      ///< since boot, all cores; a counter
+  std::chrono::nanoseconds user_total{};      ///< with nice; counters, all cores, since boot
+  std::chrono::nanoseconds system_total{};    ///< with interrupts
+  std::chrono::nanoseconds iowait_total{};
+  std::chrono::nanoseconds steal_total{};
+  std::vector<CoreReading> each;  ///< by number
 };
 
 struct MemoryReading {
@@ -52,6 +67,22 @@ struct MemoryReading {
   std::optional<Bytes> per_cpu_free;
   /// What the kernel keeps for itself: the sum of the zones' high watermarks.
   std::optional<Bytes> kernel_reserve;
+  std::optional<Bytes> shared;  ///< tmpfs and shared memory; part of `cached`, never reclaimable
+  std::optional<Bytes> dirty;   ///< waits to be written to disks
+  std::optional<Bytes> huge_total;  ///< set aside as huge pages, whether used or not
+  std::optional<Bytes> huge_free;   ///< of these, what nobody uses; only huge-page users can
+  std::optional<Bytes> arc;         ///< ZFS keeps this as cache; the kernel counts it as used
+  std::optional<Bytes> arc_least;   ///< below which ZFS does not shrink it
+  std::optional<Bytes> zram;        ///< memory that compressed swap devices take
+  std::optional<Bytes> zswap;       ///< memory that compressed swap pages take
+};
+
+/// One memory node of a machine that has several.
+struct NumaReading {
+  int number = 0;
+  Bytes total;
+  Bytes free;
+  std::optional<Bytes> file;  ///< page cache
 };
 
 /// Pressure stall information of one resource: shares of time in the last 10, 60, 300 s, and the
@@ -75,6 +106,10 @@ struct NetworkReading {
   std::uint64_t sent_total = 0;
   std::optional<double> received_per_second;  ///< bytes
   std::optional<double> sent_per_second;
+  std::uint64_t errors_total = 0;   ///< both directions
+  std::uint64_t dropped_total = 0;  ///< both directions
+  std::optional<double> speed;      ///< bytes per second the link can carry each way; if it says
+  std::optional<bool> up;           ///< has a carrier
 };
 
 /// One whole disk (no partitions, no loop or RAM devices).
@@ -89,7 +124,8 @@ struct DiskReading {
   std::optional<Ratio> busy;
 };
 
-/// One mounted local filesystem with storage of its own; `mount` names it.
+/// One mounted filesystem with storage of its own; `mount` names it. A network mount that does not
+/// answer keeps its last numbers and is `stale`.
 struct FilesystemReading {
   std::string mount;
   std::string source;
@@ -97,20 +133,86 @@ struct FilesystemReading {
   Bytes total;
   Bytes free;       ///< for anybody
   Bytes available;  ///< for users who are not root
+  bool network = false;
+  bool stale = false;
+  std::optional<std::uint64_t> inodes_total;
+  std::optional<std::uint64_t> inodes_free;
+};
+
+/// A temperature sensor that is not a GPU's.
+struct TemperatureReading {
+  std::string sensor;  ///< "coretemp Package id 0", "thermal_zone0 acpitz"
+  double celsius = 0;
+  std::optional<double> limit;  ///< where the hardware slows down or stops
+};
+
+/// A power meter that is not a GPU's.
+struct PowerReading {
+  std::string sensor;            ///< "package-0", "package-0 dram", "hwmon ina3221 VDD_IN"
+  std::optional<double> watts;   ///< since the read before, where only energy is counted
+  std::optional<double> joules;  ///< a counter since boot or since it was last full
+};
+
+enum class GpuState {
+  ok,
+  asleep,  ///< suspended by the kernel, and left so: nothing was asked of it
+  stale,   ///< does not answer in time: the numbers are `age` old
+  lost,    ///< fell off the bus, or the driver says it must be reset
+};
+constexpr const char* to_string(GpuState state) {
+  switch (state) {
+    case GpuState::ok:
+      return "ok";
+    case GpuState::asleep:
+      return "asleep";
+    case GpuState::stale:
+      return "stale";
+    case GpuState::lost:
+      return "lost";
+  }
+  return "ok";
+}
+
+/// What one process holds on one GPU.
+struct GpuProcess {
+  pid_t pid = 0;                ///< in this machine's outermost namespace
+  std::optional<Bytes> memory;  ///< empty where the driver does not say (WDDM, MIG, some vGPUs)
+  bool graphics = false;        ///< else it computes
 };
 
 /// One GPU or MIG slice.
 struct GpuReading {
   std::string id;  ///< UUID
-  int index = 0;   ///< in PCI bus order
+  int index = 0;   ///< in PCI bus order; slices follow their device
   std::string name;
+  std::string parent;  ///< of a MIG slice: the UUID of the device it is cut from
+  std::string pci;     ///< "0000:65:00.0"
+  GpuState state = GpuState::ok;
+  std::string state_reason;        ///< why it is not ok
+  std::chrono::nanoseconds age{};  ///< of these numbers, at the sample's instant
   Bytes memory_total;
   std::optional<Bytes> memory_used;  ///< everybody's
   Bytes memory_reserved;             ///< what the driver keeps; not part of `memory_used`
   std::optional<Ratio> busy;         ///< share of time some kernel ran
+  std::optional<Ratio> memory_busy;  ///< share of time its memory was read or written
   std::optional<double> celsius;
+  std::optional<double> celsius_limit;  ///< where it slows itself down
   std::optional<double> watts;
-  std::optional<double> compute;  ///< capability, 8.6
+  std::optional<double> watts_limit;
+  std::optional<double> joules;        ///< a counter since the driver was loaded
+  std::optional<double> clock;         ///< of the processors, MHz
+  std::optional<double> memory_clock;  ///< MHz
+  std::optional<Ratio> fan;
+  std::optional<double> received_per_second;  ///< bytes over PCIe
+  std::optional<double> sent_per_second;
+  std::vector<std::string> slowed;  ///< why it runs slower than it could: "power", "heat"
+  std::optional<std::uint64_t> ecc_corrected;    ///< since the driver was loaded
+  std::optional<std::uint64_t> ecc_uncorrected;  ///< since the driver was loaded
+  std::optional<std::uint64_t> last_xid;         ///< the driver's number of the last fatal error
+  std::uint64_t xids = 0;                        ///< seen since the start
+  std::optional<double> compute;                 ///< capability, 8.6
+  bool processes_known = false;  ///< the driver names the processes; `processes` is complete
+  std::vector<GpuProcess> processes;
   bool simulated = false;
 };
 
@@ -146,7 +248,11 @@ struct Sample {
   std::vector<NetworkReading> networks;
   std::vector<DiskReading> disks;
   std::vector<FilesystemReading> filesystems;
+  std::vector<NumaReading> numa;  ///< empty on a machine with one memory node
+  std::vector<TemperatureReading> temperatures;
+  std::vector<PowerReading> powers;
   std::vector<GpuReading> gpus;
+  std::string gpu_driver;  ///< "NVIDIA 550.54.15"; empty where there is none
   std::vector<HolderReading> holders;
   OwnReading own;
   std::vector<Absence> absent;

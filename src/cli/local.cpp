@@ -79,6 +79,27 @@ class Local final : public serve::Backend {
   Result<serve::HistoryAnswer> history(const serve::HistoryQuery&) override {
     return needs_daemon("the history");
   }
+  void history(const serve::HistoryQuery& query,
+               std::function<std::string(const serve::HistoryAnswer&)> render,
+               std::function<void(Result<std::string>)> done) override {
+    const auto answer = history(query);
+    done(answer ? Result<std::string>(render(*answer)) : tl::unexpected(answer.error()));
+  }
+  std::shared_ptr<const ProcessList> processes() override { return nullptr; }
+  void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override {
+    done(nullptr);
+  }
+  Result<std::vector<Setting>> configure(
+      const std::vector<std::pair<std::string, std::string>>&) override {
+    return fail(ErrorKind::unavailable, "settings are changed by the daemon");
+  }
+  Result<std::vector<Setting>> check_config(std::string_view) override {
+    return fail(ErrorKind::unavailable, "a configuration is checked with headroomd --check");
+  }
+  const std::string& token() override {
+    static const std::string kNone;
+    return kNone;
+  }
   std::vector<EventLine> events(const serve::EventQuery&) override { return {}; }
   RequestId ask(const Caller& caller, Ask what,
                 std::function<void(const serve::Answered&)> done) override {

@@ -207,6 +207,26 @@ void Control::credit_fences() {
   }
 }
 
+void Control::tell(const Alert& alert, judge::AlertStep step) {
+  Alert told = alert;
+  const auto muted = state_.promises.muted.find({alert.resource, alert.device});
+  const bool quiet = muted != state_.promises.muted.end() && muted->second > at_.wall;
+  if (quiet && !alert.ended) {
+    told.muted_until = muted->second;
+    (void)state_.alerts.mute(alert.id, muted->second);
+  }
+  effects_.emplace_back(Changed{told});
+  if (quiet) return;
+  Notify notify;
+  notify.what = step == judge::AlertStep::opened      ? Notify::What::raised
+                : step == judge::AlertStep::escalated ? Notify::What::escalated
+                : step == judge::AlertStep::lowered   ? Notify::What::eased
+                : step == judge::AlertStep::ended     ? Notify::What::ended
+                                                      : Notify::What::reminded;
+  notify.alert = std::move(told);
+  effects_.emplace_back(std::move(notify));
+}
+
 void Control::judge(const Sample& sample) {
   std::set<std::pair<Resource, std::string>> seen;
   const auto feed = [&](Resource resource, const std::string& device, std::optional<double> value) {
@@ -227,7 +247,7 @@ void Control::judge(const Sample& sample) {
       keep(PutAcknowledged{resource, device, false});
     }
     if (const auto alert = state_.alerts.apply(resource, device, change, state_.last_alert, at_)) {
-      effects_.emplace_back(Changed{*alert});
+      tell(*alert, change.alert);
       EventLine line;
       line.at = at_.wall;
       line.resource = resource;
@@ -254,6 +274,9 @@ void Control::judge(const Sample& sample) {
       }
     }
   };
+  for (const auto& [key, until] : std::map(state_.promises.muted)) {
+    if (until <= at_.wall) keep(PutMuted{key.first, key.second, WallTime()});
+  }
 
   std::optional<double> cpu;
   if (sample.cpu.busy) cpu = sample.cpu.busy->percent();
@@ -294,7 +317,7 @@ void Control::judge(const Sample& sample) {
     const auto change = it->second.close(at_);
     if (const auto alert = state_.alerts.apply(it->first.first, it->first.second, change,
                                                state_.last_alert, at_)) {
-      effects_.emplace_back(Changed{*alert});
+      tell(*alert, change.alert);
       EventLine line;
       line.at = at_.wall;
       line.type = "alert.ended";

@@ -420,4 +420,18 @@ void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
   effects_.emplace_back(Respond{asked.request, *alert});
 }
 
+void Control::ask(const Asked& asked, const AskMute& ask) {
+  if (!asked.caller.known) {
+    return refuse(asked.request,
+                  {ErrorKind::not_allowed, "it is not known who asks",
+                   "the kernel does not tell the user of this connection", "use the Unix socket"});
+  }
+  const bool quiet = ask.until > at_.wall;
+  auto alert = state_.alerts.mute(ask.alert, quiet ? std::optional(ask.until) : std::nullopt);
+  if (!alert) return refuse(asked.request, alert.error());
+  keep(PutMuted{alert->resource, alert->device, quiet ? ask.until : WallTime()});
+  effects_.emplace_back(Changed{*alert});
+  effects_.emplace_back(Respond{asked.request, *alert});
+}
+
 }  // namespace headroom::control

@@ -22,6 +22,12 @@ void Promises::keep(const Record& record) {
     } else {
       acknowledged.erase({seen->resource, seen->device});
     }
+  } else if (const auto* quiet = std::get_if<PutMuted>(&record)) {
+    if (quiet->until == WallTime()) {
+      muted.erase({quiet->resource, quiet->device});
+    } else {
+      muted.insert_or_assign({quiet->resource, quiet->device}, quiet->until);
+    }
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -29,13 +35,14 @@ void Promises::keep(const Record& record) {
 
 std::vector<Record> Promises::records() const {
   std::vector<Record> all;
-  all.reserve(1 + leases.size() + learned.size() + acknowledged.size());
+  all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [name, runs] : learned) all.emplace_back(PutLearned{name, runs});
   for (const auto& [resource, device] : acknowledged) {
     all.emplace_back(PutAcknowledged{resource, device, true});
   }
+  for (const auto& [key, until] : muted) all.emplace_back(PutMuted{key.first, key.second, until});
   return all;
 }
 

@@ -19,6 +19,7 @@ struct Promises {
   std::map<LeaseId, Lease> leases;  ///< living, and those that ended lately
   std::map<std::string, std::vector<LearnedRun>> learned;
   std::set<std::pair<Resource, std::string>> acknowledged;
+  std::map<std::pair<Resource, std::string>, WallTime> muted;  ///< until when nobody is told
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

@@ -75,10 +75,22 @@ std::optional<Alert> Alerts::apply(Resource resource, const std::string& device,
 }
 
 Result<Alert> Alerts::acknowledge(std::uint64_t id) {
+  const auto alert = find_open(id);
+  if (!alert) return tl::unexpected(alert.error());
+  (*alert)->acknowledged = true;
+  return **alert;
+}
+
+Result<Alert> Alerts::mute(std::uint64_t id, std::optional<WallTime> until) {
+  const auto alert = find_open(id);
+  if (!alert) return tl::unexpected(alert.error());
+  (*alert)->muted_until = until;
+  return **alert;
+}
+
+Result<Alert*> Alerts::find_open(std::uint64_t id) {
   for (auto& [key, alert] : open_) {
-    if (alert.id != id) continue;
-    alert.acknowledged = true;
-    return alert;
+    if (alert.id == id) return &alert;
   }
   const bool over = std::any_of(ended_.begin(), ended_.end(),
                                 [id](const Alert& alert) { return alert.id == id; });

@@ -38,6 +38,10 @@ class Alerts {
   /// Marks an open alert as seen. Errors: not_found for an id that is unknown or has ended.
   Result<Alert> acknowledge(std::uint64_t id);
 
+  /// Notes until when nobody is to be told of an open alert; empty takes it back. Errors: not_found
+  /// as above.
+  Result<Alert> mute(std::uint64_t id, std::optional<WallTime> until);
+
   /// The open ones, ordered by resource and device.
   std::vector<Alert> open() const;
   /// Those that have ended, newest first; older ones than the newest `keep_ended` are gone.
@@ -46,6 +50,8 @@ class Alerts {
   std::optional<Alert> find(std::uint64_t id) const;
 
  private:
+  Result<Alert*> find_open(std::uint64_t id);
+
   std::size_t keep_ended_;
   std::map<std::pair<Resource, std::string>, Alert> open_;
   std::deque<Alert> ended_;

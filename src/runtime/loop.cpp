@@ -77,6 +77,15 @@ class Loop final : public serve::Backend {
   const std::vector<Setting>& settings() override { return options_.settings; }
   serve::Costs costs() override;
   Result<serve::HistoryAnswer> history(const serve::HistoryQuery& query) override;
+  void history(const serve::HistoryQuery& query,
+               std::function<std::string(const serve::HistoryAnswer&)> render,
+               std::function<void(Result<std::string>)> done) override;
+  std::shared_ptr<const ProcessList> processes() override { return processes_; }
+  void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override;
+  Result<std::vector<Setting>> configure(
+      const std::vector<std::pair<std::string, std::string>>& changes) override;
+  Result<std::vector<Setting>> check_config(std::string_view toml) override;
+  const std::string& token() override { return token_; }
   std::vector<EventLine> events(const serve::EventQuery& query) override;
   RequestId ask(const Caller& caller, Ask what,
                 std::function<void(const serve::Answered&)> done) override;
@@ -135,6 +144,8 @@ class Loop final : public serve::Backend {
   std::map<uid_t, bool> trusted_;
   gid_t group_ = static_cast<gid_t>(-1);  // of those who may change everything
   std::shared_ptr<const View> view_;
+  std::shared_ptr<const ProcessList> processes_;
+  std::string token_;
   std::array<std::shared_ptr<Sample>, 3> samples_;
   std::uint64_t sample_number_ = 0;
   std::uint64_t tracked_ = 0;
@@ -538,6 +549,27 @@ Result<serve::HistoryAnswer> Loop::history(const serve::HistoryQuery& query) {
   answer.p95 = series->p95;
   answer.oldest = series->oldest;
   return answer;
+}
+
+void Loop::history(const serve::HistoryQuery& query,
+                   std::function<std::string(const serve::HistoryAnswer&)> render,
+                   std::function<void(Result<std::string>)> done) {
+  const auto answer = history(query);
+  if (!answer) return done(tl::unexpected(answer.error()));
+  done(render(*answer));
+}
+
+void Loop::processes(std::function<void(std::shared_ptr<const ProcessList>)> done) {
+  done(processes_);
+}
+
+Result<std::vector<Setting>> Loop::configure(
+    const std::vector<std::pair<std::string, std::string>>&) {
+  return fail(ErrorKind::unavailable, "settings are changed in the configuration's file");
+}
+
+Result<std::vector<Setting>> Loop::check_config(std::string_view) {
+  return fail(ErrorKind::unavailable, "a configuration is checked with headroomd --check");
 }
 
 std::vector<EventLine> Loop::events(const serve::EventQuery& query) {

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include <headroom/process.hpp>
 #include <headroom/result.hpp>
 #include <headroom/sample.hpp>
 
@@ -34,6 +35,7 @@ struct NodeFacts {
   std::string tier;             ///< what control groups can do here: v2, hybrid, v1, none
   std::vector<Absence> cannot;  ///< what cannot be done on this machine, and why
   std::string socket;           ///< path of the Unix socket; empty in the command's own process
+  std::string listen;           ///< the TCP address that is served, with its real port; or empty
 };
 
 struct HistoryQuery {
@@ -41,7 +43,7 @@ struct HistoryQuery {
   std::chrono::seconds window{300};
   std::chrono::seconds step{0};  ///< 0 = as sampled
 };
-struct HistoryAnswer {
+struct HistoryAnswer {  ///< the statistics are over values, not over averaged points
   std::vector<std::pair<WallTime, std::optional<double>>> points;
   std::optional<double> average, max, min, p95;
   std::optional<WallTime> oldest;
@@ -63,7 +65,11 @@ struct Costs {
   std::uint64_t dropped_streams = 0;
   std::uint64_t events_total = 0;
   std::uint64_t journal_failures = 0;
-  std::uint64_t loop_overruns = 0;  ///< turns of the loop over 10 ms
+  std::uint64_t loop_overruns = 0;           ///< turns of the loop over 10 ms
+  std::uint64_t alerts_raised[3] = {};       ///< warnings, criticals, emergencies since the start
+  std::uint64_t pressure_events[7][3] = {};  ///< per Resource and level above ok
+  std::uint64_t history_bytes = 0;           ///< on disk
+  std::uint64_t notifications_failed = 0;
 };
 
 using Answered = std::variant<Verdict, LeaseView, Alert, Refusal>;
@@ -78,8 +84,26 @@ class Backend {
   virtual const Config& config() = 0;
   virtual const NodeFacts& node() = 0;
   virtual const std::vector<Setting>& settings() = 0;
+  /// Changes settings (key, value as typed or "" to take it back) in the configuration's own file
+  /// and puts them in force. Nothing is changed when one of them is wrong.
+  virtual Result<std::vector<Setting>> configure(
+      const std::vector<std::pair<std::string, std::string>>& changes) = 0;
+  /// Whether a configuration's text is right, and what it would make.
+  virtual Result<std::vector<Setting>> check_config(std::string_view toml) = 0;
+  /// Where the token for callers from other machines is; empty: there is none.
+  virtual const std::string& token() = 0;
   virtual Costs costs() = 0;
   virtual Result<HistoryAnswer> history(const HistoryQuery& query) = 0;
+  /// A history that may reach further back than memory. `render` makes the body of the answer from
+  /// it and may run on another thread: it must own all it uses. `done` is called once on the loop
+  /// thread, at once or later.
+  virtual void history(const HistoryQuery& query,
+                       std::function<std::string(const HistoryAnswer&)> render,
+                       std::function<void(Result<std::string>)> done) = 0;
+  /// The processes as last read; null before the first time. `wanted` has them read anew soon.
+  virtual std::shared_ptr<const ProcessList> processes() = 0;
+  /// The processes read now: `done` is called once on the loop thread, at once or later.
+  virtual void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) = 0;
   virtual std::vector<EventLine> events(const EventQuery& query) = 0;
   /// Asks the control machine; `done` is called once, at once or later. Returns the request's
   /// number.

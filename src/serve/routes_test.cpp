@@ -80,6 +80,26 @@ class Still final : public Backend {
     answer.average = 41.5;
     return answer;
   }
+  void history(const HistoryQuery& query, std::function<std::string(const HistoryAnswer&)> render,
+               std::function<void(Result<std::string>)> done) override {
+    const auto answer = history(query);
+    done(answer ? Result<std::string>(render(*answer)) : tl::unexpected(answer.error()));
+  }
+  std::shared_ptr<const ProcessList> processes() override { return nullptr; }
+  void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override {
+    done(nullptr);
+  }
+  Result<std::vector<Setting>> configure(
+      const std::vector<std::pair<std::string, std::string>>&) override {
+    return fail(ErrorKind::unavailable, "settings are changed by the daemon");
+  }
+  Result<std::vector<Setting>> check_config(std::string_view) override {
+    return fail(ErrorKind::unavailable, "a configuration is checked with headroomd --check");
+  }
+  const std::string& token() override {
+    static const std::string kNone;
+    return kNone;
+  }
   std::vector<EventLine> events(const EventQuery&) override { return {}; }
   RequestId ask(const Caller&, Ask, std::function<void(const Answered&)>) override { return 0; }
   void withdraw(RequestId) override {}

@@ -45,6 +45,38 @@ enum class Basis { unbooked, total };
 enum class GpuSource { automatic, nvml, sim, none };
 enum class Place { pack, spread };
 enum class LogFormat { automatic, journal, text, json };
+enum class NotifyKind { webhook, command, journal };
+
+/// Somebody to be told of alerts.
+struct NotifyTarget {
+  std::string name;
+  NotifyKind kind = NotifyKind::webhook;
+  std::string url;               ///< webhook: where a POST goes
+  std::string url_file;          ///< webhook: a file that holds the address, kept out of sight
+  std::vector<std::string> run;  ///< command: words; the alert comes as JSON on its input
+  std::vector<Level> levels;     ///< of these only; empty: `pressure.notify` and above
+  bool operator==(const NotifyTarget&) const = default;
+};
+
+/// What a model is known to need.
+struct CatalogueModel {
+  std::string name;
+  Bytes memory;
+  Bytes gpu_memory;
+  double compute = 0;  ///< least capability; 0 = any
+  int batch = 1;       ///< recommended
+  std::string notes;
+  bool operator==(const CatalogueModel&) const = default;
+};
+
+/// A component that is known before it registers.
+struct ComponentSetting {
+  std::string name;
+  std::string priority = "normal";  ///< critical high normal low
+  double cpu_percent = 0;
+  Bytes memory;
+  bool operator==(const ComponentSetting&) const = default;
+};
 
 struct Config {
   std::string profile = "default";
@@ -62,7 +94,13 @@ struct Config {
     std::string socket = "/run/headroom/headroom.sock";
     std::string listen = "127.0.0.1:8000";  ///< "" = socket only
     bool readonly = false;
-    int connections = 12000;  ///< open at once; more are refused with 503
+    int connections = 12000;     ///< open at once; more are refused with 503
+    std::string token_file;      ///< who knows the word in it may come from other machines
+    bool private_reads = false;  ///< http.private: the token is wanted for reads too
+    std::string cert;            ///< PEM files: TLS on the TCP address
+    std::string key;
+    std::vector<std::string>
+        names;  ///< Host names besides the loopback's own and the listening one
     bool operator==(const Http&) const = default;
   } http;
 
@@ -71,6 +109,9 @@ struct Config {
     int history = 300;  ///< full-rate samples kept at least
     GpuSource gpu = GpuSource::automatic;
     std::string gpu_sim;
+    bool wake_gpus = false;                    ///< ask sleeping GPUs too
+    std::chrono::hours keep{720};              ///< history on disk; 0 = none
+    Bytes history_budget = Bytes(10LL << 20);  ///< of that history, on disk
     bool operator==(const SampleSettings&) const = default;
   } sample;
 
@@ -85,6 +126,11 @@ struct Config {
     Rungs gpu_memory{{}, 90, 97};
     Basis gpu_memory_basis = Basis::unbooked;
     Rungs gpu_temperature{85, {}, {}};
+    Rungs power;    ///< watts, of the node
+    Rungs network;  ///< bytes per second, of the node
+    /// Asking others to free memory begins above `cleanup_at` percent and ends below `cleanup_to`.
+    std::optional<double> memory_cleanup_at = 85, memory_cleanup_to = 75;
+    std::optional<double> gpu_memory_cleanup_at = 85, gpu_memory_cleanup_to = 75;
     bool operator==(const PressureSettings&) const = default;
   } pressure;
 
@@ -107,6 +153,44 @@ struct Config {
     Bytes journal = Bytes(4LL << 20);  ///< size of each of the journal's two files, preallocated
     bool operator==(const State&) const = default;
   } state;
+
+  struct Models {
+    int cache_size = 0;  ///< resident at most; 0 = no limit
+    std::string cache_dir;
+    std::vector<std::string> pinned;
+    bool require_gpu = false;
+    std::vector<CatalogueModel> catalogue;  ///< the user's own rows; those built in are not here
+    bool operator==(const Models&) const = default;
+  } models;
+
+  struct Control {
+    std::chrono::milliseconds interval{10000};
+    double cpu_least = 5, cpu_most = 80;  ///< percent; control.cpu_range
+    Bytes memory_least = Bytes(100LL << 20), memory_most = Bytes(4LL << 30);
+    bool operator==(const Control&) const = default;
+  } control;
+
+  std::vector<ComponentSetting> components;
+
+  struct Sessions {
+    std::vector<std::string> roots;
+    std::string pattern = "session_*";
+    std::chrono::seconds max_age{0};  ///< 0 = off
+    bool operator==(const Sessions&) const = default;
+  } sessions;
+
+  std::vector<NotifyTarget> notify;
+
+  struct Metrics {
+    bool openmetrics = true;  ///< answer with it where it is asked for
+    bool seed_names = true;   ///< the five names ml_resource_…
+    bool dcgm_names = false;  ///< DCGM_FI_DEV_… too
+    std::string otlp;         ///< http://host:4318; "" = nothing is sent
+    std::chrono::seconds otlp_interval{15};
+    bool otlp_json = false;  ///< JSON instead of protobuf
+    int max_series = 2000;   ///< of names that users choose; the rest is summed as "other"
+    bool operator==(const Metrics&) const = default;
+  } metrics;
 
   struct Log {
     std::string level = "info";  ///< trace debug info warn error

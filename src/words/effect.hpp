@@ -71,8 +71,30 @@ struct Release {
   Group group;
 };
 
+/// Tell those who want to be told of alerts.
+struct Notify {
+  enum class What { raised, escalated, eased, reminded, ended };
+  What what = What::raised;
+  Alert alert;
+};
+constexpr const char* to_string(Notify::What what) {
+  switch (what) {
+    case Notify::What::raised:
+      return "raised";
+    case Notify::What::escalated:
+      return "escalated";
+    case Notify::What::eased:
+      return "eased";
+    case Notify::What::reminded:
+      return "reminded";
+    case Notify::What::ended:
+      return "ended";
+  }
+  return "raised";
+}
+
 using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Release>;
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Release, Notify>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

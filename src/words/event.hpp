@@ -73,7 +73,13 @@ struct AskAcknowledge {
   std::uint64_t alert = 0;
   bool acknowledged = true;
 };
-using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge>;
+/// Tell nobody of this alert until then, even if it escalates or comes again; a time that has
+/// passed takes it back.
+struct AskMute {
+  std::uint64_t alert = 0;
+  WallTime until{};
+};
+using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute>;
 
 /// The machine was read.
 struct Sampled {

@@ -8,7 +8,14 @@
 namespace headroom {
 namespace {
 
-enum class Kind : std::uint8_t { put_lease = 1, drop_lease, put_learned, acknowledged, next_lease };
+enum class Kind : std::uint8_t {
+  put_lease = 1,
+  drop_lease,
+  put_learned,
+  acknowledged,
+  next_lease,
+  muted
+};
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
 // is left out. Strings longer than a field are cut by the edge that takes them in, never here.
@@ -500,6 +507,11 @@ void encode(const Record& record, std::string& out) {
     w.number(1, static_cast<int>(seen->resource));
     w.text(2, seen->device);
     w.number(3, seen->acknowledged);
+  } else if (const auto* muted = std::get_if<PutMuted>(&record)) {
+    out += static_cast<char>(Kind::muted);
+    w.number(1, static_cast<int>(muted->resource));
+    w.text(2, muted->device);
+    w.number(3, muted->until.time_since_epoch().count());
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -512,17 +524,21 @@ Result<Record> decode(std::string_view bytes) {
   const std::string_view fields = bytes.substr(1);
   if (kind == Kind::put_lease) return read_lease(fields);
   if (kind == Kind::put_learned) return read_learned(fields);
-  if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease) {
+  if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
+      kind != Kind::muted) {
     return broken("unknown kind of record");
   }
   DropLease drop;
   PutNextLease next;
   PutAcknowledged seen;
   seen.acknowledged = false;
+  PutMuted muted;
+  // Both name what an alert is about with the same two fields.
+  const bool about_alert = kind == Kind::acknowledged || kind == Kind::muted;
   Reader reader(fields);
   Field field;
   while (reader.next(field)) {
-    if (kind == Kind::acknowledged && field.tag == 2) {
+    if (about_alert && field.tag == 2) {
       seen.device = std::string(field.value);
       continue;
     }
@@ -531,17 +547,22 @@ Result<Record> decode(std::string_view bytes) {
     if (!field.number(v)) return broken("a number has the wrong length");
     if (kind == Kind::drop_lease && field.tag == 1) drop.id = static_cast<LeaseId>(v);
     if (kind == Kind::next_lease && field.tag == 1) next.next = static_cast<LeaseId>(v);
-    if (kind == Kind::acknowledged && field.tag == 1 &&
-        !enumerator(v, Resource::network, seen.resource)) {
+    if (about_alert && field.tag == 1 && !enumerator(v, Resource::network, seen.resource)) {
       return broken("unknown resource");
     }
     if (kind == Kind::acknowledged && field.tag == 3) seen.acknowledged = v != 0;
+    if (kind == Kind::muted && field.tag == 3) muted.until = WallTime(WallTime::duration(v));
   }
   if (reader.bad) return broken("a field is cut");
   if (kind == Kind::drop_lease) return Record(drop);
   if (kind == Kind::next_lease) {
     if (next.next == 0) return broken("a number of no lease");
     return Record(next);
+  }
+  if (kind == Kind::muted) {
+    muted.resource = seen.resource;
+    muted.device = std::move(seen.device);
+    return Record(std::move(muted));
   }
   return Record(std::move(seen));
 }

@@ -45,13 +45,21 @@ struct PutAcknowledged {
   bool acknowledged = true;
   bool operator==(const PutAcknowledged&) const = default;
 };
+/// Nobody is told of alerts on this until then; the epoch takes it back.
+struct PutMuted {
+  Resource resource = Resource::memory;
+  std::string device;
+  WallTime until{};
+  bool operator==(const PutMuted&) const = default;
+};
 /// The counter of lease ids: the next one to be given. Never goes back.
 struct PutNextLease {
   LeaseId next = 1;
   bool operator==(const PutNextLease&) const = default;
 };
 
-using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease>;
+using Record =
+    std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease, PutMuted>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

@@ -96,6 +96,9 @@ class Any {
       }
       case 3:
         return PutAcknowledged{static_cast<Resource>(below(7)), text(), yes()};
+      case 4:
+        return PutMuted{static_cast<Resource>(below(7)), text(),
+                        WallTime(std::chrono::milliseconds(number()))};
       default:
         return PutNextLease{1 + below(1'000'000)};
     }

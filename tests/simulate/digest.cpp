@@ -80,6 +80,10 @@ struct Parts {
     d.add(e.at.count());
   }
   void operator()(const Release& e) { number(e.lease); }
+  void operator()(const Notify& e) {
+    number(static_cast<std::uint64_t>(e.what));
+    number(e.alert.id);
+  }
 };
 
 }  // namespace

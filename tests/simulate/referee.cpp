@@ -139,7 +139,8 @@ std::string Referee::after(const control::Control& control, const Event& event,
   if (shadow_.next_lease != state.promises.next_lease ||
       shadow_.leases.size() != state.promises.leases.size() ||
       shadow_.learned.size() != state.promises.learned.size() ||
-      shadow_.acknowledged != state.promises.acknowledged) {
+      shadow_.acknowledged != state.promises.acknowledged ||
+      shadow_.muted != state.promises.muted) {
     return "the journal and the promises differ";
   }
   for (const LeaseId id : living_) {
