@@ -203,12 +203,13 @@ struct Config {
 
 /// One setting as a person sees it: effective value, where it came from.
 struct Setting {
-  std::string key;     ///< "pressure.memory.warning"
-  std::string value;   ///< as it would be written in TOML
-  std::string origin;  ///< "built-in", "profile edge", "/etc/headroom/headroom.toml:12",
-                       ///< "HEADROOM_…", "--listen"
-  std::string alias;   ///< the specs' name for it, or empty
-  std::string about;   ///< one sentence
+  std::string key;        ///< "pressure.memory.warning"
+  std::string value;      ///< as it would be written in TOML
+  std::string origin;     ///< "built-in", "profile edge", "/etc/headroom/headroom.toml:12",
+                          ///< "HEADROOM_…", "--listen"
+  std::string alias;      ///< the specs' name for it, or empty
+  std::string about;      ///< one sentence
+  bool at_start = false;  ///< a change takes effect when the daemon starts again
 };
 
 }  // namespace headroom
