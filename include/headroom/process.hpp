@@ -33,10 +33,13 @@ struct ProcessReading {
   std::string name;     ///< what the kernel calls it (comm)
   std::string command;  ///< its words; only for those who may see them
   Account account;
+  std::string job;           ///< a job of headroom's: its group, as /proc/PID/cgroup names it
   Bytes memory;              ///< its own
   Bytes resident;            ///< with file pages and shared memory
   std::optional<Cores> cpu;  ///< since the read before; empty for one that is new
   std::chrono::nanoseconds cpu_total{};
+  /// Bytes read from and written to disks, since the read before; empty where it may not be seen.
+  std::optional<double> io_per_second;
   std::vector<std::pair<std::string, std::optional<Bytes>>> gpus;  ///< GPU UUID, memory there
   std::uint64_t lease = 0;  ///< that it runs under; 0 = nobody booked for it
 };
@@ -47,6 +50,8 @@ struct ProcessList {
   std::chrono::nanoseconds took{};
   std::vector<ProcessReading> items;  ///< by pid
   std::uint64_t kernel_threads = 0;   ///< not listed
+  std::uint64_t unlisted = 0;         ///< processes that are there and are not in `items`
+  std::string reason;                 ///< why some are not, or empty
 };
 
 }  // namespace headroom
