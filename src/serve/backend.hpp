@@ -56,6 +56,8 @@ struct EventQuery {
   std::size_t limit = 100;
 };
 
+struct MetricCounts;
+
 /// Counters that are not in the view.
 struct Costs {
   std::uint64_t requests = 0;
@@ -70,6 +72,7 @@ struct Costs {
   std::uint64_t pressure_events[7][3] = {};  ///< per Resource and level above ok
   std::uint64_t history_bytes = 0;           ///< on disk
   std::uint64_t notifications_failed = 0;
+  const MetricCounts* counts = nullptr;  ///< the backend's own, if it keeps any
 };
 
 using Answered = std::variant<Verdict, LeaseView, Alert, Refusal>;
