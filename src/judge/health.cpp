@@ -26,17 +26,4 @@ Level roll_up(std::span<const Pressure> pressures, const StallReading& stall) {
   return worst;
 }
 
-const char* health_word(Level level) {
-  switch (level) {
-    case Level::ok:
-      return "healthy";
-    case Level::warning:
-      return "moderate";
-    case Level::critical:
-    case Level::emergency:
-      return "critical";
-  }
-  return "critical";
-}
-
 }  // namespace headroom::judge

@@ -6,6 +6,8 @@
 #include <headroom/pressure.hpp>
 #include <headroom/sample.hpp>
 
+#include "words/health.hpp"
+
 namespace headroom::judge {
 
 /// The share of time tasks waited for a processor, in the last ten seconds, from which a busy CPU
@@ -16,8 +18,5 @@ inline constexpr Ratio kCpuStallCounts{0.10};
 /// this kind of work: it counts only when the kernel says that tasks wait for it; where the
 /// kernel does not say (no PSI), it does not count. Power and network do not count.
 Level roll_up(std::span<const Pressure> pressures, const StallReading& stall);
-
-/// "healthy", "moderate" (warning) or "critical" (critical and emergency).
-const char* health_word(Level level);
 
 }  // namespace headroom::judge

@@ -112,10 +112,6 @@ std::uint64_t parse_alert_id(std::string_view text) {
   return parse_lease_id(text);
 }
 
-const char* health_word(Level level) {
-  return level == Level::ok ? "healthy" : level == Level::warning ? "moderate" : "critical";
-}
-
 std::string device_name(const View& view, Resource resource, const std::string& device) {
   if (device.empty() || resource == Resource::disk || !view.sample) return device;
   for (const GpuReading& gpu : view.sample->gpus) {

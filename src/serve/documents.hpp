@@ -7,6 +7,7 @@
 
 #include "serve/backend.hpp"
 #include "serve/json.hpp"
+#include "words/health.hpp"
 #include "words/view.hpp"
 
 namespace headroom::serve {
@@ -31,9 +32,6 @@ std::uint64_t parse_alert_id(std::string_view text);
 
 /// How a resource's device is shown: "GPU 0" for its UUID; empty where there is none.
 std::string device_name(const View& view, Resource resource, const std::string& device);
-
-/// "healthy", "moderate", "critical".
-const char* health_word(Level level);
 
 /// What helps against this alert, in words.
 std::vector<std::string> recommendations(const Alert& alert);
