@@ -12,8 +12,9 @@ void two(char* at, unsigned value) {
   at[1] = static_cast<char>('0' + value % 10);
 }
 
-// Length of the well-formed UTF-8 sequence at the start, 0 when there is none.
-std::size_t sequence(std::string_view text) {
+}  // namespace
+
+std::size_t utf8_sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
   std::size_t length = 0;
@@ -31,8 +32,6 @@ std::size_t sequence(std::string_view text) {
   if (first == 0xF4 && byte(1) > 0x8F) return 0;
   return length;
 }
-
-}  // namespace
 
 void append_rfc3339(std::string& out, WallTime time) {
   using namespace std::chrono;
@@ -80,7 +79,7 @@ Json& Json::text(std::string_view value) {
       continue;
     }
     if (c >= 0x80) {
-      if (const std::size_t length = sequence(value.substr(i)); length > 0) {
+      if (const std::size_t length = utf8_sequence(value.substr(i)); length > 0) {
         i += length;
         continue;
       }
@@ -102,6 +101,13 @@ Json& Json::text(std::string_view value) {
   }
   flush(value.size());
   out_ += '"';
+  return *this;
+}
+
+Json& Json::any_key(std::string_view key) {
+  text(key);
+  out_ += ':';
+  more_ = false;
   return *this;
 }
 

@@ -19,6 +19,10 @@ namespace headroom::serve {
 std::string rfc3339(WallTime time);
 void append_rfc3339(std::string& out, WallTime time);
 
+/// Length of the well-formed UTF-8 sequence of more than one byte at the start of `text`, which is
+/// not empty; 0 when there is none.
+std::size_t utf8_sequence(std::string_view text);
+
 /// Appends JSON to a string. Commas come by themselves; braces are the caller's to close. Numbers
 /// that are not finite become null. Text that is not UTF-8 has its bad bytes replaced.
 class Json {
@@ -39,15 +43,15 @@ class Json {
     return value.empty() ? null(key) : text(key, value);
   }
   Json& number(std::int64_t value) { return raw_number(value); }
+  Json& number(std::uint64_t value) { return raw_number(value); }
   Json& number(std::string_view key, std::int64_t value) { return name(key), raw_number(value); }
   Json& number(std::string_view key, std::uint64_t value) { return name(key), raw_number(value); }
   Json& number(std::string_view key, int value) { return number(key, std::int64_t{value}); }
   /// Six significant digits are more than any sensor here has.
   Json& real(std::string_view key, double value) { return name(key), real(value); }
   Json& real(double value);
-  Json& boolean(std::string_view key, bool value) {
-    return name(key), literal(value ? "true" : "false");
-  }
+  Json& boolean(bool value) { return literal(value ? "true" : "false"); }
+  Json& boolean(std::string_view key, bool value) { return name(key), boolean(value); }
   Json& null(std::string_view key) { return name(key), literal("null"); }
   Json& null() { return literal("null"); }
   Json& time(std::string_view key, WallTime value);
@@ -62,6 +66,10 @@ class Json {
   Json& real(std::string_view key, const std::optional<double>& value) {
     return value ? real(key, *value) : null(key);
   }
+  /// A key; its value comes next. Ours: short, and without need for escapes.
+  Json& key(std::string_view text) { return name(text); }
+  /// A key that is data: of any length, escaped.
+  Json& any_key(std::string_view text);
   /// A whole document, written elsewhere.
   Json& raw(std::string_view key, std::string_view json) { return name(key), literal(json); }
   Json& raw(std::string_view json) { return literal(json); }
