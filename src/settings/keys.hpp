@@ -1,30 +1,16 @@
 // The one table of keys. What reads, prints, documents and suggests keys derives from it.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "settings/value.hpp"
 #include "words/config.hpp"
 
 namespace headroom::settings {
-
-/// A value as it was written: with its type in a file, as plain text in a variable or a flag.
-struct Value {
-  /// A list, a date and whatever else no key takes.
-  struct Other {
-    std::string kind;  ///< "a list"
-  };
-  std::variant<std::string, std::int64_t, double, bool, Other> data;
-  bool plain = false;  ///< from a variable or flag: text may also mean a number or yes or no
-
-  /// For messages: as in TOML, cut and made printable.
-  std::string shown() const;
-};
 
 /// One key of the configuration.
 struct Key {
@@ -36,6 +22,8 @@ struct Key {
   std::function<std::optional<std::string>(Config&, const Value&)> set;
   /// As it would be written in TOML.
   std::function<std::string(const Config&)> get;
+  bool alias_is_fraction = false;  ///< the variable among the aliases says 0.85 for 85
+  bool at_start = false;           ///< a change takes effect when the daemon starts again
 };
 
 /// All keys, in the order of the documentation.

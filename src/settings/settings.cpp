@@ -5,6 +5,7 @@
 
 #include "settings/file.hpp"
 #include "settings/keys.hpp"
+#include "settings/named.hpp"
 #include "settings/parse.hpp"
 #include "settings/toml.hpp"
 
@@ -13,6 +14,7 @@ namespace headroom::settings {
 namespace {
 
 constexpr std::size_t kMostProblems = 20;
+constexpr const char* kSetFile = "set.toml";
 constexpr const char* kBuiltIn = "built-in";
 constexpr std::string_view kPrefix = "HEADROOM_";
 
@@ -34,7 +36,7 @@ std::string join(const std::vector<std::string>& words, const char* between) {
 // all of them; then applies in order.
 class Loader {
  public:
-  Loader() : keys_(make_keys()), origins_(keys_.size(), kBuiltIn) {}
+  Loader() : keys_(make_keys()), named_(make_named_keys()), origins_(keys_.size(), kBuiltIn) {}
 
   void add_file(const std::string& path, bool asked_for) {
     const auto content = read_file(path);
@@ -69,7 +71,9 @@ class Loader {
     for (const Key& key : keys_) {
       for (const std::string& alias : key.aliases) {
         const auto found = environment.find(alias);
-        if (found != environment.end()) add_plain(key.name, found->second, alias);
+        if (found == environment.end()) continue;
+        add_plain(key.name, key.alias_is_fraction ? as_percent(found->second) : found->second,
+                  alias);
       }
     }
     std::vector<std::string> variables;
@@ -90,6 +94,24 @@ class Loader {
     }
   }
 
+  /// What was set through the daemon: it lies in the state's folder, which only the other sources
+  /// say, and beneath the environment and the flags.
+  void add_set_file(const std::string& root, const std::string& flag_dir,
+                    const std::optional<std::string>& set_text) {
+    std::string dir = flag_dir;
+    for (const Assignment& assignment : assignments_) {
+      const auto* text = std::get_if<std::string>(&assignment.value.data);
+      if (flag_dir.empty() && assignment.key == "state.dir" && text != nullptr) dir = root + *text;
+    }
+    if (dir.empty()) dir = root + config_.state.dir;
+    set_file_ = dir + "/" + kSetFile;
+    if (set_text) {
+      add_text(*set_text, set_file_);
+    } else {
+      add_file(set_file_, false);
+    }
+  }
+
   void add_flag(const Flag& flag) { add_known({flag.key, Value{flag.value, true}, flag.name}); }
 
   Result<Loaded> finish() {
@@ -101,8 +123,15 @@ class Loader {
     Loaded loaded;
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       loaded.settings.push_back({keys_[i].name, keys_[i].get(config_), origins_[i],
-                                 join(keys_[i].aliases, ", "), keys_[i].about});
+                                 join(keys_[i].aliases, ", "), keys_[i].about, keys_[i].at_start});
     }
+    std::string last;
+    for (const NamedKey& kind : named_) {
+      if (kind.prefix == last) continue;
+      last = kind.prefix;
+      for (const std::string& name : kind.names(config_)) add_named_settings(last, name, loaded);
+    }
+    loaded.set_file = std::move(set_file_);
     loaded.config = std::move(config_);
     loaded.warnings = std::move(warnings_);
     loaded.files = std::move(files_);
@@ -118,6 +147,42 @@ class Loader {
       }
     }
     return names;
+  }
+
+  // "0.85" as "85"; what is no number is left for the key to refuse.
+  static std::string as_percent(const std::string& text) {
+    const auto fraction = plain_number(text);
+    return fraction ? number_text(*fraction * 100) : text;
+  }
+
+  void add_named_settings(const std::string& prefix, const std::string& name, Loaded& loaded) {
+    for (const NamedKey& key : named_) {
+      if (key.prefix != prefix) continue;
+      const std::string full = join_named({prefix, name, key.field});
+      const auto origin = named_origins_.find(full);
+      loaded.settings.push_back({full, key.get(config_, name).value_or(""),
+                                 origin == named_origins_.end() ? kBuiltIn : origin->second, "",
+                                 key.about, false});
+    }
+  }
+
+  // Keys of the same alias are set together.
+  std::vector<const Key*> find_all(std::string_view name) const {
+    std::vector<const Key*> found;
+    if (const Key* key = find(name); key != nullptr && key->name == name) return {key};
+    for (const Key& key : keys_) {
+      for (const std::string& alias : key.aliases) {
+        if (alias == name && alias.find('.') != std::string::npos) found.push_back(&key);
+      }
+    }
+    return found;
+  }
+
+  const NamedKey* find_named(const NamedParts& parts) const {
+    for (const NamedKey& key : named_) {
+      if (key.prefix == parts.prefix && key.field == parts.field) return &key;
+    }
+    return nullptr;
   }
 
   const Key* find(std::string_view name) const {
@@ -140,9 +205,25 @@ class Loader {
   }
 
   void add_known(Assignment assignment) {
-    if (const Key* key = find(assignment.key)) {
-      assignment.key = key->name;
+    const auto found = find_all(assignment.key);
+    const auto named = found.empty() ? split_named(assignment.key) : std::nullopt;
+    if (!found.empty()) {
+      for (const Key* key : found) {
+        assignments_.push_back({key->name, assignment.value, assignment.origin});
+      }
+    } else if (named && find_named(*named) != nullptr) {
+      assignment.key = join_named(*named);
       assignments_.push_back(std::move(assignment));
+    } else if (named) {
+      std::vector<std::string_view> fields;
+      std::string all;
+      for (const NamedKey& key : named_) {
+        if (key.prefix != named->prefix) continue;
+        fields.push_back(key.field);
+        all += (all.empty() ? "" : ", ") + key.field;
+      }
+      complain(assignment.origin + ": unknown key " + cut(assignment.key) +
+               did_you_mean(named->field, fields) + " (" + named->prefix + " has " + all + ")");
     } else {
       // Looking for what was meant costs time, and only the first few are shown.
       const bool shown = problem_count_ < kMostProblems;
@@ -189,6 +270,7 @@ class Loader {
   }
 
   void apply(const Assignment& assignment) {
+    if (const auto named = split_named(assignment.key)) return apply_named(assignment, *named);
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (keys_[i].name != assignment.key) continue;
       if (const auto problem = keys_[i].set(config_, assignment.value)) {
@@ -200,7 +282,21 @@ class Loader {
     }
   }
 
+  void apply_named(const Assignment& assignment, const NamedParts& parts) {
+    const NamedKey* key = find_named(parts);
+    if (key == nullptr) return;
+    if (const auto problem = key->set(config_, parts.name, assignment.value)) {
+      complain(assignment.origin + ": " + assignment.key + " = " + assignment.value.shown() + " " +
+               *problem + "; allowed: " + key->allowed);
+    } else {
+      named_origins_[assignment.key] = assignment.origin;
+    }
+  }
+
   std::string origin_of(const std::string& name) const {
+    if (const auto named = named_origins_.find(name); named != named_origins_.end()) {
+      return named->second;
+    }
     for (std::size_t i = 0; i < keys_.size(); ++i) {
       if (keys_[i].name == name) return origins_[i];
     }
@@ -234,7 +330,10 @@ class Loader {
   }
 
   std::vector<Key> keys_;
+  std::vector<NamedKey> named_;
   std::vector<std::string> origins_;  // beside keys_
+  std::map<std::string, std::string> named_origins_;
+  std::string set_file_;
   Config config_;
   std::vector<Assignment> assignments_;
   std::vector<std::string> problems_;  // the first kMostProblems
@@ -269,6 +368,15 @@ Result<Loaded> load(const Input& input) {
       loader.add_file(input.root + home + "/headroom/headroom.toml", false);
     }
   }
+  std::string state_dir;
+  for (const Flag& flag : input.flags) {
+    if (flag.key == "state.dir") state_dir = flag.value;
+  }
+  if (const std::string variable = value_in(input.environment, "HEADROOM_STATE__DIR");
+      state_dir.empty() && !variable.empty()) {
+    state_dir = variable;
+  }
+  loader.add_set_file(input.root, state_dir.empty() ? "" : input.root + state_dir, input.set_text);
   loader.add_environment(input.environment);
   if (input.profile) loader.add_flag({"--profile", "profile", *input.profile});
   for (const Flag& flag : input.flags) loader.add_flag(flag);
@@ -291,6 +399,9 @@ std::vector<KeyInfo> keys() {
   for (const Key& key : make_keys()) {
     all.push_back({key.name, key.allowed, key.get(built_in), variable_of(key.name),
                    join(key.aliases, ", "), key.about});
+  }
+  for (const NamedKey& key : make_named_keys()) {
+    all.push_back({key.prefix + ".NAME." + key.field, key.allowed, "", "", "", key.about});
   }
   return all;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <headroom/result.hpp>
@@ -27,8 +28,9 @@ struct Input {
   std::optional<std::string> profile;  ///< --profile
   std::vector<Flag> flags;
   std::map<std::string, std::string> environment;
-  bool for_command = false;  ///< also reads $XDG_CONFIG_HOME/headroom/headroom.toml
-  std::string root;          ///< put before the default paths (not before `config_file`)
+  bool for_command = false;             ///< also reads $XDG_CONFIG_HOME/headroom/headroom.toml
+  std::string root;                     ///< put before the default paths (not before `config_file`)
+  std::optional<std::string> set_text;  ///< stands for the content of the set file: for trying it
 };
 
 struct Loaded {
@@ -36,11 +38,12 @@ struct Loaded {
   std::vector<Setting> settings;      ///< every key, in the order of keys()
   std::vector<std::string> warnings;  ///< nothing is wrong, but somebody may want to know
   std::vector<std::string> files;     ///< those read, in order
+  std::string set_file;               ///< where change() keeps what it sets
 };
 
 /// Reads and merges, the last wins: built-in, profile, /etc/headroom/headroom.toml,
 /// /etc/headroom/conf.d/*.toml by name, $XDG_CONFIG_HOME/headroom/headroom.toml (command only),
-/// environment, flags. Each key is merged by itself.
+/// what was set through the daemon, environment, flags. Each key is merged by itself.
 /// Errors: invalid_request; `why` has one line for each problem found (twenty at most), in all
 /// sources. A file that is absent is a problem only if it was asked for.
 Result<Loaded> load(const Input& input);
@@ -48,6 +51,21 @@ Result<Loaded> load(const Input& input);
 /// The configuration that one text in TOML and the built-in values would make; `name` stands for
 /// the file in messages and origins. Touches nothing.
 Result<Loaded> load_text(std::string_view toml, const std::string& name);
+
+/// Sets keys (or takes back what was set, with an empty value) in `file`, the set file of load():
+/// after the configuration's own files, before the environment. The values are plain text. The file
+/// is replaced as a whole, so that a crash leaves the old one or the new one.
+/// Errors: invalid_request for a key that does not exist, a value that it does not take, or one
+/// that contradicts the rest of `input`; nothing is written then. unavailable: it cannot be
+/// written.
+Result<Loaded> change(const Input& input,
+                      const std::vector<std::pair<std::string, std::string>>& changes);
+
+/// The TOML of the settings of `loaded` that differ from the built-in ones, under their own names.
+std::string canonical(const Loaded& loaded);
+
+/// A whole configuration with every key at its built-in value, each with a comment.
+std::string defaults_text();
 
 /// One key as the documentation, completion and `config show` need it.
 struct KeyInfo {

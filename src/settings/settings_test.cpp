@@ -185,17 +185,29 @@ TEST_F(Settings, HaveTheNumbersOfEachProfile) {
   EXPECT_EQ(general.disk, (Rungs{80, {}, {}}));
   EXPECT_EQ(general.gpu_memory, Rungs{});
   EXPECT_EQ(general.gpu_temperature, Rungs{});
+  EXPECT_EQ(general.memory_cleanup_at, 80);
+  EXPECT_EQ(general.memory_cleanup_to, 70);
+  EXPECT_THAT(load(input_)->config.models.pinned, ElementsAre("whisper_base"));
+  EXPECT_EQ(load(input_)->config.sessions.max_age, 24h);
 
   const auto edge = pressure("edge");
   EXPECT_EQ(edge.memory, Rungs{});
   EXPECT_EQ(edge.gpu_memory, Rungs{});
   EXPECT_EQ(edge.gpu_temperature, (Rungs{80, {}, {}}));
+  EXPECT_FALSE(edge.memory_cleanup_at);
+  EXPECT_EQ(load(input_)->config.control.interval, 1s);
 
   const auto pipeline = pressure("pipeline");
   EXPECT_EQ(load(input_)->config.sample.interval, 10s);
   EXPECT_EQ(pipeline.cpu, (Rungs{70, 85, 95}));
   EXPECT_EQ(pipeline.gpu_memory, (Rungs{{}, 90, 97}));
-  EXPECT_EQ(pipeline.gpu_temperature, Rungs{});
+  EXPECT_EQ(pipeline.gpu_temperature, (Rungs{85, {}, {}}));
+  const auto preset = load(input_)->config.components;
+  ASSERT_EQ(preset.size(), 4u);
+  EXPECT_EQ(preset[0],
+            (ComponentSetting{"prediction_service", "critical", 25, Bytes(512LL << 20)}));
+  EXPECT_EQ(preset[3],
+            (ComponentSetting{"comprehensive_monitor", "normal", 8, Bytes(150LL << 20)}));
 
   const auto app = pressure("app");
   EXPECT_EQ(app.cpu, Rungs{});
@@ -359,7 +371,7 @@ TEST_F(Settings, SayWhereAnUnknownKeyIsAndWhatWasMeant) {
        "pressure.memory.warning)"},
       {"sample.interval.seconds = 1",
        "f:1: unknown key sample.interval.seconds (sample.interval is a value, not a table)"},
-      {"\"a\\nb\" = 1", "f:1: unknown key a?b"},
+      {"\"a\\nb\" = 1", "f:1: unknown key \"a?b\""},
   };
   for (const auto& [toml, expected] : rows) EXPECT_EQ(problems(toml), expected) << toml;
   EXPECT_THAT(problems(std::string(5000, 'k') + " = 1"), testing::SizeIs(testing::Lt(200u)));
@@ -414,21 +426,21 @@ TEST_F(Settings, SayWhatIsWrongWithAValueAndWhatIsAllowed) {
             "number from 1 to 86400");
 }
 
-TEST_F(Settings, ListenOnLoopbackOnlyAndSayWhy) {
+TEST_F(Settings, ListenBeyondLoopbackOnlyWithATokenAndSayWhy) {
   for (const char* good : {"", "127.0.0.1:8000", "127.1.2.3:0", "localhost:65535", "[::1]:80"}) {
     EXPECT_THAT(problems(std::string("http.listen = \"") + good + "\""), IsEmpty()) << good;
   }
   const std::pair<const char*, const char*> rows[] = {
-      {"0.0.0.0:8000", "not a loopback address; other machines are not let in"},
-      {"192.168.1.2:8000", "not a loopback address"},
-      {"[::]:8000", "not a loopback address"},
-      {"127.0.0.1.evil.org:80", "not a loopback address"},
+      {"0.0.0.0:8000", "lets other machines in, and http.token_file names no word"},
+      {"192.168.1.2:8000", "lets other machines in"},
+      {"[::]:8000", "lets other machines in"},
+      {"127.0.0.1.evil.org:80", "no address of this machine"},
       {"127.0.0.1", "no port"},
       {"127.0.0.1:", "no port"},
       {"127.0.0.1:65536", "no port from 0 to 65535"},
       {"127.0.0.1:-1", "no port from 0 to 65535"},
-      {"127.0.0:80", "not a loopback"},
-      {"127.0.0.256:80", "not a loopback"},
+      {"127.0.0:80", "no address of this machine"},
+      {"127.0.0.256:80", "no address of this machine"},
       {":8000", "no address"},
       {"::1:8000", "without brackets"},
       {"8000", "no port"},
@@ -437,6 +449,114 @@ TEST_F(Settings, ListenOnLoopbackOnlyAndSayWhy) {
     EXPECT_THAT(problems(std::string("http.listen = \"") + listen + "\""), HasSubstr(why))
         << listen;
   }
+  EXPECT_THAT(problems("http.listen = \"0.0.0.0:8000\"\nhttp.token_file = \"/etc/headroom/token\""),
+              IsEmpty());
+  EXPECT_THAT(problems("http.cert = \"/c.pem\""), HasSubstr("go together"));
+}
+
+TEST_F(Settings, HoldWhatUsersNameThemselves) {
+  main_file(
+      "[models.catalogue]\n"
+      "\"facebook/musicgen-small\" = { memory = \"3GiB\", gpu_memory = \"6GiB\", compute = 6.0, "
+      "batch = 2, notes = \"as measured\" }\n"
+      "\"qwen2.5\".memory = \"1GiB\"\n"
+      "[components]\n"
+      "prediction_service = { priority = \"critical\", cpu = 25, memory = \"512MiB\" }\n"
+      "[notify]\n"
+      "team = { kind = \"webhook\", url_file = \"/etc/headroom/team.url\", levels = [\"critical\", "
+      "\"emergency\"] }\n"
+      "[notify.pager]\nkind = \"command\"\nrun = [\"/usr/bin/page\", \"ops\"]\n");
+  const auto loaded = load(input_);
+  ASSERT_TRUE(loaded) << loaded.error().why;
+  const Config& config = loaded->config;
+  ASSERT_EQ(config.models.catalogue.size(), 2u);
+  EXPECT_EQ(config.models.catalogue[0],
+            (CatalogueModel{"facebook/musicgen-small", 3_GiB, 6_GiB, 6.0, 2, "as measured"}));
+  EXPECT_EQ(config.models.catalogue[1].name, "qwen2.5");
+  ASSERT_EQ(config.notify.size(), 2u);
+  EXPECT_EQ(config.notify[0].levels, (std::vector{Level::critical, Level::emergency}));
+  EXPECT_THAT(config.notify[1].run, ElementsAre("/usr/bin/page", "ops"));
+  const auto setting = find(*loaded, "models.catalogue.\"qwen2.5\".memory");
+  EXPECT_EQ(setting.value, "\"1GiB\"");
+  EXPECT_THAT(setting.origin, testing::EndsWith("headroom.toml:3"));
+
+  EXPECT_EQ(problems("notify.team.kin = \"webhook\""),
+            "f:1: unknown key notify.team.kin, did you mean kind? (notify has kind, url, url_file, "
+            "run, levels)");
+  EXPECT_THAT(problems("notify.team.kind = \"webhook\""), HasSubstr("without url or url_file"));
+  EXPECT_THAT(problems("notify.team.kind = \"command\""), HasSubstr("without run"));
+  EXPECT_THAT(problems("notify.team.levels = [\"ok\"]"), HasSubstr("is none of warning"));
+  EXPECT_THAT(problems("notify.team = { url = \"https://x\" }"), HasSubstr("http://"));
+  EXPECT_THAT(problems("components.a.cpu = 101"), HasSubstr("out of range"));
+  EXPECT_THAT(problems("models.pinned = [1, [2]]"), HasSubstr("a list of more than"));
+  std::string many;
+  for (int i = 0; i < 1001; ++i) many += "components.c" + std::to_string(i) + ".cpu = 1\n";
+  EXPECT_THAT(problems(many), HasSubstr("one more than the 1000"));
+}
+
+TEST_F(Settings, TakeRangesAndFractions) {
+  input_.environment = {
+      {"HEADROOM_CONTROL__CPU_RANGE", "5-95"}, {"HEADROOM_CONTROL__MEMORY_RANGE", "1GiB - 2GiB"},
+      {"HEADROOM_MODELS__PINNED", "a, b"},     {"MUSICGEN_MEMORY_PRESSURE_THRESHOLD", "0.9"},
+      {"MUSICGEN_MODEL_CACHE_SIZE", "5"},      {"MUSICGEN_MODEL_CACHE_DIR", "/tmp/models"}};
+  const auto loaded = load(input_);
+  ASSERT_TRUE(loaded) << loaded.error().why;
+  EXPECT_EQ(loaded->config.control.cpu_most, 95);
+  EXPECT_EQ(loaded->config.control.memory_most, 2_GiB);
+  EXPECT_THAT(loaded->config.models.pinned, ElementsAre("a", "b"));
+  EXPECT_EQ(find(*loaded, "pressure.memory.cleanup_at").value, "90");
+  EXPECT_EQ(find(*loaded, "pressure.gpu_memory.cleanup_at").origin,
+            "MUSICGEN_MEMORY_PRESSURE_THRESHOLD");
+  EXPECT_EQ(loaded->config.models.cache_size, 5);
+  EXPECT_EQ(find(*loaded, "models.cache_dir").value, "\"/tmp/models\"");
+  input_.environment = {{"HEADROOM_CONTROL__CPU_RANGE", "95-5"}};
+  EXPECT_THAT(load(input_).error().why, HasSubstr("least above its most"));
+  EXPECT_THAT(problems("pressure.memory.cleanup_to = 90"), HasSubstr("asking would never end"));
+  const auto both = load_text("[ml_pipeline]\nresource_monitoring_interval = 20", "f");
+  EXPECT_EQ(both->config.control.interval, 20s);
+  EXPECT_EQ(both->config.sample.interval, 20s);
+}
+
+TEST_F(Settings, AreChangedInAFileOfTheirOwnOrNotAtAll) {
+  write("/var/lib/headroom/keep", "");
+  main_file("pressure.memory.warning = 60\n");
+  auto changed = change(input_, {{"pressure.memory.warning", "65"}, {"models.pinned", "a,b"}});
+  ASSERT_TRUE(changed) << changed.error().what << changed.error().why;
+  EXPECT_EQ(changed->config.pressure.memory.warning, 65);
+  EXPECT_THAT(find(*changed, "pressure.memory.warning").origin, HasSubstr("set.toml:"));
+  EXPECT_EQ(load(input_)->config, changed->config) << "the next start reads the same";
+  EXPECT_THAT(load(input_)->config.models.pinned, ElementsAre("a", "b"));
+
+  // Nothing is written when one of them is wrong, or when they contradict the rest.
+  for (const auto& [key, text] :
+       std::vector<std::pair<std::string, std::string>>{{"pressure.memory.warning", "lots"},
+                                                        {"presure.memory.warning", "65"},
+                                                        {"pressure.memory.critical", "50"},
+                                                        {"state.dir", "/elsewhere"},
+                                                        {"components.a.cpu", "200"}}) {
+    const auto refused = change(input_, {{"sample.interval", "2s"}, {key, text}});
+    EXPECT_FALSE(refused) << key;
+    EXPECT_EQ(load(input_)->config.sample.interval, 1s) << key;
+  }
+  changed = change(input_, {{"pressure.memory.warning", ""}, {"notify.team.kind", "journal"}});
+  ASSERT_TRUE(changed) << changed.error().what << changed.error().why;
+  EXPECT_EQ(changed->config.pressure.memory.warning, 60) << "the file's own value holds again";
+  ASSERT_EQ(changed->config.notify.size(), 1u);
+
+  write("/var/lib/headroom/set.toml", "this is = = no toml");
+  EXPECT_FALSE(change(input_, {{"sample.interval", "2s"}}));
+  std::filesystem::remove_all(root_ + "/var/lib/headroom");
+  const auto nowhere = change(input_, {{"sample.interval", "2s"}});
+  ASSERT_FALSE(nowhere);
+  EXPECT_EQ(nowhere.error().kind, ErrorKind::unavailable);
+}
+
+TEST_F(Settings, AreWrittenInTheirOwnNames) {
+  const auto old = load_text("[ml_pipeline]\ncpu_warning_threshold = 60.0", "config.toml");
+  EXPECT_EQ(canonical(*old), "pressure.cpu.warning = 60\n");
+  const auto all = load_text(defaults_text(), "defaults");
+  ASSERT_TRUE(all) << all.error().why;
+  EXPECT_EQ(all->config, Config{});
 }
 
 TEST_F(Settings, RefuseLinesThatContradictEachOther) {
@@ -563,7 +683,7 @@ TEST_F(Settings, HaveNoTwoKeysOrAliasesOfOneName) {
   std::vector<std::string> names;
   for (const KeyInfo& key : keys()) {
     names.push_back(key.key);
-    names.push_back(key.variable);
+    if (!key.variable.empty()) names.push_back(key.variable);
   }
   std::sort(names.begin(), names.end());
   EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());

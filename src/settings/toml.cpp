@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "settings/named.hpp"
+
 #define TOML_EXCEPTIONS 0
 #define TOML_HEADER_ONLY 1
 #define TOML_MAX_NESTED_VALUES 16
@@ -48,8 +50,22 @@ Value value_of(const toml::node& node) {
     value.data = number->get();
   } else if (const auto* flag = node.as_boolean()) {
     value.data = flag->get();
+  } else if (const auto* list = node.as_array()) {
+    std::vector<std::string> texts;
+    for (const auto& entry : *list) {
+      const Value one = value_of(entry);
+      if (const auto* inner = std::get_if<std::string>(&one.data)) {
+        texts.push_back(*inner);
+      } else if (entry.is_integer() || entry.is_floating_point()) {
+        texts.push_back(one.shown());
+      } else {
+        value.data = Value::Other{"a list of more than texts and numbers"};
+        return value;
+      }
+    }
+    value.data = std::move(texts);
   } else {
-    value.data = Value::Other{node.is_array() ? "a list" : "a date or time of day"};
+    value.data = Value::Other{"a date or time of day"};
   }
   return value;
 }
@@ -57,7 +73,8 @@ Value value_of(const toml::node& node) {
 void flatten(const toml::table& table, const std::string& prefix, const std::string& name,
              std::vector<Placed>& out) {
   for (const auto& [key, node] : table) {
-    const std::string path = prefix + std::string(key.str());
+    // A name may have dots of its own.
+    const std::string path = prefix + quote_part(key.str());
     if (const auto* inner = node.as_table()) {
       flatten(*inner, path + ".", name, out);
       continue;
