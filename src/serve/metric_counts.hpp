@@ -44,14 +44,15 @@ class Histogram {
 struct MetricCounts {
   static constexpr std::array kShort{0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001,
                                      0.0025,  0.005,    0.01,    0.025,  0.1,     1.0};
-  static constexpr std::array kWaits{0.01, 0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0};
+  static constexpr std::array kWaits{0.01, 0.1,   1.0,   5.0,    15.0,
+                                     60.0, 300.0, 900.0, 3600.0, 14400.0};
   static constexpr std::size_t kRoutes = 256;
 
-  Histogram samples{kShort};    ///< reading the machine, seconds
-  Histogram decisions{kShort};  ///< one turn of the control machine, seconds
-  Histogram requests{kShort};   ///< from a request's last byte to its answer, seconds
-  Histogram granted{kWaits};    ///< seconds from asking to granted
-  Histogram given_up{kWaits};   ///< seconds from asking to no longer waiting
+  Histogram samples{kShort};                ///< reading the machine, seconds
+  Histogram decisions{kShort};              ///< one turn of the control machine, seconds
+  Histogram requests{kShort};               ///< from a request's last byte to its answer, seconds
+  Histogram granted{kWaits};                ///< seconds from asking to granted
+  Histogram given_up{kWaits};               ///< seconds from asking to no longer waiting
   std::array<std::uint64_t, 4> overruns{};  ///< by Resource, those that can be booked
   std::optional<std::uint64_t> open_files;  ///< of the daemon, now
 

@@ -1,274 +1,261 @@
 #include "serve/prometheus.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <initializer_list>
-#include <map>
-#include <string_view>
-#include <utility>
+#include <optional>
+#include <vector>
 
-#include "serve/documents.hpp"
+#include "http/message.hpp"
+#include "serve/metric.hpp"
 
 namespace headroom::serve {
 namespace {
 
-using Label = std::pair<std::string_view, std::string_view>;
+using std::string_view;
 
-// Writes families one after the other; a value that is absent is not written.
-class Text {
- public:
-  explicit Text(std::string& out) : out_(out) {}
+constexpr std::size_t kMostRanges = 32;  // of an Accept header that are looked at
 
-  Text& family(std::string_view name, std::string_view type, std::string_view help) {
-    name_ = name;
-    out_.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ").append(name);
-    out_.append(" ").append(type).append("\n");
-    return *this;
+// ------------------------------------------------------------------------------------ text
+
+// What does not change of a family's lines.
+struct Lines {
+  std::string head;               // HELP, TYPE, UNIT
+  std::vector<std::string> keys;  // `lease="`
+};
+
+string_view type_word(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::counter:
+      return "counter";
+    case MetricKind::histogram:
+      return "histogram";
+    case MetricKind::gauge:
+    case MetricKind::amount:
+      break;
   }
-  Text& value(std::initializer_list<Label> labels, double value) {
-    if (!std::isfinite(value)) return *this;
-    out_ += name_;
-    char separator = '{';
-    for (const auto& [key, text] : labels) {
-      if (text.empty()) continue;
-      out_ += separator;
-      separator = ',';
-      out_.append(key).append("=\"");
-      for (const char c : text) {
-        if (c == '\\' || c == '"') out_ += '\\';
-        out_ += c == '\n' ? ' ' : c;
-      }
-      out_ += '"';
+  return "gauge";
+}
+
+std::vector<Lines> make_lines(MetricsFormat format) {
+  std::vector<Lines> all;
+  all.reserve(metric_families().size());
+  for (const MetricFamily& family : metric_families()) {
+    Lines lines;
+    string_view name = family.prometheus;
+    // OpenMetrics calls the family by its stem and only the samples with the suffix.
+    const bool open = format == MetricsFormat::openmetrics;
+    if (open && family.kind == MetricKind::counter)
+      name.remove_suffix(string_view("_total").size());
+    lines.head.append("# HELP ").append(name).append(" ").append(family.help);
+    lines.head.append("\n# TYPE ").append(name).append(" ").append(type_word(family.kind));
+    lines.head.append("\n");
+    if (open && !family.unit_suffix.empty()) {
+      lines.head.append("# UNIT ").append(name).append(" ").append(family.unit_suffix).append("\n");
     }
-    if (separator == ',') out_ += '}';
-    char digits[40];
-    const auto [end, error] =
-        value == std::floor(value) && std::abs(value) < 1e18
-            ? std::to_chars(digits, digits + sizeof digits, static_cast<std::int64_t>(value))
-            : std::to_chars(digits, digits + sizeof digits, value);
-    (void)error;  // the shortest form of a double has at most 24 characters
-    out_ += ' ';
-    out_.append(digits, end);
-    out_ += '\n';
-    return *this;
+    for (const std::string& label : family.labels) lines.keys.push_back(label + "=\"");
+    all.push_back(std::move(lines));
   }
-  template <class T>
-  Text& maybe(std::initializer_list<Label> labels, const std::optional<T>& v) {
-    if (!v) return *this;
-    if constexpr (std::is_same_v<T, double>) return value(labels, *v);
-    if constexpr (std::is_same_v<T, Bytes>) return value(labels, static_cast<double>(v->count()));
-    if constexpr (std::is_same_v<T, Ratio>) return value(labels, v->value());
-    return *this;
+  return all;
+}
+
+const std::vector<Lines>& lines_of(MetricsFormat format) {
+  static const std::vector<Lines> kText = make_lines(MetricsFormat::text);
+  static const std::vector<Lines> kOpen = make_lines(MetricsFormat::openmetrics);
+  return format == MetricsFormat::openmetrics ? kOpen : kText;
+}
+
+void append_label(std::string& out, string_view text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= ' ' && c < '\x7F' && c != '"' && c != '\\';
+  });
+  if (plain) {
+    out += text;
+    return;
+  }
+  std::string good;
+  append_utf8(good, text);
+  for (const char c : good) {
+    if (c == '\n') {
+      out += "\\n";
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+}
+
+class TextSink final : public MetricSink {
+ public:
+  explicit TextSink(std::string& out) : out_(out) {}
+
+  void begin(const MetricFamily& family, const Lines& lines) {
+    name_ = family.prometheus;
+    lines_ = &lines;
+    headed_ = false;
+    if (family.named_when_empty) head();
+  }
+
+  void whole(MetricLabels labels, std::int64_t value) override {
+    line("", labels);
+    end(value);
+  }
+  void real(MetricLabels labels, double value) override {
+    if (!std::isfinite(value)) return;
+    line("", labels);
+    end(value);
+  }
+  void spread(MetricLabels labels, const Histogram& values) override {
+    std::uint64_t up_to = 0;
+    for (std::size_t i = 0; i < values.buckets().size(); ++i) {
+      up_to += values.buckets()[i];
+      char bound[40] = "+Inf";
+      std::size_t length = 4;
+      if (i < values.bounds().size()) length = write_bound(values.bounds()[i], bound);
+      line("_bucket", labels, {bound, length});
+      end(static_cast<std::int64_t>(up_to));
+    }
+    line("_sum", labels);
+    end(values.sum());
+    line("_count", labels);
+    end(static_cast<std::int64_t>(values.count()));
   }
 
  private:
+  void head() {
+    if (!headed_) out_ += lines_->head;
+    headed_ = true;
+  }
+
+  // "1.0", not "1": both formats then name the same series.
+  static std::size_t write_bound(double bound, char (&text)[40]) {
+    auto [end, error] = std::to_chars(text, text + sizeof text - 2, bound);
+    (void)error;  // the shortest form of a double has at most 24 characters
+    if (std::find_if(text, end, [](char c) { return c == '.' || c == 'e'; }) == end) {
+      *end++ = '.';
+      *end++ = '0';
+    }
+    return static_cast<std::size_t>(end - text);
+  }
+
+  void line(string_view suffix, MetricLabels labels, string_view bound = {}) {
+    head();
+    out_.append(name_).append(suffix);
+    char separator = '{';
+    std::size_t i = 0;
+    for (const string_view label : labels) {
+      const std::string& key = lines_->keys[i++];
+      if (label.empty()) continue;
+      out_ += separator;
+      separator = ',';
+      out_ += key;
+      append_label(out_, label);
+      out_ += '"';
+    }
+    if (!bound.empty()) {
+      out_ += separator;
+      separator = ',';
+      out_.append("le=\"").append(bound).append("\"");
+    }
+    if (separator == ',') out_ += '}';
+    out_ += ' ';
+  }
+
+  template <class Number>
+  void end(Number value) {
+    char digits[40];
+    const auto [last, error] = std::to_chars(digits, digits + sizeof digits - 1, value);
+    (void)error;  // the shortest form of a double has at most 24 characters
+    *last = '\n';
+    out_.append(digits, last + 1);
+  }
+
   std::string& out_;
-  std::string_view name_;
+  string_view name_;
+  const Lines* lines_ = nullptr;
+  bool headed_ = false;
 };
 
-double seconds(std::chrono::nanoseconds d) { return std::chrono::duration<double>(d).count(); }
+// ------------------------------------------------------------------------------ negotiation
 
-double amount(const Room& room, std::int64_t value) {
-  return room.resource == Resource::cpu ? static_cast<double>(value) / 1000.0
-                                        : static_cast<double>(value);
+string_view trimmed(string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
 }
 
-void readings(Text& text, const Sample& s) {
-  text.family("system_cpu_utilization_ratio", "gauge", "Share of time the processors were busy.");
-  text.maybe({}, s.cpu.busy);
-  text.family("system_cpu_time_seconds_total", "counter", "Time of all processors since boot.");
-  text.value({{"cpu_mode", "busy"}}, seconds(s.cpu.busy_total));
-  text.value({{"cpu_mode", "idle"}}, seconds(s.cpu.idle_total));
-  const MemoryReading& m = s.memory;
-  text.family("system_memory_usage_bytes", "gauge", "Memory by state.");
-  if (m.total && m.available) {
-    text.value({{"system_memory_state", "used"}},
-               static_cast<double>((*m.total - *m.available).count()));
-  }
-  text.maybe({{"system_memory_state", "free"}}, m.free);
-  text.maybe({{"system_memory_state", "cached"}}, m.cached);
-  text.family("system_memory_limit_bytes", "gauge",
-              "Memory of the machine, or the limit above this node.");
-  text.maybe({}, m.limit ? m.limit : m.total);
-  text.family("system_memory_linux_available_bytes", "gauge", "MemAvailable.");
-  text.maybe({}, m.available);
-  text.family("system_paging_usage_bytes", "gauge", "Swap by state.");
-  text.maybe({{"system_paging_state", "free"}}, m.swap_free);
-  if (m.swap_total && m.swap_free) {
-    text.value({{"system_paging_state", "used"}},
-               static_cast<double>((*m.swap_total - *m.swap_free).count()));
-  }
-  text.family("system_filesystem_usage_bytes", "gauge", "Space by state.");
-  for (const FilesystemReading& f : s.filesystems) {
-    text.value({{"system_filesystem_mountpoint", f.mount}, {"system_filesystem_state", "free"}},
-               static_cast<double>(f.available.count()));
-    text.value({{"system_filesystem_mountpoint", f.mount}, {"system_filesystem_state", "used"}},
-               static_cast<double>((f.total - f.free).count()));
-  }
-  text.family("system_disk_io_bytes_total", "counter", "Bytes moved.");
-  for (const DiskReading& d : s.disks) {
-    text.value({{"system_device", d.name}, {"disk_io_direction", "read"}},
-               static_cast<double>(d.read_total));
-    text.value({{"system_device", d.name}, {"disk_io_direction", "write"}},
-               static_cast<double>(d.written_total));
-  }
-  text.family("system_network_io_bytes_total", "counter", "Bytes moved.");
-  for (const NetworkReading& n : s.networks) {
-    text.value({{"network_interface_name", n.name}, {"network_io_direction", "receive"}},
-               static_cast<double>(n.received_total));
-    text.value({{"network_interface_name", n.name}, {"network_io_direction", "transmit"}},
-               static_cast<double>(n.sent_total));
-  }
-  if (!s.gpus.empty()) {
-    text.family("hw_gpu_utilization_ratio", "gauge", "Share of time the device was busy.");
-    for (const GpuReading& g : s.gpus) text.maybe({{"hw_id", g.id}}, g.busy);
-    text.family("hw_gpu_memory_usage_bytes", "gauge", "Memory used on the device.");
-    for (const GpuReading& g : s.gpus) text.maybe({{"hw_id", g.id}}, g.memory_used);
-    text.family("hw_gpu_memory_limit_bytes", "gauge", "Memory of the device.");
-    for (const GpuReading& g : s.gpus) {
-      text.value({{"hw_id", g.id}}, static_cast<double>(g.memory_total.count()));
-    }
-    text.family("hw_temperature_celsius", "gauge", "Temperature of the device.");
-    for (const GpuReading& g : s.gpus) text.maybe({{"hw_parent", g.id}}, g.celsius);
-    text.family("hw_power_watts", "gauge", "Power of the device.");
-    for (const GpuReading& g : s.gpus) text.maybe({{"hw_id", g.id}}, g.watts);
-  }
-  text.family("headroom_stall_ratio", "gauge", "Share of time that tasks waited for a resource.");
-  const auto stall = [&](std::string_view resource, std::string_view kind,
-                         const std::optional<StallLine>& line) {
-    if (!line) return;
-    text.value({{"resource", resource}, {"kind", kind}, {"window", "10s"}}, line->avg10.value());
-    text.value({{"resource", resource}, {"kind", kind}, {"window", "60s"}}, line->avg60.value());
-  };
-  stall("cpu", "some", s.stall.cpu_some);
-  stall("memory", "some", s.stall.memory_some);
-  stall("memory", "full", s.stall.memory_full);
-  stall("io", "some", s.stall.io_some);
-  stall("io", "full", s.stall.io_full);
-  text.family("sensor_up", "gauge", "1 where a sensor answers.");
-  for (const Absence& a : s.absent) text.value({{"sensor", a.sensor}}, 0);
+// Cuts what stands before `mark` off the front.
+string_view cut(string_view& rest, char mark) {
+  const std::size_t at = rest.find(mark);
+  const string_view first = trimmed(rest.substr(0, at));
+  rest = at == string_view::npos ? string_view() : rest.substr(at + 1);
+  return first;
 }
 
-void decisions(Text& text, const View& view) {
-  const auto rooms = [&](std::string_view name, std::string_view help, auto member) {
-    text.family(name, "gauge", help);
-    for (const Room& room : view.rooms) {
-      if (room.resource == Resource::cpu) continue;
-      const std::optional<std::int64_t> value = member(room);
-      if (value) {
-        text.value({{"resource", to_string(room.resource)}, {"device", room.device}},
-                   static_cast<double>(*value));
-      }
-    }
-  };
-  using Maybe = std::optional<std::int64_t>;
-  rooms("headroom_room_bytes", "What can still be booked.", [](const Room& r) { return r.room; });
-  rooms("headroom_booked_bytes", "What leases have booked.",
-        [](const Room& r) { return Maybe(r.booked); });
-  rooms("headroom_reserved_bytes", "What is never booked.",
-        [](const Room& r) { return Maybe(r.reserve); });
-  rooms("headroom_unbooked_bytes", "What is used and was booked by nobody.",
-        [](const Room& r) { return Maybe(r.unbooked); });
-  text.family("headroom_room_cores", "gauge", "Processors that can still be booked.");
-  for (const Room& room : view.rooms) {
-    if (room.resource == Resource::cpu && room.room) text.value({}, amount(room, *room.room));
-  }
-  text.family("headroom_pressure_level", "gauge", "0 ok, 1 warning, 2 critical, 3 emergency.");
-  for (const Pressure& p : view.pressures) {
-    text.value({{"resource", to_string(p.resource)}, {"device", p.device}},
-               static_cast<int>(p.level));
-  }
-  text.family("headroom_health_level", "gauge", "0 healthy, 1 moderate, 2 critical.");
-  text.value({}, std::min(2, static_cast<int>(view.health)));
-  std::map<std::pair<std::string_view, std::string_view>, int> open;
-  for (const Alert& alert : view.alerts) {
-    if (!alert.ended) ++open[{to_string(alert.level), to_string(alert.resource)}];
-  }
-  text.family("headroom_alerts_open", "gauge", "Alerts that are open now.");
-  for (const auto& [key, count] : open) {
-    text.value({{"severity", key.first}, {"resource", key.second}}, count);
-  }
-  int held = 0;
-  int waiting = 0;
-  Amounts booked;
-  Amounts used;
-  for (const LeaseView& lease : view.leases) {
-    if (lease.lease.state == LeaseState::ended) continue;
-    if (lease.lease.state == LeaseState::waiting) {
-      ++waiting;
-      continue;
-    }
-    ++held;
-    if (lease.lease.parent != 0) continue;
-    booked.memory += lease.lease.booked.memory;
-    booked.gpu_memory += lease.lease.booked.gpu_memory;
-    if (lease.measured) {
-      used.memory += lease.measured->memory;
-      used.gpu_memory += lease.measured->gpu_memory;
-    }
-  }
-  text.family("headroom_leases", "gauge", "Leases that are held.").value({}, held);
-  text.family("headroom_leases_waiting", "gauge", "Requests in the queue.").value({}, waiting);
-  text.family("headroom_lease_booked_bytes", "gauge", "What all leases have booked.");
-  text.value({{"resource", "memory"}}, static_cast<double>(booked.memory.count()));
-  text.value({{"resource", "gpu_memory"}}, static_cast<double>(booked.gpu_memory.count()));
-  text.family("headroom_lease_used_bytes", "gauge", "What the holders of all leases use.");
-  text.value({{"resource", "memory"}}, static_cast<double>(used.memory.count()));
-  text.value({{"resource", "gpu_memory"}}, static_cast<double>(used.gpu_memory.count()));
+// "1", "0.75"; 0 for what is no quality.
+double quality_in(string_view text) {
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && value >= 0 && value <= 1 ? value : 0;
 }
 
 }  // namespace
 
-std::string metrics_text(Backend& backend) {
-  std::string out;
-  out.reserve(16384);
-  Text text(out);
-  const auto view = backend.view();
-  const NodeFacts& node = backend.node();
-  const Instant now = backend.now();
-  text.family("headroom_build_info", "gauge", "Which headroom this is.");
-  text.value({{"version", node.version}}, 1);
-  text.family("headroom_start_time_seconds", "gauge", "When the daemon was started.");
-  text.value({}, seconds(node.started.wall.time_since_epoch()));
-  if (view->sample) {
-    const Sample& s = *view->sample;
-    text.family("headroom_sample_age_seconds", "gauge", "Age of the readings.");
-    text.value({}, seconds(now.boot - s.at.boot));
-    text.family("headroom_sample_duration_seconds", "gauge", "How long reading the machine took.");
-    text.value({}, seconds(s.took));
-    readings(text, s);
-    if (s.memory.total && s.memory.available) {
-      text.family("ml_resource_memory_percent", "gauge", "Memory in use, 0 to 100.");
-      text.value({}, 100.0 * static_cast<double>((*s.memory.total - *s.memory.available).count()) /
-                         static_cast<double>(s.memory.total->count()));
+MetricsFormat negotiate_metrics(string_view accept, const Config& config) {
+  if (!config.metrics.openmetrics) return MetricsFormat::text;
+  double open = 0;
+  // The most exact range that covers text/plain decides about it.
+  std::optional<double> exact, family, all;
+  for (std::size_t ranges = 0; !accept.empty() && ranges < kMostRanges; ++ranges) {
+    string_view range = cut(accept, ',');
+    const string_view type = cut(range, ';');
+    double quality = 1;
+    string_view version;
+    while (!range.empty()) {
+      string_view value = cut(range, ';');
+      const string_view key = cut(value, '=');
+      if (http::same_word(key, "q")) quality = quality_in(trimmed(value));
+      if (http::same_word(key, "version")) version = trimmed(value);
     }
-    if (s.cpu.busy) {
-      text.family("ml_resource_cpu_percent", "gauge", "Processors in use, 0 to 100.");
-      text.value({}, s.cpu.busy->percent());
+    if (version.size() >= 2 && version.front() == '"' && version.back() == '"') {
+      version = version.substr(1, version.size() - 2);
     }
-    text.family("process_cpu_seconds_total", "counter", "Processor time of the daemon.");
-    text.value({}, seconds(s.own.cpu_total));
-    text.family("process_resident_memory_bytes", "gauge", "Resident memory of the daemon.");
-    text.maybe({}, s.own.resident);
+    if (http::same_word(type, "application/openmetrics-text")) {
+      const bool known = version.empty() || version == "1.0.0" || version == "0.0.1";
+      if (known) open = std::max(open, quality);
+    } else if (http::same_word(type, "text/plain")) {
+      exact = std::max(exact.value_or(0), quality);
+    } else if (type == "text/*") {
+      family = quality;
+    } else if (type == "*/*") {
+      all = quality;
+    }
   }
-  decisions(text, *view);
-  const Costs costs = backend.costs();
-  const auto counter = [&](std::string_view name, std::string_view help, std::uint64_t value) {
-    text.family(name, "counter", help).value({}, static_cast<double>(value));
-  };
-  counter("headroom_http_requests_total", "Requests answered.", costs.requests);
-  counter("headroom_http_refused_connections_total",
-          "Connections refused because there were too many.", costs.refused_connections);
-  counter("headroom_http_bad_requests_total", "Requests that were no HTTP.", costs.bad_requests);
-  counter("headroom_http_dropped_streams_total", "Streams whose reader was too slow.",
-          costs.dropped_streams);
-  counter("headroom_events_total", "Events since the start.", costs.events_total);
-  counter("headroom_journal_failures_total", "Records that could not be kept.",
-          costs.journal_failures);
-  counter("headroom_loop_overruns_total", "Turns of the loop that took over 10 ms.",
-          costs.loop_overruns);
-  text.family("headroom_http_connections", "gauge", "Connections open now.");
-  text.value({}, static_cast<double>(costs.connections));
+  const double text = exact ? *exact : family ? *family : all.value_or(0);
+  return open > 0 && open >= text ? MetricsFormat::openmetrics : MetricsFormat::text;
+}
+
+string_view content_type(MetricsFormat format) {
+  return format == MetricsFormat::openmetrics
+             ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+             : "text/plain; version=0.0.4; charset=utf-8";
+}
+
+std::string metrics_text(Backend& backend, MetricsFormat format) {
+  std::string out;
+  out.reserve(32768);
+  const MetricFacts facts = metric_facts(backend);
+  const std::vector<MetricFamily>& families = metric_families();
+  const std::vector<Lines>& lines = lines_of(format);
+  TextSink sink(out);
+  for (std::size_t i = 0; i < families.size(); ++i) {
+    if (!wanted(families[i], facts.config.metrics)) continue;
+    sink.begin(families[i], lines[i]);
+    families[i].read(facts, sink);
+  }
+  if (format == MetricsFormat::openmetrics) out += "# EOF\n";
   return out;
 }
 

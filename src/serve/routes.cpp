@@ -341,7 +341,7 @@ constexpr GetRoute kGets[] = {
     {"/readyz", get_ready},
     {"/metrics",
      [](const Get& g) {
-       return text_response("text/plain; version=0.0.4; charset=utf-8", metrics_text(g.backend));
+       return text_response(content_type(MetricsFormat::text), metrics_text(g.backend));
      }},
 };
 
@@ -550,6 +550,10 @@ void Routes::handle(const Request& request, http::Reply reply) {
   }
 
   if (get && path == "/api/v1/stream") return open_stream(request, std::move(reply));
+  if (get && path == "/metrics") {
+    const auto format = negotiate_metrics(request.header("accept"), backend_.config());
+    return void(reply.send(200, content_type(format), metrics_text(backend_, format)));
+  }
   if (get) {
     if (has_path(path)) return void(reply.send(read(backend_, path, request.query)));
     if (const Asset* asset = find_asset(path == "/" ? "/index.html" : path)) {

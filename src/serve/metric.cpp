@@ -1,0 +1,130 @@
+#include "serve/metric.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "serve/json.hpp"
+
+namespace headroom::serve {
+namespace {
+
+using std::string_view;
+
+bool has_word(string_view name, string_view word) {
+  return (name.starts_with(word) && name.substr(word.size()).starts_with('_')) ||
+         name.ends_with("_" + std::string(word)) ||
+         name.find("_" + std::string(word) + "_") != string_view::npos;
+}
+
+// ---------------------------------------------------------------------------------- leases
+
+void add(std::optional<Bytes>& to, Bytes bytes) { to = to.value_or(Bytes()) + bytes; }
+
+void count_leases(MetricFacts& facts) {
+  const auto most = static_cast<std::size_t>(std::max(1, facts.config.metrics.max_series));
+  std::unordered_map<string_view, std::size_t> groups;
+  std::unordered_map<LeaseId, std::size_t> group_of;
+  const auto group = [&](string_view name) {
+    if (name.empty()) name = "unnamed";
+    const auto known = groups.find(name);
+    if (known != groups.end()) return known->second;
+    if (groups.size() >= most) {
+      name = "other";
+      const auto other = groups.find(name);
+      if (other != groups.end()) return other->second;
+    }
+    groups.emplace(name, facts.leases.size());
+    facts.leases.emplace_back().name = name;
+    return facts.leases.size() - 1;
+  };
+  for (const LeaseView& view : facts.view->leases) {
+    const Lease& lease = view.lease;
+    if (lease.state == LeaseState::ended) continue;
+    if (lease.state == LeaseState::waiting) {
+      ++facts.waiting;
+      continue;
+    }
+    ++facts.held;
+    const std::size_t at = group(lease.name);
+    group_of.emplace(lease.id, at);
+    if (lease.parent != 0) continue;  // it draws from another's booking
+    MetricFacts::LeaseGroup& out = facts.leases[at];
+    const bool gpu = lease.booked.gpu_memory.count() > 0;
+    add(out.booked_memory, lease.booked.memory);
+    if (gpu) add(out.booked_gpu_memory, lease.booked.gpu_memory);
+    if (!view.measured) continue;
+    add(out.used_memory, view.measured->memory);
+    if (gpu) add(out.used_gpu_memory, view.measured->gpu_memory);
+  }
+  if (facts.sample == nullptr) return;
+  for (const HolderReading& holder : facts.sample->holders) {
+    const auto found = group_of.find(holder.lease);
+    if (found == group_of.end()) continue;
+    MetricFacts::LeaseGroup& out = facts.leases[found->second];
+    const auto memory = holder.memory_with_cache ? holder.memory_with_cache : holder.memory;
+    if (memory) add(out.memory, *memory);
+    if (holder.cpu) {
+      out.cpu = Cores(out.cpu.value_or(Cores()).milli() + holder.cpu->milli());
+    }
+  }
+}
+
+}  // namespace
+
+MetricFacts metric_facts(Backend& backend) {
+  MetricFacts facts{.view = backend.view(),
+                    .sample = nullptr,
+                    .config = backend.config(),
+                    .node = backend.node(),
+                    .costs = std::nullopt,
+                    .now = backend.now(),
+                    .leases = {}};
+  facts.sample = facts.view->sample.get();
+  if (!facts.node.socket.empty()) facts.costs = backend.costs();
+  count_leases(facts);
+  return facts;
+}
+
+string_view metric_unit_word(string_view unit, MetricKind kind) {
+  if (unit == "1") return kind == MetricKind::gauge ? "ratio" : "";
+  constexpr std::pair<string_view, string_view> kWords[] = {
+      {"By", "bytes"}, {"s", "seconds"}, {"Cel", "celsius"},
+      {"W", "watts"},  {"J", "joules"},  {"%", "percent"},
+  };
+  for (const auto& [ucum, word] : kWords) {
+    if (ucum == unit) return word;
+  }
+  return "";  // counted things in braces have no suffix
+}
+
+std::string prometheus_label(string_view name) {
+  std::string out(name);
+  std::replace(out.begin(), out.end(), '.', '_');
+  return out;
+}
+
+std::string prometheus_name(string_view name, string_view unit, MetricKind kind) {
+  std::string out = prometheus_label(name);
+  const string_view word = metric_unit_word(unit, kind);
+  if (!word.empty() && !has_word(out, word)) out.append("_").append(word);
+  if (kind == MetricKind::counter && !out.ends_with("_total")) out += "_total";
+  return out;
+}
+
+void append_utf8(std::string& out, string_view text) {
+  std::size_t plain = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+    } else if (const std::size_t length = utf8_sequence(text.substr(i)); length > 0) {
+      i += length;
+    } else {
+      out.append(text, plain, i - plain).append("\xEF\xBF\xBD");
+      plain = ++i;
+    }
+  }
+  out.append(text, plain, text.size() - plain);
+}
+
+}  // namespace headroom::serve
