@@ -25,5 +25,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parse_process_stat(text);
   if (const auto pages = parse_statm(text)) pages_to_bytes(pages->resident);
   parse_process_io(text);
+  parse_process_traffic(text);
   return 0;
 }

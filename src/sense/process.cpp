@@ -44,6 +44,13 @@ std::optional<std::string_view> read_small(int descriptor, ReadBuffer& buffer) {
   return std::string_view(buffer.data(), static_cast<std::size_t>(got));
 }
 
+void set_memory(Process& process, const ProcessPages& pages) {
+  process.has_memory = pages.size > 0;
+  process.size = pages_to_bytes(pages.size);
+  process.resident = pages_to_bytes(pages.resident);
+  process.anonymous = pages_to_bytes(pages.resident - std::min(pages.shared, pages.resident));
+}
+
 }  // namespace
 
 std::optional<ProcessStat> parse_process_stat(std::string_view text) {
@@ -55,13 +62,19 @@ std::optional<ProcessStat> parse_process_stat(std::string_view text) {
   const auto parent = scan.number();
   if (state.size() != 1 || !parent || *parent > std::numeric_limits<pid_t>::max())
     return std::nullopt;
-  scan.skip_words(9);  // pgrp session tty tpgid flags minflt cminflt majflt cmajflt
+  scan.skip_words(4);  // pgrp session tty tpgid
+  const auto flags = scan.number();
+  scan.skip_words(4);  // minflt cminflt majflt cmajflt
   const auto user = scan.number();
   const auto system = scan.number();
   scan.skip_words(6);  // cutime cstime priority nice threads itrealvalue
   const auto start = scan.number();
   if (!user || !system || !start) return std::nullopt;
   ProcessStat stat;
+  const std::size_t name_start = text.find('(');
+  if (name_start < name_end) stat.name = text.substr(name_start + 1, name_end - name_start - 1);
+  constexpr std::uint64_t kKernelThread = 0x00200000;  // PF_KTHREAD
+  stat.kernel = flags && (*flags & kKernelThread) != 0;
   stat.state = state.front();
   stat.parent = static_cast<pid_t>(*parent);
   stat.start_time = *start;
@@ -87,6 +100,18 @@ std::optional<Bytes> parse_process_io(std::string_view text) {
     scan.line();
   }
   return std::nullopt;
+}
+
+std::optional<Bytes> parse_process_traffic(std::string_view text) {
+  Scan scan(text);
+  std::optional<Bytes> read, written;
+  while (!scan.done()) {
+    if (scan.take("read_bytes:")) read = scan.bytes();
+    if (scan.take("write_bytes:")) written = scan.bytes();
+    scan.line();
+  }
+  if (!read || !written) return std::nullopt;
+  return *read + *written;
 }
 
 Bytes pages_to_bytes(std::uint64_t pages) {
@@ -115,6 +140,7 @@ bool ProcessTable::list(ReadBuffer& buffer) {
   }
   ::lseek(folder_, 0, SEEK_SET);
   pids_.clear();
+  beyond_ = 0;
   for (;;) {
     // The system call itself: readdir would keep a second buffer and copy each name.
     const long got = ::syscall(SYS_getdents64, folder_, buffer.data(), buffer.size());
@@ -126,8 +152,11 @@ bool ProcessTable::list(ReadBuffer& buffer) {
       if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
       Scan scan{std::string_view(entry->d_name)};
       const auto pid = scan.number();
-      if (scan.done() && *pid <= std::numeric_limits<pid_t>::max()) {
+      if (!scan.done() || *pid > std::numeric_limits<pid_t>::max()) continue;
+      if (pids_.size() < kMostProcesses) {
         pids_.push_back(static_cast<pid_t>(*pid));
+      } else {
+        ++beyond_;
       }
     }
   }
@@ -143,9 +172,7 @@ bool ProcessTable::refresh(Process& process, int statm, ReadBuffer& buffer) {
   const auto text = read_small(statm, buffer);
   const auto pages = text ? parse_statm(*text) : std::nullopt;
   if (!pages) return false;
-  process.has_memory = pages->size > 0;
-  process.resident = pages_to_bytes(pages->resident);
-  process.anonymous = pages_to_bytes(pages->resident - std::min(pages->shared, pages->resident));
+  set_memory(process, *pages);
   return true;
 }
 
@@ -153,6 +180,7 @@ bool ProcessTable::refresh(Process& process, int statm, ReadBuffer& buffer) {
 bool ProcessTable::meet(pid_t pid, Process& process, int& statm, ReadBuffer& buffer) {
   statm = ::openat(folder_, ProcPath(pid, "statm").text, O_RDONLY | O_CLOEXEC);
   const int stat = ::openat(folder_, ProcPath(pid, "stat").text, O_RDONLY | O_CLOEXEC);
+  if (stat < 0 && (errno == EACCES || errno == EPERM)) ++hidden_;
   const auto text = stat < 0 ? std::nullopt : read_small(stat, buffer);
   const auto known = text ? parse_process_stat(*text) : std::nullopt;
   if (stat >= 0) ::close(stat);
@@ -169,10 +197,7 @@ bool ProcessTable::meet(pid_t pid, Process& process, int& statm, ReadBuffer& buf
       const auto pages = statm_text ? parse_statm(*statm_text) : std::nullopt;
       there = pages.has_value();
       if (there) {
-        process.has_memory = pages->size > 0;
-        process.resident = pages_to_bytes(pages->resident);
-        process.anonymous =
-            pages_to_bytes(pages->resident - std::min(pages->shared, pages->resident));
+        set_memory(process, *pages);
         const std::uint64_t tick = 1'000'000'000ULL / static_cast<std::uint64_t>(ticks_per_second_);
         constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
         process.cpu = std::chrono::nanoseconds(
@@ -188,6 +213,7 @@ bool ProcessTable::meet(pid_t pid, Process& process, int& statm, ReadBuffer& buf
 bool ProcessTable::read(ReadBuffer& buffer) {
   next_.clear();
   next_files_.clear();
+  hidden_ = 0;
   const bool listed = list(buffer);
   if (!listed) pids_.clear();
   std::size_t old = 0;

@@ -17,7 +17,9 @@
 namespace headroom::sense {
 
 struct ProcessStat {
-  char state = '?';  ///< R, S, D, Z, …
+  std::string_view name;  ///< what the kernel calls it, in the text that was parsed
+  bool kernel = false;    ///< a thread of the kernel
+  char state = '?';       ///< R, S, D, Z, …
   pid_t parent = 0;
   std::uint64_t start_time = 0;  ///< clock ticks since boot: with the pid it names a process
   std::uint64_t cpu_ticks = 0;   ///< user and system
@@ -37,6 +39,8 @@ std::optional<ProcessPages> parse_statm(std::string_view text);
 
 /// Text of /proc/PID/io: the bytes it made go to a disk. Empty if it is not understood.
 std::optional<Bytes> parse_process_io(std::string_view text);
+/// The same text: the bytes it made come from and go to disks. Empty if it is not understood.
+std::optional<Bytes> parse_process_traffic(std::string_view text);
 
 /// `pages` as bytes; saturates.
 Bytes pages_to_bytes(std::uint64_t pages);
@@ -45,6 +49,7 @@ struct Process {
   pid_t pid = 0;
   pid_t parent = 0;  ///< when it was first seen
   std::uint64_t start_time = 0;
+  Bytes size;  ///< of the address space; changes when another program is started in it
   Bytes resident;
   Bytes anonymous;  ///< its own memory: resident without file pages and shared memory
   std::chrono::nanoseconds cpu{};  ///< a counter
@@ -68,6 +73,14 @@ class ProcessTable {
   const std::vector<Process>& processes() const { return processes_; }
   /// The process with that pid in the last read; null if there was none.
   const Process* find(pid_t pid) const;
+  /// Processes that the last read found and could not take: more than kMostProcesses are there.
+  std::size_t beyond() const { return beyond_; }
+  /// Processes whose files this user may not read.
+  std::size_t hidden() const { return hidden_; }
+  /// The folder of all processes, to open others of their files in; -1 before the first read.
+  int folder() const { return folder_; }
+
+  static constexpr std::size_t kMostProcesses = 100'000;
 
  private:
   bool list(ReadBuffer& buffer);
@@ -77,6 +90,8 @@ class ProcessTable {
   std::string root_;
   std::size_t most_open_;
   std::size_t open_ = 0;
+  std::size_t beyond_ = 0;
+  std::size_t hidden_ = 0;
   int folder_ = -1;
   std::int64_t ticks_per_second_;
   std::vector<pid_t> pids_;

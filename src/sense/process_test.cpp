@@ -50,6 +50,18 @@ TEST(ProcessIo, ReadsBytesWritten) {
   EXPECT_FALSE(parse_process_io("cancelled_write_bytes: 1\n"));
 }
 
+TEST(ProcessIo, ReadsTheTrafficOfBothDirections) {
+  EXPECT_EQ(parse_process_traffic("rchar: 9\nread_bytes: 5\nwrite_bytes: 4096\n"), Bytes(4101));
+  EXPECT_FALSE(parse_process_traffic("read_bytes: 5\n"));
+}
+
+TEST(ProcessStat, TellsThreadsOfTheKernel) {
+  const auto text = "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 1 0 0 20 0 1 0 1 0 0 0";
+  EXPECT_TRUE(parse_process_stat(text)->kernel);
+  EXPECT_EQ(parse_process_stat(text)->name, "kthreadd");
+  EXPECT_FALSE(parse_process_stat(std::string("10 (x)") + kTail)->kernel);
+}
+
 class Child {
  public:
   explicit Child(std::size_t bytes = 0) {
