@@ -1,10 +1,15 @@
 #include "cli/config.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/environment.hpp"
 #include "cli/source.hpp"
 #include "cli/table.hpp"
+#include "settings/file.hpp"
 #include "settings/parse.hpp"
 #include "settings/settings.hpp"
 
@@ -16,7 +21,12 @@ namespace {
 
 constexpr const char* kHelp =
     "  headroom config                        every setting, its value and origin\n"
+    "  headroom config show cleanup           those with this word in them\n"
     "  headroom config get http.listen        one value\n"
+    "  headroom config set pressure.memory.warning 70    from now on, and kept\n"
+    "  headroom config unset pressure.memory.warning     as the files say again\n"
+    "  headroom config defaults               a file with every key, for /etc/headroom\n"
+    "  headroom config migrate config.toml    an older file in today's names\n"
     "  headroom config check [FILE]           is this configuration right?\n"
     "  headroom config path                   the files that are read\n";
 
@@ -53,6 +63,40 @@ int paths(const Common& common) {
   return 0;
 }
 
+// Changes one setting through the daemon; an empty value takes it back.
+int set(const Common& common, const std::string& key, const std::string& value) {
+  Source source(common);
+  client::json::object changes;
+  if (value.empty()) {
+    changes[key] = nullptr;
+  } else {
+    changes[key] = value;
+  }
+  const auto answer = source.daemon().send("PATCH", "/api/v1/config", {{"changes", changes}});
+  if (!answer) return report(answer.error());
+  if (print_document(common, client::write_json(*answer)) || common.quiet) return 0;
+  for (const auto& setting : client::list(*answer)) {
+    write_out(stdout, text_cell(client::text(setting, "key")) + " = " +
+                          text_cell(client::text(setting, "value")) + "\n");
+    if (client::is_true(setting, "at_start")) {
+      write_out(stderr, "headroom: it takes effect when the daemon starts again\n");
+    }
+  }
+  return 0;
+}
+
+int migrate(const std::string& file) {
+  const auto content = settings::read_file(file);
+  if (!content) return report(content.error());
+  if (!*content) {
+    return report(Error{ErrorKind::not_found, "there is no file " + file, "", ""});
+  }
+  const auto loaded = settings::load_text(**content, file);
+  if (!loaded) return report(loaded.error());
+  write_out(stdout, settings::canonical(*loaded));
+  return 0;
+}
+
 int get(const Common& common, const value& config, const std::string& key) {
   std::vector<std::string> keys;
   for (const auto& setting : client::list(config)) {
@@ -73,13 +117,17 @@ int get(const Common& common, const value& config, const std::string& key) {
 
 }  // namespace
 
-std::string render_config(const value& config, const Style& style) {
+std::string render_config(const value& config, const std::string& with, const Style& style) {
   Table table({{"KEY"},
                {"VALUE"},
                {"ORIGIN"},
                {"ALIAS", Align::left, true},
                {"ABOUT", Align::left, true, true}});
   for (const auto& setting : client::list(config)) {
+    if (client::text(setting, "key").find(with) == std::string::npos &&
+        client::text(setting, "alias").find(with) == std::string::npos) {
+      continue;
+    }
     table.row({text_cell(client::text(setting, "key")), text_cell(client::text(setting, "value")),
                text_cell(client::text(setting, "origin")),
                text_cell(client::text(setting, "alias")),
@@ -89,23 +137,51 @@ std::string render_config(const value& config, const Style& style) {
 }
 
 int config_command(Words words) {
-  Options options("config [show|get KEY|check [FILE]|path]", kHelp);
+  Options options(
+      "config [show [TEXT]|get KEY|set KEY VALUE|unset KEY|check [FILE]|defaults|migrate "
+      "FILE|path]",
+      kHelp);
   Common common;
   Words given;
-  options.words("words", given, 2);
+  options.words("words", given, 3);
   if (const auto over = options.parse(std::move(words), common)) return *over;
   const std::string verb = given.empty() ? "show" : given.front();
   const std::string what = given.size() > 1 ? given[1] : "";
   if (verb == "check") return check(common, what);
   if (verb == "path") return paths(common);
-  if (verb != "show" && verb != "get") {
+  if (verb == "defaults") {
+    write_out(stdout, settings::defaults_text());
+    return 0;
+  }
+  static constexpr std::pair<const char*, const char*> kVerbs[] = {
+      {"show", "headroom config show pressure"},
+      {"get", "headroom config get http.listen"},
+      {"set", "headroom config set pressure.memory.warning 70"},
+      {"unset", "headroom config unset pressure.memory.warning"},
+      {"migrate", "headroom config migrate config.toml"}};
+  const auto known = std::find_if(std::begin(kVerbs), std::end(kVerbs),
+                                  [&](const auto& one) { return verb == one.first; });
+  if (known == std::end(kVerbs)) {
     return report(Error{ErrorKind::invalid_request, "config cannot '" + verb + "'", "",
-                        "headroom config show, get, check or path"});
+                        "headroom config show, get, set, unset, check, defaults, migrate or path"});
   }
-  if (verb == "get" && what.empty()) {
-    return report(Error{ErrorKind::invalid_request, "config get needs a key", "",
-                        "headroom config get http.listen"});
+  const std::size_t wanted = verb == "set" ? 3 : verb == "show" ? given.size() : 2;
+  if (given.size() != wanted) {
+    return report(Error{ErrorKind::invalid_request,
+                        "config " + verb + " takes " +
+                            (verb == "set"       ? "a key and a value"
+                             : verb == "migrate" ? "a file"
+                                                 : "a key"),
+                        "", known->second});
   }
+  if (verb == "set" && given[2].empty()) {
+    return report(Error{ErrorKind::invalid_request, "the value of " + what + " is empty",
+                        "an empty text is written with its quotes",
+                        "headroom config set " + what + " '\"\"', or config unset " + what});
+  }
+  if (verb == "set") return set(common, what, given[2]);
+  if (verb == "unset") return set(common, what, "");
+  if (verb == "migrate") return migrate(what);
   Source source(common);
   const auto body = source.get("/api/v1/config");
   if (!body) return report(body.error());
@@ -113,7 +189,7 @@ int config_command(Words words) {
   const auto document = client::parse_json(*body);
   if (!document) return report(document.error());
   if (verb == "get") return get(common, *document, what);
-  write_out(stdout, render_config(*document, style_for(common, stdout)));
+  write_out(stdout, render_config(*document, what, style_for(common, stdout)));
   return 0;
 }
 

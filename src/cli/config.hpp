@@ -8,7 +8,8 @@
 
 namespace headroom::cli {
 
-/// The answer to GET /config as a table. Pure.
-std::string render_config(const client::json::value& config, const Style& style);
+/// The answer to GET /config as a table: the settings with `with` in their key or alias. Pure.
+std::string render_config(const client::json::value& config, const std::string& with,
+                          const Style& style);
 
 }  // namespace headroom::cli

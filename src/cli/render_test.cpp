@@ -110,7 +110,7 @@ TEST_F(Golden, EventsAlertsAndSettings) {
   compare("alerts", render_alerts(document("alerts"), style()));
   const auto alerts = document("alerts");
   compare("alert", render_alert(client::list(alerts)[1], style()));
-  compare("config", render_config(document("config"), style(Output::wide)));
+  compare("config", render_config(document("config"), "", style(Output::wide)));
   EXPECT_EQ(render_alerts(value(), style()), "no alerts\n");
 }
 

@@ -212,6 +212,20 @@ int main(int argc, char** argv) {
     }
     return std::pair(again->config, again->settings);
   };
+  hooks.change = [&](const std::vector<std::pair<std::string, std::string>>& changes)
+      -> Result<std::pair<Config, std::vector<Setting>>> {
+    auto changed = settings::change(options.input, changes);
+    if (!changed) return tl::unexpected(changed.error());
+    return std::pair(std::move(changed->config), std::move(changed->settings));
+  };
+  hooks.check = [](std::string_view toml) -> Result<std::vector<Setting>> {
+    auto checked = settings::load_text(toml, "this text");
+    if (!checked) return tl::unexpected(checked.error());
+    if (auto right = runtime::check_config(checked->config); !right) {
+      return tl::unexpected(right.error());
+    }
+    return std::move(checked->settings);
+  };
   const auto done = runtime::run_loop(std::move(run), hooks);
   if (!done) return complain(done.error(), 1);
   return 0;

@@ -28,6 +28,8 @@
 #include "record/journal.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/machine.hpp"
+#include "runtime/notifier.hpp"
+#include "runtime/secret.hpp"
 #include "sense/gpu.hpp"
 #include "sense/sampler.hpp"
 #include "serve/routes.hpp"
@@ -116,6 +118,8 @@ class Loop final : public serve::Backend {
   void say(std::string type, std::string text);
   void wait_for_signals();
   void reload();
+  void take_settings(std::pair<Config, std::vector<Setting>> fresh);
+  void read_token();
   void stop();
 
   LoopOptions options_;
@@ -124,6 +128,7 @@ class Loop final : public serve::Backend {
   control::Control control_;
   Machine machine_;
   std::optional<record::Journal> journal_;
+  std::optional<Notifier> notifier_;
   std::optional<sense::Sampler> sampler_;
   judge::History history_;
   record::EventList events_;
@@ -188,11 +193,16 @@ Result<void> Loop::run() {
   opened = &*journal;
   journal_.emplace(std::move(opened->journal));
 
+  notifier_.emplace(io_, node_.name, [this](const std::string& who, const std::string& problem) {
+    say("daemon.notify", problem.empty() ? "notify." + who + " works again" : problem);
+  });
+
   // The devices must be known before the leases on them are.
   sample(false);
   restore(std::move(opened->records), opened->same_boot);
   for (const std::string& note : opened->notes) say("daemon.journal", note);
 
+  read_token();
   if (auto listening = listen(); !listening) return listening;
   server_.set_header("X-Headroom-Node", node_.name);
   if (hooks_.ready) {
@@ -281,10 +291,29 @@ void Loop::reload() {
         "the configuration stays as it was: " + loaded.error().what + ": " + loaded.error().why);
     return;
   }
-  options_.config = std::move(loaded->first);
-  options_.settings = std::move(loaded->second);
-  dispatch(Configured{options_.config});
+  take_settings(std::move(*loaded));
   say("daemon.reload", "the configuration was read again");
+}
+
+void Loop::take_settings(std::pair<Config, std::vector<Setting>> fresh) {
+  options_.config = std::move(fresh.first);
+  options_.settings = std::move(fresh.second);
+  view_.reset();
+  read_token();
+  dispatch(Configured{options_.config});
+}
+
+void Loop::read_token() {
+  token_.clear();
+  const std::string& path = options_.config.http.token_file;
+  if (path.empty()) return;
+  auto token = read_secret(path);
+  if (!token) {
+    say("daemon.token", token.error().what + ": " + token.error().why +
+                            "; callers from other machines are refused");
+    return;
+  }
+  token_ = std::move(*token);
 }
 
 void Loop::stop() {
@@ -365,6 +394,8 @@ void Loop::carry_out(Effect& effect) {
     if (!routes_.anybody_watches()) return;
     if (const auto* lease = std::get_if<LeaseId>(&changed->what)) routes_.tell_lease(*lease);
     if (const auto* alert = std::get_if<Alert>(&changed->what)) routes_.tell_alert(*alert);
+  } else if (const auto* news = std::get_if<Notify>(&effect)) {
+    notifier_->tell(config(), *news);
   } else if (const auto* watched = std::get_if<Watch>(&effect)) {
     watch(watched->holder);
   } else if (const auto* place = std::get_if<PlaceHolder>(&effect)) {
@@ -533,6 +564,7 @@ serve::Costs Loop::costs() {
   costs.events_total = events_.last();
   costs.journal_failures = journal_failures_;
   costs.loop_overruns = slow_turns_;
+  costs.notifications_failed = notifier_->failures();
   return costs;
 }
 
@@ -564,12 +596,25 @@ void Loop::processes(std::function<void(std::shared_ptr<const ProcessList>)> don
 }
 
 Result<std::vector<Setting>> Loop::configure(
-    const std::vector<std::pair<std::string, std::string>>&) {
-  return fail(ErrorKind::unavailable, "settings are changed in the configuration's file");
+    const std::vector<std::pair<std::string, std::string>>& changes) {
+  auto loaded = hooks_.change(changes);
+  if (!loaded) return tl::unexpected(loaded.error());
+  take_settings(std::move(*loaded));
+  std::vector<Setting> changed;
+  std::string text;
+  for (const auto& [key, value] : changes) {
+    for (const Setting& setting : options_.settings) {
+      if (setting.key != key) continue;
+      changed.push_back(setting);
+      text += (text.empty() ? "" : ", ") + key + " = " + setting.value;
+    }
+  }
+  say("daemon.configured", text);
+  return changed;
 }
 
-Result<std::vector<Setting>> Loop::check_config(std::string_view) {
-  return fail(ErrorKind::unavailable, "a configuration is checked with headroomd --check");
+Result<std::vector<Setting>> Loop::check_config(std::string_view toml) {
+  return hooks_.check(toml);
 }
 
 std::vector<EventLine> Loop::events(const serve::EventQuery& query) {

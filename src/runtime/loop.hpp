@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,12 @@ struct LoopHooks {
       ready;
   /// The configuration is to be read again; fails with the reason why it stays.
   std::function<Result<std::pair<Config, std::vector<Setting>>>()> reload;
+  /// Settings are to be changed and kept (see settings::change()).
+  std::function<Result<std::pair<Config, std::vector<Setting>>>(
+      const std::vector<std::pair<std::string, std::string>>& changes)>
+      change;
+  /// What a configuration's text would make; fails with what is wrong in it.
+  std::function<Result<std::vector<Setting>>(std::string_view toml)> check;
 };
 
 /// What a configuration says that only the rooms below can judge (the text of simulated GPUs).

@@ -69,7 +69,7 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
 /// The value of `key` that `text` means, as TOML.
 Result<std::string> as_toml(const std::string& key, const std::string& text) {
   Config scratch;
-  const Value value{text, true};
+  const Value value{text == "\"\"" ? "" : text, true};  // an empty text takes a setting back
   if (const auto parts = split_named(key)) {
     for (const NamedKey& named : make_named_keys()) {
       if (named.prefix != parts->prefix || named.field != parts->field) continue;
