@@ -4,7 +4,7 @@
 
 namespace headroom::bench {
 
-/// The table of all processes: who is there, since when, with how much memory and CPU time.
+/// All processes, found and read: who they are, where they belong, how much memory and CPU time.
 int bench_processes(std::span<char*> arguments);
 
 }  // namespace headroom::bench
