@@ -12,6 +12,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "client/json.hpp"
 #include "settings/parse.hpp"
 
 namespace headroom::cli {
@@ -41,18 +42,26 @@ bool is_watch(const std::string& word) {
          word.rfind("-w=", 0) == 0;
 }
 
-struct Described {
-  std::string names;
-  std::string about;
-};
+/// Where parse() leaves what a command takes instead of parsing; null: it parses. The way from
+/// describe() to the parser leads through the command itself, which knows nothing of this.
+thread_local Description* describing = nullptr;
 
 }  // namespace
+
+Description describe(int (*command)(Words words)) {
+  Description description;
+  describing = &description;
+  command({"--help"});
+  describing = nullptr;
+  return description;
+}
 
 struct Options::Parser {
   CLI::App app;
   std::vector<Described> described;
   std::vector<std::string> names;
   bool help = false;
+  bool help_json = false;
   bool json = false;
   std::string output;
   std::string timeout;
@@ -67,12 +76,12 @@ Options::~Options() = default;
 
 void Options::flag(const std::string& names, bool& to, const std::string& about) {
   parser_->app.add_flag(names, to);
-  parser_->described.push_back({names, about});
+  parser_->described.push_back({names, about, false});
 }
 
 void Options::value(const std::string& names, std::string& to, const std::string& about) {
   parser_->app.add_option(names, to)->expected(1);
-  parser_->described.push_back({names, about});
+  parser_->described.push_back({names, about, true});
 }
 
 void Options::words(const std::string& name, Words& to, int most) {
@@ -118,7 +127,14 @@ std::optional<int> Options::parse(Words args, Common& common) {
   flag("--local", common.local, "read this machine, do not ask the daemon");
   value("--url", common.url, "where the daemon answers: unix:///path or http://host:port");
   flag("-h,--help", parser.help, "this text");
-  parser.described.push_back({"-w,--watch", "again every 2 s, or --watch=5s"});
+  flag("--help-json", parser.help_json, "the same for programs");
+  if (command_words_ == nullptr) {
+    parser.described.push_back({"-w,--watch", "again every 2 s, or --watch=5s", false});
+  }
+  if (describing != nullptr) {
+    *describing = {command_, parser.described, own, command_words_ != nullptr};
+    return 0;
+  }
 
   // What follows "--" is the command's, and no option of ours.
   Words after;
@@ -171,6 +187,15 @@ std::optional<int> Options::parse(Words args, Common& common) {
     return wrong("the options could not be read", error.what());
   }
 
+  if (parser.help_json) {
+    client::json::array list;
+    for (const auto& one : parser.described) {
+      list.push_back({{"names", one.names}, {"about", one.about}, {"value", one.takes_value}});
+    }
+    write_out(stdout,
+              client::write_json({{"usage", "headroom " + command_}, {"options", list}}) + "\n");
+    return 0;
+  }
   if (parser.help) {
     std::string text = "headroom " + command_ + "\n\n" + help_ + "\noptions\n";
     for (std::size_t i = 0; i < parser.described.size(); ++i) {

@@ -36,6 +36,25 @@ struct Common {
   }
 };
 
+/// One option of a command, as it is declared.
+struct Described {
+  std::string names;  ///< "-q,--quiet"
+  std::string about;
+  bool takes_value = false;
+};
+
+/// What a command takes: from it come --help, --help-json and the completions of shells.
+struct Description {
+  std::string usage;  ///< "alert [ls|show ID|ack ID]"
+  std::vector<Described> options;
+  std::size_t own = 0;        ///< so many of `options` are the command's; the others are everywhere
+  bool runs_command = false;  ///< the words after its options are another command
+};
+
+/// What `command` says of itself: of it only the declarations of its options are run. Empty for one
+/// that takes no options.
+Description describe(int (*command)(Words words));
+
 /// How output looks now: asks the terminal of `stream`, NO_COLOR and the wall clock.
 Style style_for(const Common& common, std::FILE* stream);
 
