@@ -53,9 +53,11 @@ third() {
 }
 third 'toml\+\+|toml\.hpp' 'settings'
 third 'CLI/' 'cli'
+third 'sqlite3' 'record'
 third 'boost/asio' 'runtime|http'
 third 'boost/beast' 'http'
 third 'boost/json' 'serve|client|act|fleet'
 third 'systemd/' 'act|daemon'
+third 'openssl/' 'http'
 third 'spdlog/' 'act|serve|runtime|daemon|record|http'
 exit $bad

@@ -200,6 +200,19 @@ std::optional<uid_t> read_owner(const sockaddr_storage& own, const sockaddr_stor
   return std::nullopt;
 }
 
+namespace {
+
+bool is_loopback_address(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    const auto& four = reinterpret_cast<const sockaddr_in&>(address);
+    return ntohl(four.sin_addr.s_addr) >> 24 == 127;
+  }
+  const in6_addr& six = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
+}
+
+}  // namespace
+
 Peer read_peer(int fd) {
   Peer peer;
   sockaddr_storage own{};
@@ -227,6 +240,7 @@ Peer read_peer(int fd) {
     peer.known = true;
     peer.uid = *owner;
   }
+  peer.remote = !peer.known && !is_loopback_address(far);
   return peer;
 }
 

@@ -14,6 +14,7 @@ namespace headroom::http {
 /// The process or user at the other end. `known` false: nothing else here means anything.
 struct Peer {
   bool unix_socket = false;
+  bool remote = false;  ///< over TCP, from another machine or network namespace
   bool known = false;
   uid_t uid = static_cast<uid_t>(-1);
   gid_t gid = static_cast<gid_t>(-1);  ///< -1 over TCP

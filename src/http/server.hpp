@@ -21,6 +21,8 @@ class io_context;
 
 namespace headroom::http {
 
+class TlsContext;
+
 /// An answer that goes on until somebody ends it, for instance Server-Sent Events. A weak handle:
 /// copies mean the same stream, and using it after the client has gone is harmless. Loop thread
 /// only.
@@ -103,6 +105,9 @@ class Server {
   Result<void> listen_tcp(const std::string& host, std::uint16_t port);
   /// Takes over a socket that listens already (socket activation); it becomes the server's.
   Result<void> listen_fd(int fd);
+
+  /// TCP connections that come from now on speak TLS with this certificate; null: they do not.
+  void use_tls(std::shared_ptr<TlsContext> context);
 
   /// The port of the first TCP listener; 0 when there is none.
   std::uint16_t tcp_port() const;
