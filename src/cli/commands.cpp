@@ -9,6 +9,7 @@ namespace headroom::cli {
 const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
       {"status", "", "one screen: room, pressure, alerts, leases", status_command},
+      {"top", "", "the same, live, full screen", top_command},
       {"ps", "", "who uses what", ps_command},
       {"history", "", "one resource over time", history_command},
       {"event", "events", "what happened and why", event_command},

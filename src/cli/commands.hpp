@@ -19,6 +19,7 @@ struct Command {
 const std::vector<Command>& commands();
 
 int status_command(Words words);
+int top_command(Words words);
 int ps_command(Words words);
 int history_command(Words words);
 int event_command(Words words);

@@ -57,16 +57,20 @@ class Local final : public serve::Backend {
     sense::Sources sources;
     sources.gpu = loaded_.config.sample.gpu;
     sources.gpu_sim = loaded_.config.sample.gpu_sim;
-    sense::Sampler sampler(sources);
-    for (std::uint64_t i = 0; i < 2; ++i) {
-      if (i > 0) std::this_thread::sleep_for(kBetween);
-      auto sample = std::make_shared<Sample>();
-      const Instant at = clock_now();
-      sampler.read(at, {}, *sample);
-      sample->number = i + 1;
-      sample->took = clock_now().boot - at.boot;
-      (void)control_.apply(Sampled{std::move(sample)}, at);
-    }
+    sampler_ = std::make_unique<sense::Sampler>(sources);
+    sample();
+    std::this_thread::sleep_for(kBetween);
+    sample();
+  }
+
+  /// Reads the machine once more; what is answered from now on is of this reading.
+  void sample() {
+    auto sample = std::make_shared<Sample>();
+    const Instant at = clock_now();
+    sampler_->read(at, {}, *sample);
+    sample->number = ++samples_;
+    sample->took = clock_now().boot - at.boot;
+    (void)control_.apply(Sampled{std::move(sample)}, at);
     view_ = std::make_shared<const View>(control_.view(clock_now()));
   }
 
@@ -116,6 +120,8 @@ class Local final : public serve::Backend {
   settings::Loaded loaded_;
   control::Control control_;
   serve::NodeFacts node_;
+  std::unique_ptr<sense::Sampler> sampler_;
+  std::uint64_t samples_ = 0;
   std::shared_ptr<const View> view_;
 };
 
@@ -153,6 +159,13 @@ Result<std::string> read_locally(std::string_view target) {
                 "start it with: headroomd (or make run)");
   }
   return response.body;
+}
+
+Result<void> sample_locally() {
+  auto backend = local();
+  if (!backend) return tl::unexpected(backend.error());
+  (*backend)->sample();
+  return {};
 }
 
 Result<std::string> fit_locally(std::string_view body) {
