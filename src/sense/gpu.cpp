@@ -180,12 +180,15 @@ Absence absent_gpu(const std::string& root, bool asked_for_nvml) {
   absence.sensor = "gpu";
   if (!device.empty()) {
     absence.reason =
-        "an NVIDIA device is there (" + device + "), but this version does not read it";
-    absence.fix = "book its memory with sample.gpu = \"sim\" and its size in sample.gpu_sim";
+        "an NVIDIA device is there (" + device +
+        "), but none is on the PCI bus and NVML names none" +
+        (library.empty() ? std::string("; libnvidia-ml.so.1 is not there") : std::string());
+    absence.fix = "see whether nvidia-smi -L names one";
   } else {
     absence.reason =
-        "no NVIDIA device: looked for /dev/nvidia* and for libnvidia-ml.so.1, " +
-        (library.empty() ? std::string("neither is there") : "only " + library + " is there");
+        "no NVIDIA or AMD device on the PCI bus: looked in /sys/bus/pci, for /dev/nvidia* and for "
+        "libnvidia-ml.so.1, " +
+        (library.empty() ? std::string("none is there") : "only " + library + " is there");
     absence.fix = asked_for_nvml
                       ? "install the NVIDIA driver, or set sample.gpu = \"auto\" or \"none\""
                       : "if there is a GPU, install its driver";
