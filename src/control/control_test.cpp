@@ -29,8 +29,9 @@ class Bench {
     sample.cpu.busy = Ratio(0);
     sample.memory.total = 100_GiB;
     sample.memory.available = 100_GiB;
-    sample.filesystems = {{"/", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB},
-                          {"/data", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB}};
+    sample.filesystems = {
+        {"/", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB, false, false, {}, {}},
+        {"/data", "disk", "ext4", 100_GiB, 100_GiB, 100_GiB, false, false, {}, {}}};
   }
   static Config make() {
     Config config;
@@ -823,6 +824,132 @@ TEST(Alerts, AnAcknowledgementHoldsOverARestartAndEndsWithItsAlert) {
     b.read();
   }
   EXPECT_FALSE(b.control.state().alerts.open()[0].acknowledged) << "a new one was seen by nobody";
+}
+
+std::vector<Notify> news_in(const Effects& effects) {
+  std::vector<Notify> all;
+  for (const Effect& effect : effects) {
+    if (const auto* one = std::get_if<Notify>(&effect)) all.push_back(*one);
+  }
+  return all;
+}
+
+TEST(Alerts, AreToldWhenRaisedAndWhenEnded) {
+  Bench b;
+  std::vector<Notify> told;
+  const auto live = [&](Bytes available, int seconds_long) {
+    b.sample.memory.available = available;
+    for (int i = 0; i < seconds_long; ++i) {
+      b.pass(seconds(1));
+      b.read();
+      for (const Notify& one : news_in(b.effects)) told.push_back(one);
+    }
+  };
+  live(10_GiB, 6);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].what, Notify::What::raised);
+  EXPECT_EQ(told[0].alert.level, Level::critical);
+  live(90_GiB, 6);
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[1].what, Notify::What::ended);
+}
+
+TEST(Alerts, AMutedOneIsToldToNobodyUntilItsTimeAlsoOverARestart) {
+  Bench b;
+  const auto tight = [&] {
+    std::size_t told = 0;
+    for (const Bytes available : {90_GiB, 10_GiB}) {
+      b.sample.memory.available = available;
+      for (int i = 0; i < 6; ++i) {
+        b.pass(seconds(1));
+        b.read();
+        told += news_in(b.effects).size();
+      }
+    }
+    return told;
+  };
+  EXPECT_EQ(tight(), 1U);
+  const std::uint64_t id = b.control.state().alerts.open()[0].id;
+  const Alert muted = *b.answer<Alert>(b.ask(AskMute{id, b.now().wall + hours(1)}));
+  ASSERT_TRUE(muted.muted_until);
+  EXPECT_EQ(tight(), 0U) << "neither its end nor its return";
+  EXPECT_TRUE(b.control.state().alerts.open()[0].muted_until);
+  b.restart({});
+  EXPECT_EQ(tight(), 0U);
+  b.pass(hours(1));
+  EXPECT_GT(tight(), 0U);
+  EXPECT_TRUE(b.shadow.muted.empty());
+
+  const std::uint64_t now = b.control.state().alerts.open()[0].id;
+  b.ask(AskMute{now, b.now().wall + hours(1)});
+  b.ask(AskMute{now, b.now().wall});  // and taken back
+  EXPECT_TRUE(b.shadow.muted.empty());
+  EXPECT_EQ(b.refusal(b.ask(AskMute{999, b.now().wall + hours(1)}))->error.kind,
+            ErrorKind::not_found);
+}
+
+TEST(Readings, AStaleOrLostDeviceTakesNobody) {
+  for (const GpuState state : {GpuState::stale, GpuState::lost}) {
+    Bench b;
+    b.sample.gpus[0].state = state;
+    b.sample.gpus[0].state_reason = "nvmlDeviceGetMemoryInfo has not answered for 3 s";
+    b.sample.gpus[0].memory_used = 23_GiB;  // old, and no longer a reason for an alert either
+    for (int i = 0; i < 6; ++i) {
+      b.pass(seconds(1));
+      b.read();
+    }
+    EXPECT_TRUE(b.control.state().alerts.open().empty());
+    const decide::Ledger& ledger = b.control.state().ledger;
+    const decide::Pool& pool = ledger.pools()[static_cast<std::size_t>(ledger.gpu("GPU-A"))];
+    EXPECT_NE(pool.unknown.find("nvmlDeviceGetMemoryInfo"), std::string::npos) << pool.unknown;
+    EXPECT_EQ(ledger.pools()[static_cast<std::size_t>(ledger.gpu("GPU-B"))].unknown, "");
+  }
+}
+
+TEST(Readings, WhatZfsKeepsAsCacheIsNoPressure) {
+  Bench b;
+  b.sample.memory.available = 10_GiB;
+  b.sample.memory.arc = 60_GiB;
+  b.sample.memory.arc_least = 4_GiB;
+  for (int i = 0; i < 6; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  EXPECT_TRUE(b.control.state().alerts.open().empty());
+  const decide::Pool& memory = b.control.state().ledger.pools()[decide::Ledger::kMemory];
+  EXPECT_EQ(memory.free, (66_GiB).count());
+  b.sample.memory.huge_total = 20_GiB;
+  b.read();
+  EXPECT_GE(memory.reserve, (20_GiB).count()) << "huge pages are nobody's room";
+}
+
+TEST(Readings, PowerAndNetworkHaveLinesOnlyWhereSomebodyDrewThem) {
+  Config config = Bench::make();
+  Bench plain(config);
+  config.pressure.power.critical = 500;
+  config.pressure.network.warning = 1e6;
+  Bench b(config);
+  for (Bench* each : {&plain, &b}) {
+    each->sample.powers = {{"package-0", 200, {}}, {"package-0 dram", 50, {}}};
+    each->sample.gpus[0].watts = 350;
+    each->sample.networks.resize(2);
+    each->sample.networks[0].name = "lo";
+    each->sample.networks[1].name = "eth0";
+    for (NetworkReading& network : each->sample.networks) {
+      network.received_per_second = 9e6;
+      network.sent_per_second = 1e6;
+    }
+    for (int i = 0; i < 6; ++i) {
+      each->pass(seconds(1));
+      each->read();
+    }
+  }
+  EXPECT_TRUE(plain.control.state().alerts.open().empty());
+  const auto open = b.control.state().alerts.open();
+  ASSERT_EQ(open.size(), 2U);
+  EXPECT_EQ(open[0].resource, Resource::power);
+  EXPECT_EQ(open[0].value, 550);
+  EXPECT_EQ(open[1].value, 1e7);
 }
 
 TEST(Time, AJumpOfTheWallClockEndsNothing) {

@@ -22,6 +22,33 @@ double percent(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
 }
 
+/// Watts of the processors' packages (or, where only a board's meters are there, of these) and the
+/// GPUs; empty when nothing is measured.
+std::optional<double> node_watts(const Sample& sample) {
+  const auto is_package = [](const PowerReading& power) {
+    return power.sensor.starts_with("package-") && power.sensor.find(' ') == std::string::npos;
+  };
+  const bool packages = std::any_of(sample.powers.begin(), sample.powers.end(), is_package);
+  std::optional<double> sum;
+  for (const PowerReading& power : sample.powers) {
+    if (power.watts && (!packages || is_package(power))) sum = sum.value_or(0) + *power.watts;
+  }
+  for (const GpuReading& gpu : sample.gpus) {
+    if (gpu.watts && gpu.parent.empty()) sum = sum.value_or(0) + *gpu.watts;
+  }
+  return sum;
+}
+
+/// Bytes per second in and out, without the loopback.
+std::optional<double> node_traffic(const Sample& sample) {
+  std::optional<double> sum;
+  for (const NetworkReading& network : sample.networks) {
+    if (network.name == "lo" || !network.received_per_second || !network.sent_per_second) continue;
+    sum = sum.value_or(0) + *network.received_per_second + *network.sent_per_second;
+  }
+  return sum;
+}
+
 Amounts highest(const Amounts& a, const Amounts& b) {
   return {std::max(a.memory, b.memory), std::max(a.gpu_memory, b.gpu_memory),
           std::max(a.cpu, b.cpu), std::max(a.disk, b.disk)};
@@ -284,7 +311,7 @@ void Control::judge(const Sample& sample) {
   const MemoryReading& m = sample.memory;
   std::optional<double> memory;
   if (m.total && m.available) {
-    memory = percent((*m.total - *m.available).count(), m.total->count());
+    memory = percent((*m.total - decide::usable_memory(m)).count(), m.total->count());
     if (m.limit && m.limit_used && *m.limit < *m.total) {
       memory = std::max(*memory, percent(m.limit_used->count(), m.limit->count()));
     }
@@ -293,10 +320,15 @@ void Control::judge(const Sample& sample) {
   for (const FilesystemReading& fs : sample.filesystems) {
     feed(Resource::disk, fs.mount, percent((fs.total - fs.free).count(), fs.total.count()));
   }
+  // These two have no lines unless somebody draws some.
+  if (state_.config->pressure.power != Rungs{}) feed(Resource::power, "", node_watts(sample));
+  if (state_.config->pressure.network != Rungs{}) feed(Resource::network, "", node_traffic(sample));
   for (const GpuReading& gpu : sample.gpus) {
     std::optional<double> used;
+    // Old numbers say nothing about now.
+    const bool answers = gpu.state == GpuState::ok || gpu.state == GpuState::asleep;
     const int pool = state_.ledger.device(Resource::gpu_memory, gpu.id);
-    if (gpu.memory_used) {
+    if (gpu.memory_used && answers) {
       std::int64_t counts = gpu.memory_used->count();
       if (state_.config->pressure.gpu_memory_basis == Basis::unbooked) {
         counts = std::max<std::int64_t>(0, counts - state_.ledger.pool(pool).booked);
@@ -304,7 +336,7 @@ void Control::judge(const Sample& sample) {
       used = percent(counts, gpu.memory_total.count());
     }
     feed(Resource::gpu_memory, gpu.id, used);
-    feed(Resource::gpu_temperature, gpu.id, gpu.celsius);
+    feed(Resource::gpu_temperature, gpu.id, answers ? gpu.celsius : std::nullopt);
     const auto heat = state_.gauges.find({Resource::gpu_temperature, gpu.id});
     state_.ledger.set_hot(pool, heat->second.level() >= Level::critical);
   }

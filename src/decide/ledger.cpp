@@ -76,6 +76,12 @@ int Ledger::device(Resource resource, const std::string& device) {
   return static_cast<int>(pools_.size()) - 1;
 }
 
+Bytes usable_memory(const MemoryReading& memory) {
+  const Bytes arc = memory.arc.value_or(Bytes()) - memory.arc_least.value_or(Bytes());
+  const Bytes all = memory.available.value_or(Bytes()) + std::max(Bytes(), arc);
+  return memory.total ? std::min(all, *memory.total) : all;
+}
+
 void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unbooked) {
   Pool& memory = pools_[kMemory];
   const MemoryReading& m = sample.memory;
@@ -87,8 +93,10 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
                                                  reserve_share(config.strategy).value());
     // What the kernel keeps is the machine's, not a group's.
     memory.reserve = std::max(share, limited ? 0 : m.kernel_reserve.value_or(Bytes()).count());
+    // Huge pages are set aside for those who ask for them by name.
+    if (!limited) memory.reserve += m.huge_total.value_or(Bytes()).count();
     memory.margin = config.node.margin_memory.of(Bytes(memory.capacity)).count();
-    memory.free = (*m.available + m.per_cpu_free.value_or(Bytes())).count();
+    memory.free = (usable_memory(m) + m.per_cpu_free.value_or(Bytes())).count();
     if (limited && m.limit_used) {
       memory.free = std::min(memory.free, (*m.limit - *m.limit_used).count());
     }
@@ -120,6 +128,12 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
     pool.capacity = reading.memory_total.count();
     pool.reserve = reading.memory_reserved.count();
     pool.margin = config.node.margin_gpu_memory.of(reading.memory_total).count();
+    if (reading.state == GpuState::stale || reading.state == GpuState::lost) {
+      pool.unknown = "the device " +
+                     std::string(reading.state == GpuState::lost ? "is lost" : "does not answer") +
+                     (reading.state_reason.empty() ? "" : ": " + reading.state_reason);
+      continue;
+    }
     if (!reading.memory_used) {
       pool.unknown = "the device does not say how much of its memory is used";
       continue;

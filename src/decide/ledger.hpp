@@ -80,6 +80,10 @@ struct UserSum {
   int leases = 0;
 };
 
+/// What of the machine's memory could be had now: MemAvailable, and what ZFS keeps as cache above
+/// its least, which the kernel counts as used although it is given back under pressure.
+Bytes usable_memory(const MemoryReading& memory);
+
 class Ledger {
  public:
   static constexpr int kMemory = 0;

@@ -254,8 +254,8 @@ TEST(Ledger, TheIndexOfAGoneDeviceMeansTheOneThatHasItNow) {
 
 TEST(Ledger, APathIsOnTheLongestMountThatHoldsIt) {
   Box box;
-  box.sample_.filesystems = {{"/", "a", "ext4", 10_GiB, 10_GiB, 10_GiB},
-                             {"/data", "b", "ext4", 10_GiB, 10_GiB, 10_GiB}};
+  box.sample_.filesystems = {{"/", "a", "ext4", 10_GiB, 10_GiB, 10_GiB, false, false, {}, {}},
+                             {"/data", "b", "ext4", 10_GiB, 10_GiB, 10_GiB, false, false, {}, {}}};
   box.refresh();
   EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data/x")).device, "/data");
   EXPECT_EQ(box.ledger_.pool(box.ledger_.disk("/data")).device, "/data");

@@ -6,6 +6,14 @@
 
 namespace headroom::judge {
 
+namespace {
+
+double lowest(const Rungs& rungs) {
+  return rungs.warning.value_or(rungs.critical.value_or(rungs.emergency.value_or(0)));
+}
+
+}  // namespace
+
 GaugeSettings gauge_settings(const Config& config, Resource resource) {
   const Config::PressureSettings& from = config.pressure;
   GaugeSettings settings;
@@ -29,8 +37,14 @@ GaugeSettings gauge_settings(const Config& config, Resource resource) {
     case Resource::gpu_temperature:
       settings.rungs = from.gpu_temperature;
       break;
+    // Their lines are no percentages: the points to fall are a share of the lowest line.
     case Resource::power:
+      settings.rungs = from.power;
+      settings.clear_below = lowest(from.power) * from.clear_below / 100;
+      break;
     case Resource::network:
+      settings.rungs = from.network;
+      settings.clear_below = lowest(from.network) * from.clear_below / 100;
       break;
   }
   return settings;

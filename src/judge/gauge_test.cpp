@@ -191,6 +191,10 @@ TEST(Gauge, TakesItsLinesFromTheConfiguration) {
   EXPECT_EQ(gauge_settings(config, Resource::gpu_temperature).rungs, (Rungs{85, {}, {}}));
   EXPECT_EQ(gauge_settings(config, Resource::power).rungs, Rungs{});
   EXPECT_EQ(gauge_settings(config, Resource::memory).gap, 10s);
+  Config drawn;
+  drawn.pressure.power = {400, 600, {}};
+  EXPECT_EQ(gauge_settings(drawn, Resource::power).rungs, (Rungs{400, 600, {}}));
+  EXPECT_EQ(gauge_settings(drawn, Resource::power).clear_below, 20) << "five hundredths of watts";
 }
 
 TEST(Gauge, HasOnlyTheLevelsWhoseLinesExist) {
