@@ -1,11 +1,12 @@
 // A stand-in for the daemon, for tests and for work on the dashboard only: it serves web/dist and
 // speaks docs/api.md with numbers that move but mean nothing. The real daemon is the program.
 //
-//   node tests/web/stand_in.mjs [port] [full|empty|crowded|hostile]
+//   node tests/web/stand_in.mjs [port] [full|empty|crowded|hostile|gpus|cores|readonly]
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bad_day, cores, kMetrics, processes, readings } from './machine.mjs';
 
 const kDist = fileURLToPath(new URL('../../web/dist/', import.meta.url));
 const kTypes = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain; charset=utf-8' };
@@ -14,12 +15,18 @@ export const kPolicy =
   "font-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 const GiB = 2 ** 30;
 
-/** `scene`: full (two GPUs, alerts, leases), empty (a quiet box), crowded (hundreds of each), hostile (nulls and markup). */
+/**
+ * `scene`: full (two GPUs, alerts, leases), empty (a quiet box), crowded (hundreds of each), hostile (nulls and markup), gpus (MIG
+ * slices, one device asleep, one stale, one lost), cores (256 of them), readonly (takes no changes). `patches` are the changes that came.
+ */
 export class StandIn {
   constructor(scene = 'full') {
     this.scene = scene;
     this.sample = 512;
     this.streams = new Set();
+    this.patches = [];
+    this.marks = new Map(); // what was changed about an alert
+    this.changed = new Map(); // settings
     this.started = Date.now();
   }
 
@@ -96,6 +103,7 @@ export class StandIn {
         { resource: 'gpu_memory', device: 'GPU-gone', name: 'GPU 9', room_bytes: -5, capacity_bytes: 'many', booked_bytes: 1e30 },
         { resource: 'quantum', device: 'x'.repeat(300), name: 'y'.repeat(300), room_bytes: 1, capacity_bytes: 2 },
       ];
+    if (this.scene === 'gpus') return this.room_of_gpus();
     const items = [
       this.item('gpu_memory', 'GPU-5d1f7a52', 'GPU 0', 'bytes', { capacity: 80 * GiB, reserve: 0.6 * GiB, booked: 63.1 * GiB, measured: v['GPU-5d1f7a52'] * 80 * GiB - 1 * GiB, used: v['GPU-5d1f7a52'] * 80 * GiB, margin: 0.5 * GiB }),
       this.item('gpu_memory', 'GPU-91c04be8', 'GPU 1', 'bytes', { capacity: 80 * GiB, reserve: 0.6 * GiB, booked: 0, measured: 0, used: v['GPU-91c04be8'] * 80 * GiB, margin: 0.5 * GiB }, 'emergency', '78.3 GiB are used by pid 4121 (vllm), booked by nobody'),
@@ -106,6 +114,23 @@ export class StandIn {
     ];
     if (this.scene === 'crowded')
       for (let n = 0; n < 200; ++n) items.push(this.item('disk', `/mnt/disk${n}`, `/mnt/disk${n}`, 'bytes', root));
+    return items;
+  }
+
+  room_of_gpus() {
+    const items = [];
+    for (const gpu of bad_day((seed) => this.wave(seed))) {
+      const total = gpu.memory_total_bytes;
+      const used = gpu.memory_used_bytes ?? 0;
+      const first = gpu.index === 0;
+      const item = this.item('gpu_memory', gpu.id, `GPU ${gpu.index}`, 'bytes', { capacity: total, reserve: 0.6 * GiB, booked: first ? 59.1 * GiB : 0, measured: first ? 56.8 * GiB : 0, used, margin: 0.5 * GiB });
+      if (gpu.state === 'asleep' || gpu.state === 'lost') Object.assign(item, { room_bytes: null, free_bytes: null, measured_bytes: null, unbooked_bytes: null, pressure: null, why: `the device is ${gpu.state}` });
+      items.push(item);
+    }
+    const scene = this.scene;
+    this.scene = 'empty';
+    items.push(...this.room());
+    this.scene = scene;
     return items;
   }
 
@@ -124,6 +149,13 @@ export class StandIn {
       room: { items: this.room() },
       from_the_future: [1, 2, 3],
     };
+    if (this.scene === 'gpus' || this.scene === 'cores') {
+      const more = readings();
+      Object.assign(document, more, { memory: { ...document.memory, ...more.memory } });
+      document.cpu = { ...document.cpu, user_ratio: 0.3, system_ratio: 0.07, iowait_ratio: 0.01, steal_ratio: 0, each: cores(this.scene === 'cores' ? 256 : 16, (seed) => this.wave(seed)) };
+    }
+    if (this.scene === 'cores') document.cpu.cores = 256;
+    if (this.scene === 'gpus') document.gpu = bad_day((seed) => this.wave(seed));
     if (this.scene === 'empty') {
       document.gpu = [];
       document.absent = [{ sensor: 'gpu', reason: 'libnvidia-ml.so.1 is not installed', fix: null }];
@@ -164,6 +196,7 @@ export class StandIn {
     ];
     if (this.scene === 'hostile') alerts.push({ id: 'a0', severity: null, text: null, since: null, recommendations: null });
     if (this.scene === 'crowded') for (let n = 0; n < 120; ++n) alerts.push({ id: `c${n}`, severity: 'warning', text: `disk ${n} is filling`, since: since(n), ended: null, recommendations: [] });
+    for (const alert of alerts) Object.assign(alert, this.marks.get(alert.id));
     return alerts;
   }
 
@@ -212,24 +245,58 @@ export class StandIn {
   }
 
   config() {
-    return [
+    const settings = [
+      { key: 'http.readonly', value: String(this.scene === 'readonly'), origin: this.scene === 'readonly' ? '/etc/headroom/headroom.toml:4' : 'built-in', alias: null, about: 'refuse every change over HTTP', at_start: true },
+      ...['warning', 'critical', 'emergency'].map((level, n) => ({ key: `pressure.gpu_memory.${level}`, value: String([80, 90, 95][n]), origin: 'built-in', alias: `gpu.memory_${level}_percent`, about: `percent in use from which GPU memory is ${level}`, at_start: false })),
       { key: 'http.listen', value: '127.0.0.1:8000', origin: 'default', alias: null, about: 'where the HTTP interface listens' },
       { key: 'sample.interval', value: '1s', origin: '/etc/headroom/headroom.toml', alias: 'monitoring.interval', about: 'time between two samples' },
       { key: 'memory.warning', value: 85, origin: 'profile default', alias: null, about: 'percent in use from which memory is under pressure' },
     ];
+    for (const setting of settings) if (this.changed.has(setting.key)) Object.assign(setting, { value: this.changed.get(setting.key), origin: '/etc/headroom/headroom.toml:9' });
+    return settings;
+  }
+
+  /** What a change is answered with: [status, document]. */
+  patch(path, body) {
+    this.patches.push([path, body]);
+    if (this.scene === 'readonly') return [403, { type: '/problems/not-allowed', title: 'Not allowed', status: 403, detail: 'this daemon answers reads only: http.readonly is true' }];
+    if (path.startsWith('alerts/')) {
+      const id = decodeURIComponent(path.slice(7));
+      const mark = { ...this.marks.get(id) };
+      if (body.acknowledged) mark.acknowledged = true;
+      if (body.mute_seconds !== undefined) mark.muted_until = body.mute_seconds > 0 ? new Date(Date.now() + 1000 * body.mute_seconds).toISOString() : null;
+      this.marks.set(id, mark);
+      return [200, this.alerts().find((alert) => alert.id === id)];
+    }
+    for (const [key, value] of Object.entries(body.changes)) {
+      if (key.startsWith('pressure.') && value !== null && !(Number(value) > 0 && Number(value) <= 100))
+        return [400, { type: '/problems/invalid-request', title: 'Invalid request', status: 400, detail: `${key}: "${value}" is no percentage from 1 to 100`, help: [{ do: 'change', text: 'give a number such as 85' }] }];
+      if (value === null) this.changed.delete(key);
+      else this.changed.set(key, value);
+    }
+    return [200, { items: [], next: null }];
+  }
+
+  processes() {
+    if (this.scene === 'hostile') return { items: [{ pid: 1, name: '<i>x</i>'.repeat(40), gpus: 'many', command: 'y'.repeat(900) }], total: 'many' };
+    return processes(this.scene === 'empty' ? 12 : this.scene === 'crowded' ? 1400 : 60);
   }
 
   history(query) {
     if (this.scene === 'hostile') return { points: [['nonsense', 1], null, [new Date().toISOString(), null]] };
     const key = query.get('device') ?? query.get('resource');
+    const window = Number(query.get('window') ?? 300);
+    const step = Math.max(1, Number(query.get('step') ?? 1));
     const now = Date.now();
     const points = [];
-    for (let s = 900; s > 0; --s) {
+    for (let s = window; s > 0; s -= step) {
       const at = now - s * 1000;
-      const value = this.values(at)[key];
-      points.push([new Date(at).toISOString(), value === undefined || (s > 400 && s < 430) ? null : 100 * value]);
+      const memory = query.get('resource') === 'gpu_memory' || key === query.get('resource');
+      const value = memory ? (this.values(at)[key] ?? (key.startsWith('GPU') ? 0.5 + 0.2 * this.wave(3, at) : undefined)) : 0.5 + 0.4 * this.wave(9, at);
+      const hole = s > 0.45 * window && s < 0.48 * window; // the daemon was off
+      points.push([new Date(at).toISOString(), value === undefined || hole ? null : 100 * value]);
     }
-    return { resource: query.get('resource'), device: query.get('device'), unit: 'percent', window_seconds: 900, step_seconds: 1, oldest: points[0][0], statistics: {}, points };
+    return { resource: query.get('resource'), device: query.get('device'), unit: 'percent', window_seconds: window, step_seconds: step, oldest: points[0][0], statistics: {}, points };
   }
 
   async answer(request, response) {
@@ -243,8 +310,20 @@ export class StandIn {
       node: () => this.node(), snapshot: () => this.snapshot(), history: () => this.history(url.searchParams),
       room: () => ({ revision: 8841, at: new Date().toISOString(), items: this.room() }),
       leases: () => ({ items: this.leases(), next: null }), alerts: () => ({ items: this.alerts(), next: null }),
-      pressure: () => ({ items: this.pressure() }), events: () => ({ items: this.events(), next: null }), config: () => ({ items: this.config() }),
+      pressure: () => ({ items: this.pressure() }), events: () => ({ items: this.events(), next: null }), config: () => ({ items: this.config(), next: null }),
+      processes: () => this.processes(),
     };
+    if (request.method === 'PATCH') {
+      let text = '';
+      for await (const part of request) text += part;
+      const [status, document] = this.patch(url.pathname.slice(8), JSON.parse(text));
+      response.writeHead(status, { ...headers, 'Content-Type': status < 300 ? 'application/json' : 'application/problem+json' });
+      return response.end(JSON.stringify(document));
+    }
+    if (url.pathname === '/metrics') {
+      response.writeHead(200, { ...headers, 'Content-Type': 'text/plain' });
+      return response.end(kMetrics);
+    }
     if (url.pathname === '/api/v1/stream') {
       response.writeHead(200, { ...headers, 'Content-Type': 'text/event-stream' });
       response.write(': stand-in\n\n');

@@ -13,16 +13,123 @@ export interface RoomItem {
   [term: string]: unknown;
 }
 
+/** What one process holds on one GPU. */
+export interface GpuProcess {
+  pid: number;
+  memory_bytes?: Maybe<number>;
+  kind?: Maybe<string>;
+}
+
 export interface Gpu {
   id: string;
   index?: Maybe<number>;
   name?: Maybe<string>;
+  /** Of a MIG slice: the id of the device it is cut from. */
+  parent?: Maybe<string>;
+  pci?: Maybe<string>;
+  state?: Maybe<string>; // ok, asleep, stale, lost
+  state_reason?: Maybe<string>;
+  age_seconds?: Maybe<number>;
   memory_total_bytes?: Maybe<number>;
   memory_used_bytes?: Maybe<number>;
+  memory_reserved_bytes?: Maybe<number>;
   busy_ratio?: Maybe<number>;
+  memory_busy_ratio?: Maybe<number>;
   temperature_celsius?: Maybe<number>;
+  temperature_limit_celsius?: Maybe<number>;
   power_watts?: Maybe<number>;
+  power_limit_watts?: Maybe<number>;
+  energy_joules_total?: Maybe<number>;
+  clock_mhz?: Maybe<number>;
+  memory_clock_mhz?: Maybe<number>;
+  fan_ratio?: Maybe<number>;
+  received_bytes_per_second?: Maybe<number>;
+  sent_bytes_per_second?: Maybe<number>;
+  slowed?: Maybe<string[]>;
+  ecc_corrected_total?: Maybe<number>;
+  ecc_uncorrected_total?: Maybe<number>;
+  last_xid?: Maybe<number>;
+  xids_total?: Maybe<number>;
+  compute?: Maybe<number>;
+  processes_known?: Maybe<boolean>;
+  processes?: Maybe<GpuProcess[]>;
   simulated?: Maybe<boolean>;
+}
+
+export interface Process {
+  pid: number;
+  parent?: Maybe<number>;
+  user?: Maybe<string>;
+  uid?: Maybe<number>;
+  name?: Maybe<string>;
+  command?: Maybe<string>; // null: this caller may not see it
+  unit?: Maybe<string>;
+  container?: Maybe<string>;
+  engine?: Maybe<string>;
+  pod?: Maybe<string>;
+  memory_bytes?: Maybe<number>;
+  resident_bytes?: Maybe<number>;
+  cpu_cores?: Maybe<number>;
+  cpu_seconds_total?: Maybe<number>;
+  gpu_memory_bytes?: Maybe<number>;
+  gpus?: Maybe<{ device: string; index?: Maybe<number>; memory_bytes?: Maybe<number> }[]>;
+  lease?: Maybe<string>;
+  lease_name?: Maybe<string>;
+  started_at?: Maybe<string>;
+}
+
+export interface Processes extends Items<Process> {
+  at?: Maybe<string>;
+  age_seconds?: Maybe<number>;
+  took_seconds?: Maybe<number>;
+  total?: Maybe<number>;
+  kernel_threads?: Maybe<number>;
+  unattributed?: Maybe<{ device: string; index?: Maybe<number>; memory_bytes?: Maybe<number>; reserved_bytes?: Maybe<number> }[]>;
+}
+
+export interface Core {
+  number: number;
+  busy_ratio?: Maybe<number>;
+  iowait_ratio?: Maybe<number>;
+  steal_ratio?: Maybe<number>;
+}
+
+export interface Numa {
+  number: number;
+  total_bytes?: Maybe<number>;
+  free_bytes?: Maybe<number>;
+  file_bytes?: Maybe<number>;
+}
+
+export interface Disk {
+  name: string;
+  read_bytes_per_second?: Maybe<number>;
+  written_bytes_per_second?: Maybe<number>;
+  operations_per_second?: Maybe<number>;
+  busy_ratio?: Maybe<number>;
+}
+
+export interface Filesystem {
+  mount: string;
+  source?: Maybe<string>;
+  type?: Maybe<string>;
+  total_bytes?: Maybe<number>;
+  free_bytes?: Maybe<number>;
+  available_bytes?: Maybe<number>;
+  network?: Maybe<boolean>;
+  stale?: Maybe<boolean>;
+  inodes_total?: Maybe<number>;
+  inodes_free?: Maybe<number>;
+}
+
+export interface Interface {
+  name: string;
+  received_bytes_per_second?: Maybe<number>;
+  sent_bytes_per_second?: Maybe<number>;
+  errors_total?: Maybe<number>;
+  dropped_total?: Maybe<number>;
+  speed_bytes_per_second?: Maybe<number>;
+  up?: Maybe<boolean>;
 }
 
 export interface Absent {
@@ -37,13 +144,43 @@ export interface Snapshot {
   age_seconds?: Maybe<number>;
   sample?: Maybe<number>;
   took_seconds?: Maybe<number>;
-  cpu?: Maybe<{ cores?: Maybe<number>; busy_ratio?: Maybe<number> }>;
+  cpu?: Maybe<{
+    cores?: Maybe<number>;
+    busy_ratio?: Maybe<number>;
+    user_ratio?: Maybe<number>;
+    system_ratio?: Maybe<number>;
+    iowait_ratio?: Maybe<number>;
+    steal_ratio?: Maybe<number>;
+    load?: Maybe<number[]>;
+    each?: Maybe<Core[]>;
+  }>;
   memory?: Maybe<{
     total_bytes?: Maybe<number>;
     available_bytes?: Maybe<number>;
+    free_bytes?: Maybe<number>;
+    used_bytes?: Maybe<number>;
+    cached_bytes?: Maybe<number>;
+    shared_bytes?: Maybe<number>;
+    dirty_bytes?: Maybe<number>;
+    huge_total_bytes?: Maybe<number>;
+    huge_free_bytes?: Maybe<number>;
+    arc_bytes?: Maybe<number>;
+    arc_least_bytes?: Maybe<number>;
+    zram_bytes?: Maybe<number>;
+    zswap_bytes?: Maybe<number>;
+    swap_total_bytes?: Maybe<number>;
+    swap_free_bytes?: Maybe<number>;
     limit_bytes?: Maybe<number>;
     limit_used_bytes?: Maybe<number>;
+    limit_group?: Maybe<string>;
   }>;
+  numa?: Maybe<Numa[]>;
+  disk?: Maybe<Disk[]>;
+  filesystem?: Maybe<Filesystem[]>;
+  network?: Maybe<Interface[]>;
+  temperature?: Maybe<{ sensor: string; celsius?: Maybe<number>; limit_celsius?: Maybe<number> }[]>;
+  power?: Maybe<{ sensor: string; watts?: Maybe<number>; joules_total?: Maybe<number> }[]>;
+  gpu_driver?: Maybe<string>;
   gpu?: Maybe<Gpu[]>;
   absent?: Maybe<Absent[]>;
   room?: Maybe<{ items?: Maybe<RoomItem[]> }>;
@@ -73,6 +210,8 @@ export interface Setting {
   origin?: Maybe<string>;
   alias?: Maybe<string>;
   about?: Maybe<string>;
+  /** A change of it takes effect when the daemon starts again. */
+  at_start?: Maybe<boolean>;
 }
 
 export interface Pressure {
@@ -96,6 +235,7 @@ export interface Alert {
   since?: Maybe<string>;
   ended?: Maybe<string>;
   acknowledged?: Maybe<boolean>;
+  muted_until?: Maybe<string>;
   recommendations?: Maybe<string[]>;
 }
 
@@ -139,6 +279,7 @@ export interface Happening {
 
 export interface History {
   unit?: Maybe<string>;
+  statistics?: Maybe<{ avg?: Maybe<number>; max?: Maybe<number>; min?: Maybe<number>; p95?: Maybe<number> }>;
   points?: Maybe<[string, Maybe<number>][]>;
 }
 
@@ -150,19 +291,16 @@ export interface Items<T> {
 export const kApi = 'api/v1/';
 
 /**
- * Fetches one document. Throws an Error whose message is fit for people: the problem's own
- * detail where the daemon sent one, else the status or what the network said.
+ * Asks for one path. Throws an Error whose message is fit for people: the problem's own detail and
+ * help where the daemon sent one, else the status or what the network said.
  */
-export async function fetch_json<T>(path: string, timeout_ms = 5000): Promise<T> {
+async function ask(path: string, options: RequestInit, timeout_ms: number): Promise<Response> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), timeout_ms);
   try {
-    const answer = await fetch(kApi + path, { signal: abort.signal, cache: 'no-store' });
-    if (!answer.ok) {
-      const problem = (await answer.json().catch(() => null)) as { detail?: string; title?: string } | null;
-      throw new Error(problem?.detail ?? problem?.title ?? `the daemon answered ${answer.status}`);
-    }
-    return (await answer.json()) as T;
+    const answer = await fetch(path, { ...options, signal: abort.signal, cache: 'no-store' });
+    if (answer.ok) return answer;
+    throw new Error(problem_text(await answer.json().catch(() => null), answer.status));
   } catch (error) {
     if (abort.signal.aborted) throw new Error(`no answer within ${timeout_ms / 1000} s`);
     if (error instanceof TypeError) throw new Error('the daemon cannot be reached');
@@ -170,6 +308,30 @@ export async function fetch_json<T>(path: string, timeout_ms = 5000): Promise<T>
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What a problem document says, in one line. */
+export function problem_text(problem: unknown, status: number): string {
+  const said = problem as { detail?: unknown; title?: unknown; help?: unknown } | null;
+  const text = [said?.detail, said?.title].find((each) => typeof each === 'string' && each !== '');
+  if (text === undefined) return `the daemon answered ${status}`;
+  const help = Array.isArray(said?.help) ? said.help.map((each: Maybe<{ text?: unknown }>) => each?.text) : [];
+  return [text, ...help.filter((each) => typeof each === 'string' && each !== '')].join('; ');
+}
+
+export async function fetch_json<T>(path: string, timeout_ms = 5000): Promise<T> {
+  return (await (await ask(kApi + path, {}, timeout_ms)).json()) as T;
+}
+
+/** `path` is beside api/: "metrics". */
+export async function fetch_text(path: string, timeout_ms = 5000): Promise<string> {
+  return (await ask(path, {}, timeout_ms)).text();
+}
+
+/** Changes one thing and gives what the daemon made of it. */
+export async function patch_json<T>(path: string, body: unknown, timeout_ms = 10000): Promise<T> {
+  const options = { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+  return (await (await ask(kApi + path, options, timeout_ms)).json()) as T;
 }
 
 /** The list in a field that may be missing, null or something else. */

@@ -1,5 +1,6 @@
 // The shell of every page: who this is, how it is, whether the numbers are live, and the way about.
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { parse_address } from './address';
 import { number } from './api';
 import { format_duration } from './format';
 import { kPages, page_of } from './pages';
@@ -65,6 +66,7 @@ export function App() {
   useEffect(() => {
     const turn = () => {
       set_page(page_of(location.hash));
+      if (parse_address(location.hash).section) return; // the page goes there itself
       main.current?.focus({ preventScroll: true });
       scrollTo(0, 0);
     };

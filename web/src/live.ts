@@ -1,13 +1,12 @@
 // Keeps the state fed: by the event stream, and by asking every two seconds while there is none.
-import { fetch_json, kApi, list, type Alert, type Happening, type Lease, type Snapshot } from './api';
-import { room_items, series_key, type Action, type State } from './state';
+import { fetch_json, kApi, type Alert, type Happening, type Lease, type Snapshot } from './api';
+import type { Action, State } from './state';
 
 const kPollMs = 2000;
 const kSlowMs = 5000; // what the stream does not carry: thresholds, health, what leases use
 const kSilentMs = 15000; // a stream that says nothing for so long is taken for dead
 const kHiddenMs = 60000; // a hidden page gives its connection back after this time
 const kRetryMs = [1000, 2000, 4000, 8000, 15000];
-const kHistories = 50;
 
 /** Calls `work` again and again, `pause_ms` after each end, until stopped. */
 class Loop {
@@ -44,7 +43,6 @@ export class Live {
   private retry_timer = 0;
   private silence_timer = 0;
   private hidden_timer = 0;
-  private asked = new Set<string>(); // the series whose past was read since the stream opened
   private readonly polling = new Loop(() => this.poll(), kPollMs);
   private readonly slow = new Loop(() => this.ask_slow(), kSlowMs);
 
@@ -85,7 +83,6 @@ export class Live {
     this.heard();
     source.onopen = () => {
       this.failures = 0;
-      this.asked.clear();
       this.polling.stop();
       this.dispatch({ kind: 'link', link: 'live', trouble: null });
       this.read_all().catch(() => {}); // what changed while there was no stream
@@ -146,6 +143,7 @@ export class Live {
       this.ask('alerts', 'alerts'),
       this.ask('pressure', 'pressure'),
       this.ask('events', 'events?limit=200'),
+      this.ask_settings(),
     ]);
     if (snapshot.status === 'rejected') throw snapshot.reason;
   }
@@ -154,29 +152,13 @@ export class Live {
     this.dispatch({ kind, document: await fetch_json(path) } as Action);
   }
 
-  private take_snapshot(document: Snapshot): void {
-    this.dispatch({ kind: 'snapshot', document, now: Date.now() });
-    this.ask_histories();
+  /** Read when the stream opens, and while polling until it could be: a change of it is seen with the next opening. */
+  private async ask_settings(): Promise<void> {
+    if (this.state().link === 'polling' && this.state().settings !== null) return;
+    this.dispatch({ kind: 'settings', document: await fetch_json('config') });
   }
 
-  /** Reads the past of every series that has a chart, once for each time the stream opens. */
-  private ask_histories(): void {
-    const snapshot = this.state().snapshot;
-    const wanted: [resource: string, device: string | null][] = [
-      ['memory', null],
-      ['cpu', null],
-    ];
-    for (const item of room_items(snapshot))
-      if (item.resource === 'gpu_memory') wanted.push(['gpu_memory', item.device ?? null]);
-    for (const gpu of list(snapshot?.gpu)) wanted.push(['gpu_memory', gpu.id]);
-    for (const [resource, device] of wanted.slice(0, kHistories)) {
-      const key = series_key(resource, device);
-      if (this.asked.has(key)) continue;
-      this.asked.add(key);
-      const where = device ? `&device=${encodeURIComponent(device)}` : '';
-      fetch_json(`history?resource=${resource}${where}&window=900&step=1`)
-        .then((past) => this.dispatch({ kind: 'history', key, document: past } as Action))
-        .catch(() => {}); // the chart then begins with the samples that come
-    }
+  private take_snapshot(document: Snapshot): void {
+    this.dispatch({ kind: 'snapshot', document, now: Date.now() });
   }
 }

@@ -1,6 +1,6 @@
-// The first page: what still fits, what is wrong, the last 15 minutes, who has what, what happened.
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { list, number, type Alert, type Amounts, type Gpu, type Lease, type Maybe, type RoomItem } from './api';
+// The first page: what still fits, what is wrong, the past, who has what, what happened.
+import { AlertSection } from './alerts';
+import { list, number, type Amounts, type Gpu, type Lease, type Maybe, type RoomItem } from './api';
 import { Chart } from './chart';
 import { EventTable } from './events_page';
 import {
@@ -13,21 +13,17 @@ import {
   kUnknown,
   parse_time,
 } from './format';
-import { Empty, LevelMark, More, Section, Value } from './parts';
+import { gpu_title } from './gpu';
+import { Empty, More, Section, StateMark, Value } from './parts';
 import { format_amount, format_sum, format_used, segments_of, terms_of } from './room';
-import { room_items, running_leases, series_key, sorted_alerts, waiting_leases, type State } from './state';
+import { room_items, running_leases, series_key, waiting_leases, type State } from './state';
 import { use_now, use_state } from './store';
+import { marks_of, threshold_of } from './thresholds';
+import { history_path, use_window, WindowChoice } from './window';
 
 /** No list on a page grows without bound: the rest is a number. */
 const kShown = 50;
-
-function threshold_of(state: State, resource: string, device: Maybe<string>): number | null {
-  const found = list(state.pressure).find(
-    (each) => each.resource === resource && (each.device ?? null) === (device ?? null) && each.unit !== 'celsius',
-  );
-  const threshold = number(found?.threshold);
-  return threshold !== null && threshold > 0 && threshold <= 100 ? threshold : null;
-}
+const kShownCharts = 16;
 
 function gpu_facts(gpu: Gpu): string {
   const facts: string[] = [];
@@ -52,7 +48,7 @@ function RoomRow({ item, gpu, threshold }: { item: RoomItem; gpu: Gpu | undefine
           {gpu?.name && gpu.name !== 'simulated' && <small> {gpu.name}</small>}
           {gpu?.simulated && <span class="badge">simulated</span>}
         </h3>
-        <LevelMark level={item.pressure} />
+        <StateMark state={gpu?.state} level={item.pressure} />
       </div>
       <div class="room-number">
         <span class="room-value">
@@ -177,90 +173,40 @@ function RoomSection({ state }: { state: State }) {
   );
 }
 
-/** Says new alerts once to those who listen; the list itself is silent, or its ages would be read out. */
-function AlertVoice({ alerts }: { alerts: Alert[] }) {
-  const said = useRef(new Set<string>());
-  const [text, set_text] = useState('');
-  useEffect(() => {
-    const fresh = alerts.filter((alert) => !said.current.has(`${alert.id} ${alert.severity}`));
-    said.current = new Set(alerts.map((alert) => `${alert.id} ${alert.severity}`));
-    if (fresh.length > 0) set_text(fresh.map((alert) => `${alert.severity ?? 'alert'}: ${alert.text ?? ''}`).join('. '));
-    else if (alerts.length === 0) set_text('');
-  }, [alerts]);
-  return (
-    <p class="unseen" aria-live="polite">
-      {text}
-    </p>
-  );
-}
-
-const kNoAlerts: Alert[] = [];
-
-function AlertSection({ state, now }: { state: State; now: number }) {
-  const open = state.alerts ?? kNoAlerts;
-  const alerts = sorted_alerts(open);
-  return (
-    <Section id="alerts" title="Alerts" note={alerts.length > 0 ? `${alerts.length} open` : null} json="alerts" command="headroom alert">
-      <AlertVoice alerts={open} />
-      {state.alerts === null ? (
-        <p class="waiting-text">Not read yet.</p>
-      ) : alerts.length === 0 ? (
-        <p class="quiet">No open alerts. One appears here when a resource stays above its threshold, and closes itself.</p>
-      ) : (
-        <ul class="alerts">
-          {alerts.slice(0, kShown).map((alert) => {
-            const since = parse_time(alert.since);
-            return (
-              <li key={alert.id} class={`alert alert-${alert.severity ?? 'unknown'}`}>
-                <div class="alert-head">
-                  <LevelMark level={alert.severity} />
-                  <span class="alert-text">{alert.text ?? kUnknown}</span>
-                  <span class="alert-since">
-                    since {format_clock(since, now)}, {since === null ? kUnknown : format_duration((now - since) / 1000)}
-                    {alert.acknowledged ? ', acknowledged' : ''}
-                  </span>
-                </div>
-                {list(alert.recommendations).length > 0 && (
-                  <ul class="recommendations">
-                    {list(alert.recommendations).map((text) => (
-                      <li key={text}>{text}</li>
-                    ))}
-                  </ul>
-                )}
-              </li>
-            );
-          })}
-        </ul>
-      )}
-      <More shown={kShown} all={alerts.length} />
-    </Section>
-  );
-}
-
 function ChartSection({ state, now }: { state: State; now: number }) {
   const items = room_items(state.snapshot);
   const gpus = list(state.snapshot?.gpu);
   const end = Math.round(now / 1000);
+  const [window] = use_window();
   return (
-    <Section id="charts" title="Last 15 minutes" note="in use, percent" json="history?resource=memory&window=900" command="headroom history memory">
+    <Section
+      id="charts"
+      title="Past"
+      note="in use, percent"
+      json={history_path('memory', null, window)}
+      command={`headroom history memory --window ${window.word}`}
+      choice={<WindowChoice of="the charts" />}
+    >
       <div class="charts">
-        <Chart title="memory" series={state.history.memory} threshold={threshold_of(state, 'memory', null)} end={end} />
-        <Chart title="CPU" series={state.history.cpu} threshold={threshold_of(state, 'cpu', null)} end={end} />
-        {gpus.slice(0, kShown).map((gpu) => {
+        <Chart title="memory" resource="memory" window={window} marks={marks_of(state, 'memory', null)} end={end} />
+        <Chart title="CPU" resource="cpu" window={window} marks={marks_of(state, 'cpu', null)} end={end} />
+        {gpus.slice(0, kShownCharts).map((gpu) => {
           const item = items.find((each) => each.resource === 'gpu_memory' && each.device === gpu.id);
           return (
             <Chart
               key={gpu.id}
-              title={item?.name ?? `GPU ${gpu.index ?? gpu.id}`}
+              title={item?.name ?? gpu_title(gpu)}
               detail="memory"
-              series={state.history[series_key('gpu_memory', gpu.id)]}
-              threshold={threshold_of(state, 'gpu_memory', gpu.id)}
+              resource="gpu_memory"
+              device={gpu.id}
+              window={window}
+              marks={marks_of(state, 'gpu_memory', gpu.id)}
               end={end}
             />
           );
         })}
       </div>
-      <More shown={kShown} all={gpus.length} />
+      <More shown={kShownCharts} all={gpus.length} />
     </Section>
   );
 }

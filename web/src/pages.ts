@@ -1,7 +1,10 @@
 // The pages of the dashboard. A page is one line here: its place in the address, its name, its view.
 import type { ComponentType } from 'preact';
+import { parse_address } from './address';
 import { EventsPage } from './events_page';
+import { GpusPage } from './gpus_page';
 import { Overview } from './overview';
+import { ProcessesPage } from './processes_page';
 import { SystemPage } from './system_page';
 
 export interface Page {
@@ -12,12 +15,14 @@ export interface Page {
 
 export const kPages: readonly Page[] = [
   { path: '', title: 'Overview', view: Overview },
+  { path: 'gpus', title: 'GPUs', view: GpusPage },
+  { path: 'processes', title: 'Processes', view: ProcessesPage },
   { path: 'events', title: 'Events', view: EventsPage },
   { path: 'system', title: 'System', view: SystemPage },
 ];
 
 /** The page of an address like "#/events"; the first one when there is no such page. */
 export function page_of(hash: string): Page {
-  const path = hash.replace(/^#\/?/, '').split(/[?/]/)[0];
-  return kPages.find((page) => page.path === path) ?? kPages[0]!;
+  const { page } = parse_address(hash);
+  return kPages.find((each) => each.path === page) ?? kPages[0]!;
 }

@@ -1,5 +1,6 @@
 // Small pieces that every page uses.
 import type { ComponentChildren } from 'preact';
+import { useState } from 'preact/hooks';
 import type { Maybe } from './api';
 import { kUnknown } from './format';
 
@@ -24,6 +25,12 @@ export function LevelMark({ level }: { level: Maybe<string> }) {
       {level ?? 'unknown'}
     </span>
   );
+}
+
+/** The level of a device, or the state that keeps it from having one: asleep, stale, lost. */
+export function StateMark({ state, level }: { state: Maybe<string>; level: Maybe<string> }) {
+  if (state == null || state === 'ok') return <LevelMark level={level} />;
+  return <span class={`state state-${state}`}>{state}</span>;
 }
 
 /** A value, or the dash with the reason why there is none. */
@@ -62,6 +69,7 @@ export function Section(props: {
   note?: ComponentChildren;
   json?: string;
   command?: string;
+  choice?: ComponentChildren; // what is chosen about this section, in its head
   children: ComponentChildren;
 }) {
   return (
@@ -69,6 +77,7 @@ export function Section(props: {
       <header class="section-head">
         <h2 id={props.id}>{props.title}</h2>
         {props.note != null && <span class="note">{props.note}</span>}
+        {props.choice}
         {props.json != null && props.command != null && <AsLinks title={props.title} json={props.json} command={props.command} />}
       </header>
       {props.children}
@@ -89,4 +98,45 @@ export function Empty({ children, command }: { children: ComponentChildren; comm
 /** The sentence below a list that was cut. */
 export function More({ shown, all }: { shown: number; all: number }) {
   return all > shown ? <p class="more">and {all - shown} more</p> : null;
+}
+
+/** A share of a whole as a short bar; the words beside it say the same. */
+export function Meter({ ratio, level }: { ratio: Maybe<number>; level?: Maybe<string> }) {
+  if (ratio == null) return null;
+  const percent = Math.max(0, Math.min(100, 100 * ratio));
+  return (
+    <span class={`meter${level ? ` meter-${level}` : ''}`} aria-hidden="true">
+      <span style={{ width: `${percent}%` }} />
+    </span>
+  );
+}
+
+export interface Change {
+  busy: boolean;
+  said: string | null; // what became of the last change
+  failed: boolean;
+  make: (work: () => Promise<string>) => void;
+}
+
+/** One change at a time, and the daemon's answer to it. */
+export function use_change(): Change {
+  const [state, set_state] = useState<Omit<Change, 'make'>>({ busy: false, said: null, failed: false });
+  const make = (work: () => Promise<string>) => {
+    if (state.busy) return;
+    set_state({ busy: true, said: null, failed: false });
+    work().then(
+      (said) => set_state({ busy: false, said, failed: false }),
+      (error: Error) => set_state({ busy: false, said: error.message, failed: true }),
+    );
+  };
+  return { ...state, make };
+}
+
+/** The answer in the place where the change was asked for. */
+export function Answer({ change }: { change: Change }) {
+  return (
+    <span class={`answer${change.failed ? ' answer-failed' : ''}`} role="status">
+      {change.busy ? 'asking' : change.said !== null && `${change.failed ? 'Refused: ' : ''}${change.said}`}
+    </span>
+  );
 }

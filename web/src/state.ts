@@ -9,18 +9,21 @@ import {
   type Lease,
   type NodeInfo,
   type Pressure,
+  type Processes,
   type RoomItem,
+  type Setting,
   type Snapshot,
 } from './api';
 import { parse_time } from './format';
+import { followed, kNoTrack, parts_of, type Track } from './gpu';
 
 /** How the page hears from the daemon. */
 export type Link = 'starting' | 'live' | 'polling' | 'reconnecting';
 
-/** One chart's points, oldest first. Seconds since 1970; null is a gap. */
+/** One chart's points, oldest first. Seconds since 1970; null is a gap. Percent, °C or W, as the resource has it. */
 export interface Series {
   at: number[];
-  percent: (number | null)[];
+  value: (number | null)[];
 }
 
 export interface State {
@@ -38,8 +41,15 @@ export interface State {
   alerts: Alert[] | null;
   pressure: Pressure[] | null;
   events: Happening[] | null;
+  /** Who uses what; null while no page asks for it. */
+  processes: Processes | null;
+  settings: Setting[] | null;
+  /** How often the stream was opened: what was missed meanwhile is asked for again. */
+  opened: number;
   /** By series_key. */
   history: Readonly<Record<string, Series>>;
+  /** By GPU: what its memory was made of while this page looked. */
+  tracks: Readonly<Record<string, Track>>;
 }
 
 export type Action =
@@ -53,12 +63,14 @@ export type Action =
   | { kind: 'pressure'; document: Items<Pressure> }
   | { kind: 'events'; document: Items<Happening> }
   | { kind: 'event'; document: Happening }
+  | { kind: 'processes'; document: Processes | null }
+  | { kind: 'settings'; document: Items<Setting> }
   | { kind: 'history'; key: string; document: History };
 
 export const kChartSeconds = 900;
 export const kStaleSeconds = 3;
 /** What is kept of each list, however long the daemon's is. */
-const kKept = { leases: 2000, alerts: 500, events: 200, points: 2 * kChartSeconds, series: 64 };
+const kKept = { leases: 2000, alerts: 500, events: 200, points: 2 * kChartSeconds, series: 264, tracks: 16, settings: 2000 };
 
 export const kStart: State = {
   link: 'starting',
@@ -71,7 +83,11 @@ export const kStart: State = {
   alerts: null,
   pressure: null,
   events: null,
+  processes: null,
+  settings: null,
+  opened: 0,
   history: {},
+  tracks: {},
 };
 
 export function series_key(resource: string, device: string | null | undefined): string {
@@ -82,11 +98,11 @@ export function room_items(snapshot: Snapshot | null): RoomItem[] {
   return list(snapshot?.room?.items).filter((item) => item && typeof item.resource === 'string');
 }
 
-/** The percentages that one snapshot adds to the charts; null is a gap. */
+/** The readings that one snapshot adds to the charts, by series_key; null is a gap. */
 export function chart_values(snapshot: Snapshot): Record<string, number | null> {
   const values: Record<string, number | null> = {};
-  const busy = number(snapshot.cpu?.busy_ratio);
-  values[series_key('cpu', null)] = busy === null ? null : 100 * busy;
+  const percent = (ratio: unknown) => (number(ratio) === null ? null : 100 * number(ratio)!);
+  values[series_key('cpu', null)] = percent(snapshot.cpu?.busy_ratio);
 
   const memory = snapshot.memory;
   const ratio = (used: number | null, total: number | null) =>
@@ -98,10 +114,31 @@ export function chart_values(snapshot: Snapshot): Record<string, number | null> 
   values[series_key('memory', null)] = limited === null ? whole : Math.max(limited, whole ?? 0);
 
   for (const gpu of list(snapshot.gpu)) {
-    const percent = ratio(number(gpu.memory_used_bytes), number(gpu.memory_total_bytes));
-    values[series_key('gpu_memory', gpu.id)] = percent;
+    // The numbers of a device that does not answer are old: they are no new point.
+    const fresh = gpu.state == null || gpu.state === 'ok';
+    const of = (value: number | null) => (fresh ? value : null);
+    values[series_key('gpu_memory', gpu.id)] = of(ratio(number(gpu.memory_used_bytes), number(gpu.memory_total_bytes)));
+    values[series_key('gpu_utilization', gpu.id)] = of(percent(gpu.busy_ratio));
+    values[series_key('gpu_temperature', gpu.id)] = of(number(gpu.temperature_celsius));
+    values[series_key('gpu_power', gpu.id)] = of(number(gpu.power_watts));
   }
   return values;
+}
+
+/** The tracks with what this snapshot says of each device. */
+function followed_tracks(state: State, snapshot: Snapshot, at: number): State['tracks'] {
+  const tracks: Record<string, Track> = {};
+  const items = room_items(snapshot);
+  for (const gpu of list(snapshot.gpu).slice(0, kKept.tracks)) {
+    const fresh = gpu.state == null || gpu.state === 'ok';
+    const item = items.find((each) => each.resource === 'gpu_memory' && each.device === gpu.id);
+    tracks[gpu.id] = followed(state.tracks[gpu.id] ?? kNoTrack, {
+      at,
+      used: fresh ? number(gpu.memory_used_bytes) : null,
+      parts: fresh ? parts_of(gpu, item, state.leases ?? [], state.processes) : [],
+    });
+  }
+  return tracks;
 }
 
 function trimmed(series: Series): Series {
@@ -109,25 +146,26 @@ function trimmed(series: Series): Series {
   if (last === undefined) return series;
   let first = Math.max(0, series.at.length - kKept.points);
   while (first < series.at.length && series.at[first]! < last - kChartSeconds) ++first;
-  return first === 0 ? series : { at: series.at.slice(first), percent: series.percent.slice(first) };
+  return first === 0 ? series : { at: series.at.slice(first), value: series.value.slice(first) };
 }
 
-function appended(series: Series | undefined, at: number, percent: number | null): Series {
-  const old = series ?? { at: [], percent: [] };
+function appended(series: Series | undefined, at: number, value: number | null): Series {
+  const old = series ?? { at: [], value: [] };
   const last = old.at[old.at.length - 1];
   if (last !== undefined && at <= last) return old; // a repeated sample, or a clock set back
-  return trimmed({ at: [...old.at, at], percent: [...old.percent, percent] });
+  return trimmed({ at: [...old.at, at], value: [...old.value, value] });
 }
 
-function read_history(document: History): Series {
-  const series: Series = { at: [], percent: [] };
+/** The points of a history that can be read, in the order of their time. */
+export function read_history(document: History): Series {
+  const series: Series = { at: [], value: [] };
   for (const point of list(document.points)) {
     const at = parse_time(point?.[0]);
     if (at === null || at / 1000 <= (series.at[series.at.length - 1] ?? -Infinity)) continue;
     series.at.push(at / 1000);
-    series.percent.push(number(point[1]));
+    series.value.push(number(point[1]));
   }
-  return trimmed(series);
+  return series;
 }
 
 /** Puts `item` in the place of the one with its id, or at the end; takes it out when `gone`. */
@@ -141,7 +179,12 @@ function replaced<T extends { id: unknown }>(items: T[], item: T, gone: boolean)
 export function reduce(state: State, action: Action): State {
   switch (action.kind) {
     case 'link':
-      return { ...state, link: action.link, trouble: action.trouble };
+      return {
+        ...state,
+        link: action.link,
+        trouble: action.trouble,
+        opened: state.opened + (action.link === 'live' ? 1 : 0),
+      };
     case 'node':
       return { ...state, node: action.document };
     case 'snapshot': {
@@ -149,9 +192,10 @@ export function reduce(state: State, action: Action): State {
       const age = number(action.document.age_seconds) ?? 0;
       const history: Record<string, Series> = { ...state.history };
       if (at !== null) {
-        for (const [key, percent] of Object.entries(chart_values(action.document))) {
-          if (key in history || Object.keys(history).length < kKept.series)
-            history[key] = appended(history[key], at / 1000, percent);
+        let count = Object.keys(history).length;
+        for (const [key, value] of Object.entries(chart_values(action.document))) {
+          if (!(key in history) && ++count > kKept.series) continue;
+          history[key] = appended(history[key], at / 1000, value);
         }
       }
       return {
@@ -160,6 +204,7 @@ export function reduce(state: State, action: Action): State {
         snapshot_came: action.now,
         clock_ahead: at === null ? state.clock_ahead : at + age * 1000 - action.now,
         history,
+        tracks: at === null ? state.tracks : followed_tracks(state, action.document, at / 1000),
       };
     }
     case 'leases':
@@ -183,22 +228,57 @@ export function reduce(state: State, action: Action): State {
     case 'event':
       if (state.events?.some((event) => event.id === action.document.id)) return state;
       return { ...state, events: [action.document, ...(state.events ?? [])].slice(0, kKept.events) };
+    case 'processes':
+      return { ...state, processes: action.document };
+    case 'settings':
+      return { ...state, settings: list(action.document.items).slice(0, kKept.settings) };
     case 'history': {
-      const read = read_history(action.document);
+      if (!(action.key in state.history) && Object.keys(state.history).length >= kKept.series) return state;
+      const read = trimmed(read_history(action.document));
       const shown = state.history[action.key];
-      const last = read.at[read.at.length - 1] ?? -Infinity;
-      // Samples may have come by the stream while the history was on its way.
-      const newer = shown ? shown.at.findIndex((at) => at > last) : -1;
-      const series =
-        newer < 0
-          ? read
-          : trimmed({
-              at: [...read.at, ...shown!.at.slice(newer)],
-              percent: [...read.percent, ...shown!.percent.slice(newer)],
-            });
-      return { ...state, history: { ...state.history, [action.key]: series } };
+      // The page may have seen further back than the daemon remembers.
+      const before = shown ? shown.at.filter((at) => at < (read.at[0] ?? Infinity)).length : 0;
+      const past = {
+        at: [...(shown?.at.slice(0, before) ?? []), ...read.at],
+        value: [...(shown?.value.slice(0, before) ?? []), ...read.value],
+      };
+      return { ...state, history: { ...state.history, [action.key]: trimmed(joined(past, shown)) } };
     }
   }
+}
+
+/** The past and, behind its end, what came by the stream meanwhile. */
+export function joined(past: Series, live: Series | undefined): Series {
+  const last = past.at[past.at.length - 1] ?? -Infinity;
+  const newer = live ? live.at.findIndex((at) => at > last) : -1;
+  if (newer < 0) return past;
+  return { at: [...past.at, ...live!.at.slice(newer)], value: [...past.value, ...live!.value.slice(newer)] };
+}
+
+const kGapSeconds = 15;
+
+/** The series with a gap wherever nothing was recorded for much longer than between its other points. */
+export function with_gaps(series: Series): Series {
+  const steps = series.at.slice(1).map((at, n) => at - series.at[n]!);
+  const usual = [...steps].sort((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
+  const most = Math.max(kGapSeconds, 4 * usual);
+  if (!steps.some((step) => step > most)) return series;
+  const open: Series = { at: [], value: [] };
+  series.at.forEach((at, n) => {
+    if (n > 0 && steps[n - 1]! > most) {
+      open.at.push(series.at[n - 1]! + usual);
+      open.value.push(null);
+    }
+    open.at.push(at);
+    open.value.push(series.value[n]!);
+  });
+  return open;
+}
+
+/** True when the daemon takes no changes: every button is hidden then. */
+export function is_readonly(state: State): boolean {
+  const setting = state.settings?.find((each) => each.key === 'http.readonly');
+  return setting?.value === true || setting?.value === 'true';
 }
 
 /** Seconds since the shown sample was taken; null before the first one. */

@@ -1,67 +1,54 @@
-// What the daemon can read and do here, what it costs, and the configuration in force.
-import { useEffect, useState } from 'preact/hooks';
-import { fetch_json, list, number, type Items, type NodeInfo, type Setting } from './api';
+// What the daemon can read and do here, the machine, what it costs, and the configuration in force.
+import { useEffect } from 'preact/hooks';
+import { parse_address } from './address';
+import { list, type NodeInfo } from './api';
+import { Configuration } from './configuration';
 import { format_bytes, format_clock, format_duration, kUnknown, parse_time } from './format';
+import { Cores, Disks, HeatAndPower, Memory, Network } from './machine';
+import { OwnCost } from './own_cost';
 import { Section, Value } from './parts';
 import { use_now, use_state } from './store';
-
-/** CPU time of the daemon per second of its life. */
-export function own_cpu_ratio(node: NodeInfo): number | null {
-  const seconds = number(node.own?.cpu_seconds);
-  const up = number(node.uptime_seconds);
-  return seconds === null || up === null || up <= 0 ? null : seconds / up;
-}
-
-function setting_text(value: unknown): string {
-  if (value === null || value === undefined) return kUnknown;
-  return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function Facts({ facts }: { facts: [name: string, text: string, reason?: string][] }) {
-  return (
-    <dl class="fact-list">
-      {facts.map(([name, text, reason]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>
-            <Value text={text} reason={reason} />
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
-}
 
 function Sensors({ node }: { node: NodeInfo }) {
   const sensors = list(node.sensors);
   if (sensors.length === 0) return <p class="quiet">The daemon names no sensor.</p>;
+  const absent = sensors.filter((sensor) => sensor.up === false);
+  const up = sensors.filter((sensor) => sensor.up !== false);
   return (
-    <table class="cards plain" role="table">
-      <caption class="unseen">Sensors, and why one is absent</caption>
-      <thead role="rowgroup">
-        <tr role="row">
-          <th role="columnheader" scope="col">sensor</th>
-          <th role="columnheader" scope="col">state</th>
-          <th role="columnheader" scope="col" class="wide">why, and what would help</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {sensors.map((sensor, at) => (
-          <tr role="row" key={sensor.name ?? at}>
-            <th role="rowheader" scope="row">{sensor.name ?? kUnknown}</th>
-            <td role="cell" data-label="state">{sensor.up ? 'up' : sensor.up === false ? 'absent' : 'unknown'}</td>
-            <td role="cell" data-label="why" class="wide">
-              {(sensor.reason || sensor.fix) && (
-                <span class="cell-lines">
-                  {sensor.reason}
-                  {sensor.fix && <code>{sensor.fix}</code>}
-                </span>
-              )}
-            </td>
-          </tr>
+    <>
+      <ul class="sensors-up" aria-label="Sensors that give readings">
+        {up.map((sensor, at) => (
+          <li key={sensor.name ?? at}>
+            <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true" focusable="false">
+              <path d="M1.5 6.5 4.5 9.5 10.5 2.5" />
+            </svg>
+            {sensor.name ?? kUnknown}
+            <span class="unseen"> {sensor.up ? 'up' : 'unknown'}</span>
+          </li>
         ))}
-      </tbody>
-    </table>
+      </ul>
+      {absent.length > 0 && (
+        <table class="cards plain" role="table">
+          <caption>Absent</caption>
+          <thead role="rowgroup">
+            <tr role="row">
+              <th role="columnheader" scope="col">sensor</th>
+              <th role="columnheader" scope="col">why</th>
+              <th role="columnheader" scope="col">what would help</th>
+            </tr>
+          </thead>
+          <tbody role="rowgroup">
+            {absent.map((sensor, at) => (
+              <tr role="row" key={sensor.name ?? at}>
+                <th role="rowheader" scope="row">{sensor.name ?? kUnknown}</th>
+                <td role="cell" data-label="why">{sensor.reason ?? 'not known why'}</td>
+                <td role="cell" data-label="help">{sensor.fix ? <code>{sensor.fix}</code> : <Value text={kUnknown} reason="nothing is known to help" />}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
   );
 }
 
@@ -71,7 +58,7 @@ function Cannot({ node }: { node: NodeInfo }) {
   return (
     <>
       <h3>What it cannot do here</h3>
-      <ul class="cannot">
+      <ul class="reasons">
         {cannot.map((each, at) => (
           <li key={each.what ?? at}>
             <strong>{each.what ?? kUnknown}</strong> {each.reason}
@@ -83,69 +70,80 @@ function Cannot({ node }: { node: NodeInfo }) {
   );
 }
 
-function Configuration() {
-  const [settings, set_settings] = useState<Setting[] | null>(null);
-  const [trouble, set_trouble] = useState<string | null>(null);
+const kParts: [id: string, title: string][] = [
+  ['node', 'Node'],
+  ['sensors', 'Sensors'],
+  ['cpu', 'CPU'],
+  ['memory', 'Memory'],
+  ['disks', 'Disks'],
+  ['network', 'Network'],
+  ['heat', 'Heat and power'],
+  ['own', 'Own cost'],
+  ['config', 'Configuration'],
+];
+
+/** Shows the section that the address names: "#/system/memory". */
+function use_section(ready: boolean) {
   useEffect(() => {
-    let here = true;
-    fetch_json<Items<Setting>>('config').then(
-      (document) => here && set_settings(list(document.items)),
-      (error: Error) => here && set_trouble(error.message),
-    );
-    return () => void (here = false);
-  }, []);
-  if (trouble !== null) return <p class="quiet">The configuration cannot be read: {trouble}.</p>;
-  if (settings === null) return <p class="waiting-text">Not read yet.</p>;
-  return (
-    <table class="cards plain" role="table">
-      <caption class="unseen">Configuration in force, with where each value comes from</caption>
-      <thead role="rowgroup">
-        <tr role="row">
-          <th role="columnheader" scope="col">key</th>
-          <th role="columnheader" scope="col">value</th>
-          <th role="columnheader" scope="col">from</th>
-          <th role="columnheader" scope="col" class="wide">about</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {settings.map((setting) => (
-          <tr role="row" key={setting.key}>
-            <th role="rowheader" scope="row">
-              {setting.key}
-              {setting.alias && <small>{setting.alias}</small>}
-            </th>
-            <td role="cell" data-label="value">{setting_text(setting.value)}</td>
-            <td role="cell" data-label="from">{setting.origin ?? kUnknown}</td>
-            <td role="cell" data-label="about" class="wide">{setting.about ?? ''}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
+    const turn = () => {
+      const { section } = parse_address(location.hash);
+      const heading = section ? document.getElementById(section) : null;
+      if (!heading) return;
+      heading.tabIndex = -1;
+      heading.focus({ preventScroll: true });
+      heading.scrollIntoView();
+    };
+    if (ready) turn();
+    addEventListener('hashchange', turn);
+    return () => removeEventListener('hashchange', turn);
+  }, [ready]);
 }
 
 export function SystemPage() {
   const state = use_state();
   const now = use_now() + state.clock_ahead;
   const node = state.node;
+  use_section(node !== null && state.snapshot !== null);
   if (node === null) return <p class="waiting-text">Not read yet.</p>;
   const started = parse_time(node.started_at);
-  const ratio = own_cpu_ratio(node);
+  const facts: [name: string, text: string][] = [
+    ['name', node.name ?? kUnknown],
+    ['version', node.version ?? kUnknown],
+    ['kernel', node.kernel ?? kUnknown],
+    ['cores', node.cores == null ? kUnknown : String(node.cores)],
+    ['GPU driver', state.snapshot?.gpu_driver ?? kUnknown],
+    ['control groups', node.tier ?? kUnknown],
+    ['profile', node.profile ?? kUnknown],
+    ['strategy', node.strategy ?? kUnknown],
+    ['started', `${format_clock(started, now)}, ${format_duration(node.uptime_seconds)} ago`],
+  ];
   return (
     <>
+      <nav class="contents" aria-label="Sections of this page">
+        <ul>
+          {kParts.map(([id, title]) => (
+            <li key={id}>
+              <a href={`#/system/${id}`}>{title}</a>
+            </li>
+          ))}
+        </ul>
+        <ul class="elsewhere">
+          <li><a href="docs">API reference</a></li>
+          <li><a href="metrics">Metrics</a></li>
+          <li><a href="api/v1/export">Export for a bug report</a></li>
+        </ul>
+      </nav>
       <Section id="node" title="Node" json="node" command="headroom doctor">
-        <Facts
-          facts={[
-            ['name', node.name ?? kUnknown],
-            ['version', node.version ?? kUnknown],
-            ['kernel', node.kernel ?? kUnknown],
-            ['cores', node.cores == null ? kUnknown : String(node.cores)],
-            ['cgroups', node.tier ?? kUnknown],
-            ['profile', node.profile ?? kUnknown],
-            ['strategy', node.strategy ?? kUnknown],
-            ['started', `${format_clock(started, now)}, ${format_duration(node.uptime_seconds)} ago`],
-          ]}
-        />
+        <dl class="fact-list">
+          {facts.map(([name, text]) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                <Value text={text} reason={name === 'GPU driver' ? 'there is none' : null} />
+              </dd>
+            </div>
+          ))}
+        </dl>
         {list(node.limits).map((limit, at) => (
           <p class="quiet" key={limit.group ?? at}>
             This node stands under a limit: {limit.resource ?? 'a resource'} {format_bytes(limit.limit_bytes)} by{' '}
@@ -153,23 +151,21 @@ export function SystemPage() {
           </p>
         ))}
       </Section>
-      <Section id="own" title="Own cost" note="what the daemon itself takes">
-        <Facts
-          facts={[
-            ['memory', format_bytes(node.own?.memory_bytes), 'not read'],
-            ['CPU', ratio === null ? kUnknown : `${(100 * ratio).toFixed(3)}\u00a0% of one core`, 'not read'],
-            ['CPU time', format_duration(node.own?.cpu_seconds), 'not read'],
-            ['last sample took', number(state.snapshot?.took_seconds) === null ? kUnknown : `${(1000 * number(state.snapshot?.took_seconds)!).toFixed(2)}\u00a0ms`],
-          ]}
-        />
-      </Section>
-      <Section id="sensors" title="Sensors" json="node" command="headroom doctor">
+      <Section id="sensors" title="Sensors" note="what gives readings, and why the rest does not" json="node" command="headroom doctor">
         <Sensors node={node} />
         <Cannot node={node} />
       </Section>
-      <Section id="config" title="Configuration" note="in force now" json="config" command="headroom config">
-        <Configuration />
-      </Section>
+      {state.snapshot && (
+        <>
+          <Cores snapshot={state.snapshot} />
+          <Memory snapshot={state.snapshot} />
+          <Disks snapshot={state.snapshot} />
+          <Network snapshot={state.snapshot} />
+          <HeatAndPower snapshot={state.snapshot} />
+        </>
+      )}
+      <OwnCost state={state} node={node} now={now} />
+      <Configuration />
       <p class="quiet">
         <a href="assets/licenses.txt">Licences of the libraries in this page</a>
       </p>
