@@ -644,8 +644,11 @@ constexpr Row kRows[] = {
      "0 ok, 1 warning, 2 critical, 3 emergency.",
      {"resource", "device"},
      [](const Facts& f, Sink& s) {
-       for (const Pressure& p : f.view->pressures)
+       for (const Pressure& p : f.view->pressures) {
+         // Without a reading "ok" only means that nobody knows otherwise.
+         if (p.level == Level::ok && !p.value) continue;
          s.whole({to_string(p.resource), p.device}, static_cast<int>(p.level));
+       }
      }},
     {"headroom.health_level",
      gauge,
@@ -816,14 +819,18 @@ constexpr Row kRows[] = {
      [](const Facts& f, Sink& s) {
        if (f.sample != nullptr && f.sample->cpu.busy) s.real({}, f.sample->cpu.busy->percent());
      },
-     MetricSet::seed},
+     MetricSet::seed,
+     MetricSince::daemon,
+     true},
     {"ml_resource_memory_percent",
      gauge,
      "%",
      "Memory in use, 0 to 100.",
      {},
      seed_memory,
-     MetricSet::seed},
+     MetricSet::seed,
+     MetricSince::daemon,
+     true},
     {"ml_resource_allocation_adjustments",
      counter,
      "{adjustment}",
