@@ -33,7 +33,8 @@ bool is_without_disk(std::uint64_t major) {
 
 /// The kinds whose number is given anew at each start.
 bool is_without_disk(std::string_view name) {
-  return is_kind(name, "zram") || is_kind(name, "dm-") || is_kind(name, "bcache");
+  return is_kind(name, "zram") || is_kind(name, "dm-") || is_kind(name, "bcache") ||
+         is_kind(name, "zd");  // a volume of ZFS
 }
 
 /// A partition follows its disk and bears its name: "sda1" after "sda", "nvme0n1p1" after
@@ -74,8 +75,9 @@ bool take_counters(Scan& scan, DiskCounters& counters) {
 
 }  // namespace
 
-void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
+std::size_t parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
   out.clear();
+  std::size_t left_out = 0;
   std::string_view disk;
   Scan scan(text);
   while (!scan.done()) {
@@ -87,11 +89,16 @@ void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out) {
       if (!counters.name.empty() && !is_without_disk(counters.name) &&
           !is_part_of(disk, counters.name) && take_counters(scan, counters)) {
         disk = counters.name;
-        out.push_back(counters);
+        if (out.size() < kMostDisks) {
+          out.push_back(counters);
+        } else {
+          ++left_out;
+        }
       }
     }
     scan.line();
   }
+  return left_out;
 }
 
 std::optional<DiskCounters> parse_block_stat(std::string_view text) {

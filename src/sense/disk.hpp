@@ -1,6 +1,7 @@
 // Whole disks: /proc/diskstats.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -16,12 +17,16 @@ struct DiskCounters {
   std::uint64_t busy_ms = 0;     ///< time in which at least one was under way
 };
 
+/// Disks that are told; a host of a storage network may see each of them on many paths.
+constexpr std::size_t kMostDisks = 256;
+
 /// Text of /proc/diskstats into `out`, replacing what it held: disks as the kernel met them.
 /// Left out are partitions, and devices without a disk of their own: loop, RAM, zram, optical and
-/// floppy drives, network block devices, and what is laid over other disks (dm-, md, bcache, drbd),
+/// floppy drives, network block devices, and what is laid over other disks (dm-, md, bcache, drbd, zd),
 /// since the same bytes are counted again in the disks below. A line that is not understood is
 /// left out too.
-void parse_diskstats(std::string_view text, std::vector<DiskCounters>& out);
+/// Returns how many more than `kMostDisks` there were.
+std::size_t parse_diskstats(std::string_view text, std::vector<DiskCounters>& out);
 
 /// Text of /sys/block/NAME/stat: the same counters of one disk, without its name. Empty if it is
 /// not understood.

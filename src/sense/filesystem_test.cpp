@@ -16,7 +16,14 @@ namespace fs = std::filesystem;
 
 std::string mounts_of(std::string_view text) {
   std::string names;
-  for (const Mount& mount : local_filesystems(parse_mountinfo(text))) names += mount.mount + ";";
+  for (const Mount& mount : storage_mounts(parse_mountinfo(text)).local) names += mount.mount + ";";
+  return names;
+}
+
+std::string served_of(std::string_view text) {
+  std::string names;
+  for (const Mount& mount : storage_mounts(parse_mountinfo(text)).served)
+    names += mount.mount + ";";
   return names;
 }
 
@@ -53,6 +60,42 @@ TEST(Filesystems, TheRootOfAContainerCountsButNotOneFromTheNetwork) {
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - nfs server:/root rw\n"), "");
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - 9p host rw\n"), "");
   EXPECT_EQ(mounts_of("26 1 0:60 / / rw - fuseblk /dev/sda1 rw\n"), "");
+}
+
+TEST(Filesystems, WhatOthersServeIsAskedElsewhereAndAutofsNotAtAll) {
+  EXPECT_EQ(served_of("26 1 259:2 / / rw - ext4 /dev/a rw\n"
+                      "33 26 0:50 / /mnt/nas rw - nfs4 nas:/export rw\n"
+                      "34 26 0:50 /home /home rw - nfs4 nas:/export rw\n"
+                      "35 26 0:51 / /mnt/cloud rw - fuse.sshfs host:/ rw\n"
+                      "36 26 0:52 / /mnt/win rw - fuseblk /dev/sdb1 rw\n"
+                      "37 26 0:53 / /mnt/later rw - autofs systemd-1 rw\n"
+                      "38 26 0:54 / /run/user/1/doc rw - fuse.portal portal rw\n"
+                      "39 26 0:55 / /sys/fs/fuse/connections rw - fusectl fusectl rw\n"
+                      "40 26 0:56 / /scratch rw - lustre mgs@tcp:/lfs rw\n"),
+            "/mnt/nas;/mnt/cloud;/mnt/win;/scratch;");
+}
+
+TEST(Filesystems, ADiskBehindAServedMountIsAskedWithIt) {
+  const char* const text =
+      "26 1 259:2 / / rw - ext4 /dev/a rw\n27 26 0:50 / /net rw - nfs nas:/x rw\n"
+      "28 27 8:1 / /net/scratch rw - xfs /dev/sda1 rw\n29 26 8:17 / /network rw - xfs /dev/b rw\n";
+  EXPECT_EQ(mounts_of(text), "/;/network;");
+  EXPECT_EQ(served_of(text), "/net;/net/scratch;");
+}
+
+TEST(Filesystems, ALongTableIsCutAndWhatIsLeftOutIsCounted) {
+  std::string text = "26 1 259:2 / / rw - ext4 /dev/a rw\n";
+  for (int i = 0; i < 3000; ++i) {
+    const std::string n = std::to_string(i);
+    text += n + " 26 0:" + n + " / /var/lib/kubelet/pods/" + n + "/secret rw - tmpfs tmpfs rw\n";
+    text += n + " 26 259:2 /v/" + n + " /var/lib/kubelet/pods/" + n + "/v rw - ext4 /dev/a rw\n";
+    if (i < 70) text += n + " 26 8:" + n + " / /csi/" + n + " rw - xfs /dev/sd" + n + " rw\n";
+  }
+  const StorageMounts storage = storage_mounts(parse_mountinfo(text));
+  ASSERT_EQ(storage.local.size(), kMostFilesystems);
+  EXPECT_EQ(storage.local[0].mount, "/");
+  EXPECT_EQ(storage.local[1].mount, "/csi/0");
+  EXPECT_EQ(storage.left_out, 71 - kMostFilesystems);
 }
 
 TEST(Filesystems, AMountHidesWhatWasThereBefore) {

@@ -1,9 +1,11 @@
 #include "sense/kernel_file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -109,10 +111,7 @@ std::optional<std::string_view> KernelFile::read(BootTime now, ReadBuffer& buffe
 }
 
 std::string KernelFile::reason() const {
-  if (problem_ == 0) return {};
-  if (problem_ == kGarbled) return path_ + " says nothing that headroom understands";
-  const char* const words = ::strerrordesc_np(problem_);
-  return path_ + ": " + (words != nullptr ? words : "unknown error");
+  return problem_ == 0 ? std::string() : reason_of(path_, problem_);
 }
 
 std::optional<std::string_view> read_once(const char* path, ReadBuffer& buffer) {
@@ -124,6 +123,32 @@ std::optional<std::string_view> read_once(const char* path, ReadBuffer& buffer) 
   errno = problem;
   if (got < 0) return std::nullopt;
   return std::string_view(buffer.data(), static_cast<std::size_t>(got));
+}
+
+std::vector<std::string> names_in(const std::string& folder, std::size_t most) {
+  std::vector<std::string> names;
+  DIR* const open = ::opendir(folder.c_str());
+  if (open == nullptr) return names;
+  while (names.size() < most) {
+    const dirent* const entry = ::readdir(open);
+    if (entry == nullptr) break;
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  ::closedir(open);
+  std::sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+    return ::strverscmp(a.c_str(), b.c_str()) < 0;
+  });
+  return names;
+}
+
+std::string words_of(int problem) {
+  const char* const words = ::strerrordesc_np(problem);
+  return words != nullptr ? words : "unknown error";
+}
+
+std::string reason_of(const std::string& path, int problem) {
+  if (problem == KernelFile::kGarbled) return path + " says nothing that headroom understands";
+  return path + ": " + words_of(problem);
 }
 
 }  // namespace headroom::sense

@@ -71,6 +71,16 @@ class KernelFile {
 };
 
 /// The text of a small file, opened and closed at once; empty if it cannot be read.
+/// errno then says why.
 std::optional<std::string_view> read_once(const char* path, ReadBuffer& buffer);
+
+/// The names in a folder, sorted so that "hwmon10" follows "hwmon9", at most `most` of them; none
+/// where there is no such folder. Names that begin with a dot are left out.
+std::vector<std::string> names_in(const std::string& folder, std::size_t most = 4096);
+
+/// An error number of the system in words.
+std::string words_of(int problem);
+/// Why the file at `path` gives nothing, as a sentence: an error number, or KernelFile::kGarbled.
+std::string reason_of(const std::string& path, int problem);
 
 }  // namespace headroom::sense

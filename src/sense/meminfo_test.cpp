@@ -56,6 +56,40 @@ TEST(Meminfo, WhatIsMissingIsEmptyEvenIfItWasThereBefore) {
   EXPECT_FALSE(memory.total);
 }
 
+TEST(Meminfo, ReadsSharedDirtyCompressedAndHugePages) {
+  MeminfoLayout layout;
+  MemoryReading memory;
+  const std::string text(kText.substr(0, kText.find("SReclaimable")));
+  const std::string more = text +
+                           "Zswap: 10 kB\nZswapped: 40 kB\nDirty: 20 kB\nShmem: 30 kB\n"
+                           "SReclaimable: 1 kB\nAnonHugePages: 5 kB\nHugePages_Total: 4\n"
+                           "HugePages_Free: 3\nHugepagesize: 2048 kB\n";
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(parse_meminfo(more + "Hugetlb: 8192 kB\n", layout, memory));
+    EXPECT_EQ(memory.zswap, Bytes(10 * 1024));
+    EXPECT_EQ(memory.dirty, Bytes(20 * 1024));
+    EXPECT_EQ(memory.shared, Bytes(30 * 1024));
+    EXPECT_EQ(memory.huge_total, Bytes(8 << 20));
+    EXPECT_EQ(memory.huge_free, Bytes(6 << 20));
+  }
+  // Another size is set aside too: what is free of it stands elsewhere.
+  ASSERT_TRUE(parse_meminfo(more + "Hugetlb: 2105344 kB\n", layout, memory));
+  EXPECT_EQ(memory.huge_total, Bytes(2105344LL * 1024));
+  EXPECT_FALSE(memory.huge_free);
+  ASSERT_TRUE(parse_meminfo(more, layout, memory));  // an old kernel
+  EXPECT_EQ(memory.huge_total, Bytes(8 << 20));
+  EXPECT_EQ(memory.huge_free, Bytes(6 << 20));
+  ASSERT_TRUE(parse_meminfo(kText, layout, memory));
+  EXPECT_FALSE(memory.huge_total || memory.huge_free || memory.zswap || memory.dirty);
+}
+
+TEST(Meminfo, TheSizeOfHugePagesIsInTheNameOfTheirFolder) {
+  EXPECT_EQ(parse_huge_page_size("hugepages-1048576kB"), Bytes(1LL << 30));
+  for (const std::string_view text : {"", "hugepages-", "hugepages-kB", "hugepages-2048", "x"}) {
+    EXPECT_FALSE(parse_huge_page_size(text)) << text;
+  }
+}
+
 TEST(Meminfo, ANumberWithoutEndSaturates) {
   MeminfoLayout layout;
   MemoryReading memory;

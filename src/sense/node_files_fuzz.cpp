@@ -17,9 +17,16 @@ using namespace headroom::sense;
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::string_view half = text.substr(0, size / 2);
-  if (const auto ticks = parse_stat(text)) {
+  std::vector<CoreTicks> cores;
+  if (const auto ticks = parse_stat(text, cores)) {
     CpuReading cpu;
-    const auto before = parse_stat(half);
+    std::vector<CoreTicks> cores_before;
+    const auto before = parse_stat(half, cores_before);
+    fill_cores(cores_before, nullptr, cpu.each);
+    fill_cores(cores, &cores_before, cpu.each);
+    for (const CoreReading& core : cpu.each) {
+      if (core.busy && !(core.busy->value() >= 0 && core.busy->value() <= 1)) __builtin_trap();
+    }
     fill_cpu(*ticks, before ? &*before : nullptr, 100, cpu);
     if (cpu.busy && !(cpu.busy->value() >= 0 && cpu.busy->value() <= 1.000001)) __builtin_trap();
   }
@@ -35,6 +42,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<DiskCounters> disks;
   parse_diskstats(text, disks);
   parse_block_stat(text);
-  local_filesystems(parse_mountinfo(text));
+  storage_mounts(parse_mountinfo(text));
   return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <ctime>
 #include <optional>
@@ -16,8 +17,10 @@
 #include "sense/meminfo.hpp"
 #include "sense/network.hpp"
 #include "sense/process.hpp"
+#include "sense/scan.hpp"
 #include "sense/stall.hpp"
 #include "sense/stat.hpp"
+#include "sense/zfs.hpp"
 #include "sense/zoneinfo.hpp"
 
 namespace headroom::sense {
@@ -31,6 +34,7 @@ constexpr std::chrono::seconds kOwnCpuEvery{10};
 constexpr std::size_t kMostDiskFiles = 3;
 constexpr std::chrono::seconds kDisksEvery{10};
 constexpr std::uint64_t kSector = 512;
+constexpr std::size_t kMostHugeSizes = 16;
 
 /// A file of the node, under the name by which its absence is known.
 struct Source {
@@ -106,6 +110,7 @@ struct Sampler::Files {
   explicit Files(Sources sources);
 
   void track(std::vector<Target> targets);
+  void take(const SlowReading& slow);
   void read(Instant at, ReadOptions options, Sample& out);
 
  private:
@@ -119,6 +124,7 @@ struct Sampler::Files {
     stall_memory,
     stall_io,
     statm,
+    arcstats,
     kSources
   };
 
@@ -135,10 +141,19 @@ struct Sampler::Files {
     settled.reported = settled.file.problem();
     absences_changed_ = true;
   }
+  /// Takes note of how many there are more than may be told.
+  void note_left_out(std::size_t& known, std::size_t left_out) {
+    if (known == left_out) return;
+    known = left_out;
+    absences_changed_ = true;
+  }
   void read_cpu();
   void read_memory(ReadOptions options, MemoryReading& out);
+  void read_huge_pages(MemoryReading& out);
+  void read_arc(MemoryReading& out);
   void read_stall(StallReading& out);
   void read_networks();
+  void fill_links();
   void list_disks();
   bool read_disk_files();
   void read_disks();
@@ -168,13 +183,20 @@ struct Sampler::Files {
 
   CpuReading cpu_;
   std::optional<CpuTicks> ticks_from_;
+  std::vector<CoreTicks> cores_;
+  std::vector<CoreTicks> cores_from_;
+  std::vector<KernelFile> huge_files_;  ///< what is free of each size of huge pages
+  std::vector<Bytes> huge_sizes_;       ///< in their order
   std::vector<InterfaceCounters> interface_counters_;
+  std::size_t interfaces_left_out_ = 0;
   std::vector<InterfaceState> interfaces_;
   std::vector<DiskCounters> disk_counters_;
+  std::size_t disks_left_out_ = 0;
   std::vector<DiskState> disks_;
   std::vector<KernelFile> disk_files_;  ///< of disks_, in their order; empty: read the list
   std::optional<BootTime> disks_listed_at_;
   std::vector<FilesystemReading> filesystem_readings_;
+  SlowReading slow_;
   std::vector<GpuReading> gpus_;
   std::optional<BootTime> own_cpu_at_;
   std::chrono::nanoseconds own_cpu_{};
@@ -197,10 +219,18 @@ Sampler::Files::Files(Sources sources)
                source("stall", "/proc/pressure/cpu", ""),
                source("stall", "/proc/pressure/memory", ""),
                source("stall", "/proc/pressure/io", ""),
-               source("own", "/proc/self/statm", "mount /proc")},
+               source("own", "/proc/self/statm", "mount /proc"),
+               source("arc", "/proc/spl/kstat/zfs/arcstats", "")},
       filesystems_(root_, keep_),
       ticks_per_second_(std::max<std::int64_t>(::sysconf(_SC_CLK_TCK), 1)) {
   if (const auto zones = read_zones()) kernel_reserve_ = pages_to_bytes(zones->high);
+  const std::string huge_pages = root_ + "/sys/kernel/mm/hugepages";
+  for (const std::string& folder : names_in(huge_pages, kMostHugeSizes)) {
+    const auto size = parse_huge_page_size(folder);
+    if (!size) continue;
+    huge_sizes_.push_back(*size);
+    huge_files_.emplace_back(huge_pages + "/" + folder + "/free_hugepages", keep_);
+  }
   find_limit(sources.jobs_group);
   find_gpus(sources);
 }
@@ -271,7 +301,7 @@ void Sampler::Files::track(std::vector<Target> targets) {
 
 void Sampler::Files::read_cpu() {
   const auto text = text_of(stat);
-  const auto ticks = text ? parse_stat(*text) : std::nullopt;
+  const auto ticks = text ? parse_stat(*text, cores_) : std::nullopt;
   if (text && !ticks) sources_[stat].file.garbled();
   settle(stat);
   if (!ticks) {
@@ -280,8 +310,13 @@ void Sampler::Files::read_cpu() {
     cpu_.load = load;
     ticks_from_.reset();
   } else {
-    fill_cpu(*ticks, new_rates_ && ticks_from_ ? &*ticks_from_ : nullptr, ticks_per_second_, cpu_);
-    if (new_rates_ || !ticks_from_) ticks_from_ = *ticks;
+    const bool shares = new_rates_ && ticks_from_;
+    fill_cpu(*ticks, shares ? &*ticks_from_ : nullptr, ticks_per_second_, cpu_);
+    fill_cores(cores_, shares ? &cores_from_ : nullptr, cpu_.each);
+    if (new_rates_ || !ticks_from_) {
+      ticks_from_ = *ticks;
+      cores_from_.swap(cores_);
+    }
   }
   const auto load_text = text_of(loadavg);
   cpu_.load = load_text ? parse_loadavg(*load_text) : std::nullopt;
@@ -294,6 +329,9 @@ void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
   if (!parse_meminfo(text.value_or(std::string_view()), meminfo_layout_, out) && text)
     sources_[meminfo].file.garbled();
   settle(meminfo);
+  if (out.huge_total && !out.huge_free) read_huge_pages(out);
+  read_arc(out);
+  out.zram = slow_.zram;
   out.kernel_reserve = kernel_reserve_;
   out.per_cpu_free.reset();
   if (options.per_cpu_free) {
@@ -306,6 +344,32 @@ void Sampler::Files::read_memory(ReadOptions options, MemoryReading& out) {
     out.limit_used.reset();
     out.limit_path.clear();
   }
+}
+
+/// What is free of huge pages, where several sizes of them are set aside.
+void Sampler::Files::read_huge_pages(MemoryReading& out) {
+  Bytes free;
+  for (std::size_t i = 0; i < huge_files_.size(); ++i) {
+    const auto text = huge_files_[i].read(now_, buffer_);
+    const auto pages = text ? whole_number(*text) : std::nullopt;
+    std::int64_t bytes = 0;
+    if (!pages || *pages < 0 || __builtin_mul_overflow(*pages, huge_sizes_[i].count(), &bytes)) {
+      return;
+    }
+    free += Bytes(bytes);
+  }
+  if (!huge_files_.empty()) out.huge_free = std::min(free, *out.huge_total);
+}
+
+/// The cache of ZFS. It must be of the same instant as the rest: what it gives back in between
+/// would be counted twice.
+void Sampler::Files::read_arc(MemoryReading& out) {
+  const auto text = text_of(arcstats);
+  const auto arc = text ? parse_arcstats(*text) : std::nullopt;
+  if (text && !arc) sources_[arcstats].file.garbled();
+  settle(arcstats);
+  out.arc = arc ? std::optional(arc->size) : std::nullopt;
+  out.arc_least = arc ? arc->least : std::nullopt;
 }
 
 void Sampler::Files::read_stall(StallReading& out) {
@@ -325,7 +389,8 @@ void Sampler::Files::read_stall(StallReading& out) {
 
 void Sampler::Files::read_networks() {
   const auto text = text_of(net_dev);
-  parse_network(text.value_or(std::string_view()), interface_counters_);
+  note_left_out(interfaces_left_out_,
+                parse_network(text.value_or(std::string_view()), interface_counters_));
   // Every network namespace has its loopback interface: no line at all means that it is no such
   // file.
   if (text && interface_counters_.empty()) sources_[net_dev].file.garbled();
@@ -336,6 +401,8 @@ void Sampler::Files::read_networks() {
     const InterfaceCounters& counters = interface_counters_[i];
     state.reading.received_total = counters.received;
     state.reading.sent_total = counters.sent;
+    state.reading.errors_total = counters.errors;
+    state.reading.dropped_total = counters.dropped;
     if (!new_rates_) continue;
     if (!std::exchange(state.fresh, false)) {
       state.reading.received_per_second =
@@ -347,10 +414,32 @@ void Sampler::Files::read_networks() {
   }
 }
 
+/// What the drivers told of the interfaces, most of which are in the same order as before.
+void Sampler::Files::fill_links() {
+  std::size_t at = 0;
+  for (InterfaceState& state : interfaces_) {
+    const auto is_it = [&](const LinkReading& link) { return link.name == state.reading.name; };
+    const LinkReading* link = nullptr;
+    if (at < slow_.links.size() && is_it(slow_.links[at])) {
+      link = &slow_.links[at];
+    } else {
+      const auto found = std::find_if(slow_.links.begin(), slow_.links.end(), is_it);
+      if (found != slow_.links.end()) {
+        link = &*found;
+        at = static_cast<std::size_t>(found - slow_.links.begin());
+      }
+    }
+    ++at;
+    state.reading.speed = link != nullptr ? link->speed : std::nullopt;
+    state.reading.up = link != nullptr ? link->up : std::nullopt;
+  }
+}
+
 /// Reads all devices, and opens the files of the disks among them.
 void Sampler::Files::list_disks() {
   const auto text = text_of(diskstats);
-  parse_diskstats(text.value_or(std::string_view()), disk_counters_);
+  note_left_out(disks_left_out_,
+                parse_diskstats(text.value_or(std::string_view()), disk_counters_));
   // A machine may have no disk: only a text of which nothing is understood is wrong.
   if (text && disk_counters_.empty() && !text->empty() && text->front() != ' ') {
     sources_[diskstats].file.garbled();
@@ -463,6 +552,10 @@ void Sampler::Files::list_absences() {
   bool stall_listed = false;
   for (const Source& source : sources_) {
     if (source.reported == 0) continue;
+    if (std::string_view(source.sensor) == "arc" && source.reported == ENOENT &&
+        ::access((root_ + "/proc/spl/kstat/zfs").c_str(), F_OK) != 0) {
+      continue;  // a machine without ZFS lacks nothing
+    }
     if (std::string_view(source.sensor) != "stall") {
       absences_.push_back({source.sensor, source.file.reason(), source.fix});
     } else if (!std::exchange(stall_listed, true)) {
@@ -471,7 +564,20 @@ void Sampler::Files::list_absences() {
            "boot a kernel that has CONFIG_PSI with psi=1"});
     }
   }
+  const auto say_left_out = [this](const char* sensor, std::size_t left_out) {
+    if (left_out == 0) return;
+    absences_.push_back(
+        {sensor, std::to_string(left_out) + " more of them are there than those told", ""});
+  };
+  say_left_out("network", interfaces_left_out_);
+  say_left_out("disk", disks_left_out_);
   filesystems_.absences(absences_);
+  absences_.insert(absences_.end(), slow_.absent.begin(), slow_.absent.end());
+}
+
+void Sampler::Files::take(const SlowReading& slow) {
+  slow_ = slow;
+  absences_changed_ = true;
 }
 
 void Sampler::Files::read(Instant at, ReadOptions options, Sample& out) {
@@ -490,11 +596,18 @@ void Sampler::Files::read(Instant at, ReadOptions options, Sample& out) {
   read_memory(options, out.memory);
   read_stall(out.stall);
   read_networks();
+  fill_links();
   copy_readings(interfaces_, out.networks);
   read_disks();
   copy_readings(disks_, out.disks);
   if (options.filesystems) filesystems_.read(now_, buffer_, filesystem_readings_);
-  out.filesystems = filesystem_readings_;
+  out.filesystems.resize(filesystem_readings_.size() + slow_.filesystems.size());
+  const auto behind =
+      std::copy(filesystem_readings_.begin(), filesystem_readings_.end(), out.filesystems.begin());
+  std::copy(slow_.filesystems.begin(), slow_.filesystems.end(), behind);
+  out.numa = slow_.numa;
+  out.temperatures = slow_.temperatures;
+  out.powers = slow_.powers;
   out.gpus = gpus_;
   read_own(out.own);
   read_holders(out.holders);
@@ -511,6 +624,7 @@ Sampler::Sampler(Sampler&&) noexcept = default;
 Sampler& Sampler::operator=(Sampler&&) noexcept = default;
 
 void Sampler::track(std::vector<Target> targets) { files_->track(std::move(targets)); }
+void Sampler::take(const SlowReading& slow) { files_->take(slow); }
 void Sampler::read(Instant at, ReadOptions options, Sample& out) { files_->read(at, options, out); }
 
 }  // namespace headroom::sense

@@ -10,6 +10,7 @@
 
 #include "sense/gpu.hpp"
 #include "sense/holder.hpp"
+#include "sense/slow.hpp"
 #include "words/config.hpp"
 
 namespace headroom::sense {
@@ -41,6 +42,10 @@ class Sampler {
 
   /// The holders to read from now on. Those that were tracked before keep their counters.
   void track(std::vector<Target> targets);
+
+  /// What the slow sensors said last: every sample from now on carries it. It is read by
+  /// SlowSensors, elsewhere; without it samples have none of its fields.
+  void take(const SlowReading& slow);
 
   /// Reads everything into `out`, reusing its memory; `at` must not go backwards. `took` is left
   /// alone: this room has no clock. Shares and rates are since the read before, empty in the

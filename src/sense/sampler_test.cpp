@@ -202,8 +202,9 @@ TEST(Sampler, RatesAreOfTheTimeBetweenTwoReads) {
   sampler.read(at(0), {}, sample);
   EXPECT_FALSE(sample.cpu.busy);
   tree.write("/proc/stat", "cpu  1050 200 310 8030 510 10 20 30 40 0\ncpu0 1\n");
-  tree.write("/proc/net/dev",
-             "enp5s0:123456791012 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
+  tree.write(
+      "/proc/net/dev",
+      "enp5s0:123456791012 0 0 0 0 0 0 0 98765432209 0 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0 0 0\n");
   tree.write("/proc/diskstats", " 259 0 nvme0n1 1010 0 20100 500 3030 0 40200 900 0 750 1400\n");
   sampler.read(at(500), {}, sample);
   EXPECT_DOUBLE_EQ(sample.cpu.busy->value(), 0.6);
@@ -225,7 +226,7 @@ TEST(Sampler, RatesAreOfTheTimeBetweenTwoReads) {
   EXPECT_DOUBLE_EQ(*sample.networks[0].received_per_second, 4000);
 
   tree.write("/proc/net/dev",
-             "enp5s0: 7 0 0 0 0 0 0 0 98765432209 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0\n");
+             "enp5s0: 7 0 0 0 0 0 0 0 98765432209 0 0 0\n  new0: 5 0 0 0 0 0 0 0 5 0 0 0\n");
   sampler.read(at(1500), {}, sample);
   EXPECT_FALSE(sample.networks[0].received_per_second);  // the counter began anew
   EXPECT_DOUBLE_EQ(*sample.networks[0].sent_per_second, 0);

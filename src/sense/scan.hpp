@@ -133,4 +133,28 @@ class Scan {
   const char* end_;
 };
 
+/// The text of a file that holds one whole number, which may be negative, and nothing else. Empty
+/// for anything else, a number too large for 64 bits among it.
+inline std::optional<std::int64_t> whole_number(std::string_view text) {
+  Scan scan(text);
+  scan.skip_spaces();
+  const bool negative = scan.take("-");
+  if (scan.peek() < '0' || scan.peek() > '9') return std::nullopt;
+  const auto value = scan.number();
+  if (!value || *value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()) ||
+      !scan.word().empty()) {
+    return std::nullopt;
+  }
+  scan.line();
+  if (!scan.done()) return std::nullopt;
+  const auto number = static_cast<std::int64_t>(*value);
+  return negative ? -number : number;
+}
+
+/// A file's text without the white space at its end: names and labels of sysfs.
+inline std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace headroom::sense
