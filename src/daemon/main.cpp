@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "runtime/gpu_watch.hpp"
 #include "runtime/loop.hpp"
 #include "settings/settings.hpp"
 
@@ -167,6 +168,8 @@ void say_ready(const std::string& socket, const std::string& tcp, const std::str
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The daemon starts itself again to ask the driver: see runtime/gpu_watch.hpp.
+  if (argc == 2 && std::string_view(argv[1]) == "--gpu-helper") return runtime::run_gpu_helper();
   Options options;
   if (const int code = read_flags(argc, argv, options); code >= 0) return code;
   for (char** entry = environ; *entry != nullptr; ++entry) {

@@ -9,13 +9,12 @@
 #include <map>
 #include <set>
 
-#include <grp.h>
-#include <pwd.h>
 #include <spdlog/spdlog.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -23,16 +22,26 @@
 #include "control/control.hpp"
 #include "http/access.hpp"
 #include "http/server.hpp"
+#include "http/tls.hpp"
 #include "judge/window.hpp"
 #include "record/event_list.hpp"
 #include "record/journal.hpp"
+#include "runtime/callers.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/counting.hpp"
+#include "runtime/gpu_watch.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/notifier.hpp"
+#include "runtime/otlp_push.hpp"
+#include "runtime/process_reader.hpp"
 #include "runtime/secret.hpp"
+#include "runtime/series.hpp"
 #include "sense/gpu.hpp"
 #include "sense/sampler.hpp"
+#include "serve/otlp.hpp"
 #include "serve/routes.hpp"
+
+extern char** environ;  // NOLINT: POSIX declares it nowhere
 
 namespace headroom::runtime {
 namespace {
@@ -43,7 +52,6 @@ using namespace std::chrono_literals;
 constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
-constexpr std::size_t kGroupsKnown = 1000;
 
 // Tells when a process ends.
 struct Watched {
@@ -67,6 +75,7 @@ class Loop final : public serve::Backend {
         sample_timer_(io_),
         deadline_timer_(io_),
         tcp_timer_(io_),
+        otlp_timer_(io_),
         signals_(io_, SIGTERM, SIGINT, SIGHUP) {}
 
   Result<void> run();
@@ -82,7 +91,7 @@ class Loop final : public serve::Backend {
   void history(const serve::HistoryQuery& query,
                std::function<std::string(const serve::HistoryAnswer&)> render,
                std::function<void(Result<std::string>)> done) override;
-  std::shared_ptr<const ProcessList> processes() override { return processes_; }
+  std::shared_ptr<const ProcessList> processes() override;
   void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override;
   Result<std::vector<Setting>> configure(
       const std::vector<std::pair<std::string, std::string>>& changes) override;
@@ -92,7 +101,7 @@ class Loop final : public serve::Backend {
   RequestId ask(const Caller& caller, Ask what,
                 std::function<void(const serve::Answered&)> done) override;
   void withdraw(RequestId request) override;
-  Caller caller(const http::Peer& peer) override;
+  Caller caller(const http::Peer& peer) override { return callers_.of(peer); }
   Result<Holder> holder(const Caller& caller, pid_t pid) override;
 
  private:
@@ -103,6 +112,7 @@ class Loop final : public serve::Backend {
   }
   Result<void> listen();
   void listen_tcp();
+  Result<void> read_certificate();
   void restore(std::vector<Record> records, bool same_boot);
   void dispatch(Event event);
   void turn(const Event& event, Instant at);
@@ -118,6 +128,10 @@ class Loop final : public serve::Backend {
   void say(std::string type, std::string text);
   void wait_for_signals();
   void reload();
+  void watch_gpus();
+  void read_processes();
+  void push_metrics();
+  void offer_metrics();
   void take_settings(std::pair<Config, std::vector<Setting>> fresh);
   void read_token();
   void stop();
@@ -130,13 +144,20 @@ class Loop final : public serve::Backend {
   std::optional<record::Journal> journal_;
   std::optional<Notifier> notifier_;
   std::optional<sense::Sampler> sampler_;
+  std::optional<GpuWatch> gpus_;
+  std::optional<ProcessReader> process_reader_;
+  std::optional<OtlpPush> otlp_;
+  Counting counting_;
+  SeriesOf series_;
   judge::History history_;
+  Callers callers_;
   record::EventList events_;
   serve::Routes routes_;
   http::Server server_;
   asio::steady_timer sample_timer_;
   asio::steady_timer deadline_timer_;
   asio::steady_timer tcp_timer_;
+  asio::steady_timer otlp_timer_;
   asio::signal_set signals_;
 
   serve::NodeFacts node_;
@@ -146,10 +167,7 @@ class Loop final : public serve::Backend {
   RequestId last_request_ = 0;
   std::map<Holder, Watched> watched_;
   std::map<pid_t, Holder> watched_pids_;
-  std::map<uid_t, bool> trusted_;
-  gid_t group_ = static_cast<gid_t>(-1);  // of those who may change everything
   std::shared_ptr<const View> view_;
-  std::shared_ptr<const ProcessList> processes_;
   std::string token_;
   std::array<std::shared_ptr<Sample>, 3> samples_;
   std::uint64_t sample_number_ = 0;
@@ -177,7 +195,6 @@ Result<void> Loop::run() {
   node_.tier = machine_.tier();
   node_.cannot = machine_.cannot();
   node_.socket = options_.config.http.socket;
-  if (const group* found = getgrnam("headroom"); found != nullptr) group_ = found->gr_gid;
 
   sense::Sources sources;
   sources.root = options_.root;
@@ -185,6 +202,8 @@ Result<void> Loop::run() {
   sources.gpu_sim = options_.config.sample.gpu_sim;
   sources.jobs_group = machine_.jobs_group();
   sampler_.emplace(sources);
+  watch_gpus();
+  read_processes();
 
   record::Journal::Opened* opened = nullptr;
   auto journal = record::Journal::open(options_.config.state.dir, options_.config.state.journal,
@@ -208,11 +227,76 @@ Result<void> Loop::run() {
   if (hooks_.ready) {
     hooks_.ready(node_.socket, options_.config.http.listen, tcp_problem_);
   }
+  push_metrics();
   say("daemon.started", "headroom " + node_.version + " on " + node_.name);
   next_sample(kSecondSample);
   wait_for_signals();
   io_.run();
   return {};
+}
+
+void Loop::watch_gpus() {
+  GpuWatchOptions options;
+  options.source = options_.config.sample.gpu;
+  options.wake = options_.config.sample.wake_gpus;
+  options.root = options_.root;
+  options.interval = options_.config.sample.interval;
+  gpus_.emplace(io_, std::move(options));
+}
+
+void Loop::read_processes() {
+  ProcessReader::Hooks hooks;
+  hooks.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
+  hooks.now = [] { return runtime::now(); };
+  hooks.beside = [this] {
+    ProcessReader::Beside beside;
+    const control::State& state = control_.state();
+    for (const auto& [id, lease] : state.promises.leases) {
+      if (!decide::holds(lease.state)) continue;
+      beside.leases.push_back({id,
+                               lease.holder.pid,
+                               lease.holder.start_time,
+                               {lease.group.memory, lease.group.cpu, lease.group.unified}});
+    }
+    beside.sample = state.sample;
+    return beside;
+  };
+  process_reader_.emplace(options_.root == "/" ? "" : options_.root, std::move(hooks));
+}
+
+void Loop::push_metrics() {
+  otlp_timer_.cancel();
+  std::map<std::string, std::string> environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals != std::string_view::npos && text.starts_with("OTEL_")) {
+      environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  const auto target = otlp_target(options_.config.metrics, environment);
+  if (!target) {
+    say("daemon.otlp", target.error().what + ": " + target.error().why);
+    otlp_.reset();
+    return;
+  }
+  if (!*target) {
+    otlp_.reset();
+    return;
+  }
+  // The sender's thread tells; the loop says.
+  otlp_.emplace(**target, [this](std::string type, std::string text) {
+    asio::post(io_, [this, type = std::move(type), text = std::move(text)] { say(type, text); });
+  });
+  offer_metrics();
+}
+
+void Loop::offer_metrics() {
+  otlp_->offer(serve::otlp_metrics(*this, otlp_->target().encoding));
+  otlp_timer_.expires_after(options_.config.metrics.otlp_interval);
+  otlp_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error && otlp_) offer_metrics();
+  });
 }
 
 void Loop::restore(std::vector<Record> records, bool same_boot) {
@@ -245,7 +329,21 @@ Result<void> Loop::listen() {
   return {};
 }
 
+Result<void> Loop::read_certificate() {
+  const Config::Http& http = options_.config.http;
+  if (http.cert.empty()) return {};
+  auto context = http::TlsContext::open(http.cert, http.key);
+  if (!context) return tl::unexpected(context.error());
+  server_.use_tls(std::move(*context));
+  return {};
+}
+
 void Loop::listen_tcp() {
+  if (const auto read = read_certificate(); !read) {
+    tcp_problem_ = read.error().what + ": " + read.error().why;
+    say("daemon.listening", tcp_problem_ + "; the socket works, the TCP address does not");
+    return;
+  }
   const auto address = http::parse_listen(options_.config.http.listen);
   if (!address) {
     tcp_problem_ = address.error().what;
@@ -296,10 +394,16 @@ void Loop::reload() {
 }
 
 void Loop::take_settings(std::pair<Config, std::vector<Setting>> fresh) {
+  const bool metrics_changed = fresh.first.metrics != options_.config.metrics;
   options_.config = std::move(fresh.first);
   options_.settings = std::move(fresh.second);
   view_.reset();
   read_token();
+  if (metrics_changed) push_metrics();
+  // A certificate is renewed in its place; with one that is not right the old one goes on.
+  if (const auto read = read_certificate(); !read) {
+    say("daemon.listening", read.error().what + ": " + read.error().why + "; the old one is kept");
+  }
   dispatch(Configured{options_.config});
 }
 
@@ -349,11 +453,13 @@ void Loop::dispatch(Event event) {
 
 void Loop::turn(const Event& event, Instant at) {
   Effects effects = control_.apply(event, at);
+  counting_.decided(now().boot - at.boot);
   // Promises first: nothing leaves before they are kept.
   keep(effects);
   bool sense = false;
   bool per_cpu = false;
   for (Effect& effect : effects) {
+    counting_.effect(effect, control_.state());
     if (const auto* wanted = std::get_if<Sense>(&effect)) {
       sense = true;
       per_cpu = per_cpu || wanted->per_cpu;
@@ -494,53 +600,19 @@ void Loop::sample(bool per_cpu) {
   if (!*slot || slot->use_count() != 1) *slot = std::make_shared<Sample>();
   const Instant at = now();
   sampler_->read(at, {per_cpu, true}, **slot);
+  gpus_->readings(at, **slot);
   (*slot)->number = ++sample_number_;
   (*slot)->took = now().boot - at.boot;
   if (!per_cpu || sample_number_ == 1) remember(**slot);
+  counting_.sampled((*slot)->took);
+  gpus_->poll();
+  process_reader_->tick();
   dispatch(Sampled{*slot});
+  counting_.levels(control_.state());
   routes_.tell_sample();
 }
 
-void Loop::remember(const Sample& s) {
-  std::vector<std::string> names;
-  names.reserve(s.gpus.size() * 3 + s.filesystems.size());
-  std::vector<judge::Reading> readings;
-  const auto share = [](Bytes part, Bytes whole) -> std::optional<double> {
-    if (whole.count() <= 0) return std::nullopt;
-    return 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());
-  };
-  const auto percent = [](const std::optional<Ratio>& r) {
-    return r ? std::optional(r->percent()) : std::nullopt;
-  };
-  const auto stalled = [](const std::optional<StallLine>& line) {
-    return line ? std::optional(line->avg10.percent()) : std::nullopt;
-  };
-  readings.push_back({"cpu", percent(s.cpu.busy)});
-  if (s.cpu.load) readings.push_back({"load", (*s.cpu.load)[0]});
-  const MemoryReading& m = s.memory;
-  if (m.total && m.available)
-    readings.push_back({"memory", share(*m.total - *m.available, *m.total)});
-  if (m.swap_total && m.swap_free) {
-    readings.push_back({"swap", share(*m.swap_total - *m.swap_free, *m.swap_total)});
-  }
-  readings.push_back({"stall_cpu", stalled(s.stall.cpu_some)});
-  readings.push_back({"stall_memory", stalled(s.stall.memory_some)});
-  readings.push_back({"stall_io", stalled(s.stall.io_some)});
-  const auto add = [&](std::string name, std::optional<double> value) {
-    names.push_back(std::move(name));
-    readings.push_back({names.back(), value});
-  };
-  for (const GpuReading& gpu : s.gpus) {
-    add("gpu_memory:" + gpu.id,
-        gpu.memory_used ? share(*gpu.memory_used, gpu.memory_total) : std::nullopt);
-    add("gpu_utilization:" + gpu.id, percent(gpu.busy));
-    add("gpu_temperature:" + gpu.id, gpu.celsius);
-  }
-  for (const FilesystemReading& fs : s.filesystems) {
-    add("disk:" + fs.mount, share(fs.total - fs.free, fs.total));
-  }
-  history_.push(s.at, readings);
-}
+void Loop::remember(const Sample& sample) { history_.push(sample.at, series_.of(sample)); }
 
 // --------------------------------------------------------------------------------- what readers
 // see
@@ -564,6 +636,7 @@ serve::Costs Loop::costs() {
   costs.events_total = events_.last();
   costs.journal_failures = journal_failures_;
   costs.loop_overruns = slow_turns_;
+  counting_.fill(costs, now());
   costs.notifications_failed = notifier_->failures();
   return costs;
 }
@@ -591,8 +664,14 @@ void Loop::history(const serve::HistoryQuery& query,
   done(render(*answer));
 }
 
+std::shared_ptr<const ProcessList> Loop::processes() {
+  process_reader_->want();
+  return process_reader_->latest();
+}
+
 void Loop::processes(std::function<void(std::shared_ptr<const ProcessList>)> done) {
-  done(processes_);
+  process_reader_->want();
+  process_reader_->read(std::move(done));
 }
 
 Result<std::vector<Setting>> Loop::configure(
@@ -631,34 +710,6 @@ RequestId Loop::ask(const Caller& caller, Ask what,
 
 void Loop::withdraw(RequestId request) {
   if (asked_.erase(request) > 0) dispatch(Withdrawn{request});
-}
-
-Caller Loop::caller(const http::Peer& peer) {
-  Caller caller;
-  caller.known = peer.known;
-  caller.uid = peer.uid;
-  if (!peer.known) return caller;
-  caller.trusted = peer.uid == 0 || peer.uid == geteuid();
-  // No such group and a TCP peer's unknown group are the same number: the first is asked first.
-  if (caller.trusted || group_ == static_cast<gid_t>(-1)) return caller;
-  caller.trusted = peer.gid == group_;
-  if (caller.trusted) return caller;
-  const auto known = trusted_.find(peer.uid);
-  if (known != trusted_.end()) {
-    caller.trusted = known->second;
-    return caller;
-  }
-  if (trusted_.size() > kGroupsKnown) trusted_.clear();
-  bool member = false;
-  if (const passwd* user = getpwuid(peer.uid); user != nullptr) {
-    gid_t groups[256];
-    int count = 256;
-    if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) >= 0) {
-      member = std::find(groups, groups + count, group_) != groups + count;
-    }
-  }
-  caller.trusted = trusted_[peer.uid] = member;
-  return caller;
 }
 
 Result<Holder> Loop::holder(const Caller& caller, pid_t pid) {

@@ -1,0 +1,30 @@
+// What of a sample is kept as history.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <headroom/sample.hpp>
+
+#include "judge/window.hpp"
+
+namespace headroom::runtime {
+
+/// Makes the readings of a sample that have a history: shares in percent, temperatures in degrees,
+/// power in watts, rates in bytes per second, load as it is. A device's series is
+/// "resource:device". Keeps the names, so that a sample makes none anew.
+class SeriesOf {
+ public:
+  /// Valid until the next call.
+  std::span<const judge::Reading> of(const Sample& sample);
+
+ private:
+  std::string_view name(const char* resource, const std::string& device);
+
+  std::vector<judge::Reading> readings_;
+  std::map<std::pair<const char*, std::string>, std::string> names_;
+};
+
+}  // namespace headroom::runtime

@@ -1,0 +1,87 @@
+#include "runtime/series.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace headroom::runtime {
+namespace {
+
+using namespace literals;
+
+std::optional<double> value_of(std::span<const judge::Reading> readings, std::string_view series) {
+  const auto found = std::find_if(readings.begin(), readings.end(),
+                                  [&](const auto& one) { return one.series == series; });
+  if (found == readings.end()) {
+    ADD_FAILURE() << "no series " << series;
+    return std::nullopt;
+  }
+  return found->value;
+}
+
+TEST(Series, AreSharesDegreesWattsAndRates) {
+  Sample s;
+  s.cpu.busy = Ratio(0.25);
+  s.memory.total = 8_GiB;
+  s.memory.available = 6_GiB;
+  s.networks.resize(2);
+  s.networks[0].name = "lo";
+  s.networks[1].name = "eth0";
+  for (NetworkReading& one : s.networks) {
+    one.received_per_second = 1000;
+    one.sent_per_second = 500;
+  }
+  s.temperatures = {{"a", 40, {}}, {"b", 61.5, {}}};
+  s.powers = {{"package-0", 30, {}}, {"package-0 dram", 5, {}}, {"package-1", 20, {}}};
+  GpuReading gpu;
+  gpu.id = "GPU-1";
+  gpu.memory_total = 24_GiB;
+  gpu.memory_used = 6_GiB;
+  gpu.watts = 300;
+  s.gpus = {gpu};
+  SeriesOf series;
+  const auto readings = series.of(s);
+  EXPECT_EQ(value_of(readings, "cpu"), 25);
+  EXPECT_EQ(value_of(readings, "memory"), 25);
+  EXPECT_EQ(value_of(readings, "network"), 1500);
+  EXPECT_EQ(value_of(readings, "temperature"), 61.5);
+  EXPECT_EQ(value_of(readings, "power"), 50);
+  EXPECT_EQ(value_of(readings, "gpu_memory:GPU-1"), 25);
+  EXPECT_EQ(value_of(readings, "gpu_power:GPU-1"), 300);
+}
+
+TEST(Series, HaveAGapWhereADeviceDoesNotAnswer) {
+  Sample s;
+  GpuReading gpu;
+  gpu.id = "GPU-1";
+  gpu.memory_total = 24_GiB;
+  gpu.memory_used = 6_GiB;
+  gpu.state = GpuState::stale;
+  s.gpus = {gpu};
+  s.filesystems.resize(1);
+  s.filesystems[0].mount = "/nfs";
+  s.filesystems[0].total = 10_GiB;
+  s.filesystems[0].stale = true;
+  SeriesOf series;
+  const auto readings = series.of(s);
+  EXPECT_FALSE(value_of(readings, "gpu_memory:GPU-1"));
+  EXPECT_FALSE(value_of(readings, "disk:/nfs"));
+  EXPECT_FALSE(value_of(readings, "cpu"));
+}
+
+TEST(Series, KeepTheirNamesAsDevicesComeAndGo) {
+  SeriesOf series;
+  for (int i = 0; i < 3000; ++i) {
+    Sample s;
+    s.filesystems.resize(1);
+    s.filesystems[0].mount = "/m" + std::to_string(i);
+    s.filesystems[0].total = 10_GiB;
+    s.filesystems[0].free = 5_GiB;
+    ASSERT_EQ(value_of(series.of(s), "disk:/m" + std::to_string(i)), 50);
+  }
+}
+
+}  // namespace
+}  // namespace headroom::runtime
