@@ -36,6 +36,7 @@
 #include "runtime/process_reader.hpp"
 #include "runtime/secret.hpp"
 #include "runtime/series.hpp"
+#include "runtime/slow_sensors.hpp"
 #include "sense/gpu.hpp"
 #include "sense/sampler.hpp"
 #include "serve/otlp.hpp"
@@ -144,6 +145,7 @@ class Loop final : public serve::Backend {
   std::optional<record::Journal> journal_;
   std::optional<Notifier> notifier_;
   std::optional<sense::Sampler> sampler_;
+  std::optional<SlowSensors> slow_sensors_;
   std::optional<GpuWatch> gpus_;
   std::optional<ProcessReader> process_reader_;
   std::optional<OtlpPush> otlp_;
@@ -202,6 +204,8 @@ Result<void> Loop::run() {
   sources.gpu_sim = options_.config.sample.gpu_sim;
   sources.jobs_group = machine_.jobs_group();
   sampler_.emplace(sources);
+  slow_sensors_.emplace(io_, options_.root,
+                        [this](const sense::SlowReading& slow) { sampler_->take(slow); });
   watch_gpus();
   read_processes();
 
