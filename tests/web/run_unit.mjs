@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const { buildSync } = createRequire(join(process.env.HEADROOM_WEB_PACKAGES ?? join(here, '../../web'), 'package.json'))('esbuild');
+const packages = process.env.HEADROOM_WEB_PACKAGES ?? join(here, '../../web');
+const { buildSync } = createRequire(join(packages, 'package.json'))('esbuild');
 const out = mkdtempSync(join(tmpdir(), 'headroom-web-unit-'));
 let status = 1;
 try {
@@ -15,6 +16,7 @@ try {
   buildSync({
     entryPoints: tests.map((name) => join(here, name)),
     bundle: true, platform: 'node', format: 'esm', target: 'node18', outdir: out, outExtension: { '.js': '.mjs' }, logLevel: 'warning',
+    jsx: 'automatic', jsxImportSource: 'preact', nodePaths: [join(packages, 'node_modules')],
   });
   const files = tests.map((name) => join(out, name.replace(/\.ts$/, '.mjs')));
   // Times of day are local: the tests choose the place.

@@ -28,7 +28,7 @@ export function address_with(hash: string, name: string, value: string | null): 
  * the browser's history: the way back leads to another page, not through every key pressed.
  */
 export function use_setting(name: string, otherwise: string): [string, (value: string) => void] {
-  const read = () => parse_address(location.hash).query.get(name) ?? otherwise;
+  const read = () => parse_address(location.hash).query.get(name);
   const [value, set_value] = useState(read);
   useEffect(() => {
     const turn = () => set_value(read());
@@ -38,10 +38,10 @@ export function use_setting(name: string, otherwise: string): [string, (value: s
       removeEventListener('hashchange', turn);
       removeEventListener('headroom-setting', turn);
     };
-  }, [name, otherwise]);
+  }, [name]);
   const change = (to: string) => {
     history.replaceState(null, '', address_with(location.hash, name, to === otherwise ? null : to));
     dispatchEvent(new Event('headroom-setting'));
   };
-  return [value, change];
+  return [value ?? otherwise, change];
 }

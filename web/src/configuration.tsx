@@ -76,6 +76,20 @@ function Editor({ setting, close }: { setting: Setting; close: (said: string) =>
   );
 }
 
+/** A dotted name that may break behind its dots, strokes and underscores. */
+function Breaking({ text }: { text: string }) {
+  return (
+    <>
+      {(text.match(/[^._/]*[._/]?/g) ?? []).map((part) => (
+        <>
+          {part}
+          <wbr />
+        </>
+      ))}
+    </>
+  );
+}
+
 function Row({ setting, readonly }: { setting: Setting; readonly: boolean }) {
   const [open, set_open] = useState(false);
   const [said, set_said] = useState('');
@@ -86,8 +100,12 @@ function Row({ setting, readonly }: { setting: Setting; readonly: boolean }) {
   return (
     <tr role="row" data-key={setting.key}>
       <th role="rowheader" scope="row">
-        {setting.key}
-        {setting.alias && <small title="its name in the specifications">{setting.alias}</small>}
+        <Breaking text={setting.key} />
+        {setting.alias && (
+          <small title="its name in the specifications">
+            <Breaking text={setting.alias} />
+          </small>
+        )}
       </th>
       <td role="cell" data-label="value">
         {open ? (
@@ -108,7 +126,7 @@ function Row({ setting, readonly }: { setting: Setting; readonly: boolean }) {
           </span>
         )}
       </td>
-      <td role="cell" data-label="from">{setting.origin ?? kUnknown}</td>
+      <td role="cell" data-label="from"><Breaking text={setting.origin ?? kUnknown} /></td>
       <td role="cell" data-label="about" class="wide">
         {setting.about ?? ''}
         {setting.at_start && <small> Takes effect at the next start.</small>}

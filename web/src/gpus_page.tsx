@@ -275,10 +275,10 @@ function DeviceTable({ gpus, items }: { gpus: Gpu[]; items: RoomItem[] }) {
               <td role="cell" data-label="state"><StateMark state={gpu.state} level={item?.pressure} /></td>
               <td role="cell" data-label="room" class="num strong"><Value text={terms ? format_amount(terms, terms.room) : kUnknown} reason={item?.why ?? reason} /></td>
               <td role="cell" data-label="in use" class="num"><Value text={format_bytes(number(gpu.memory_used_bytes))} reason={reason} /></td>
-              <td role="cell" data-label="of" class="num">{format_bytes(number(gpu.memory_total_bytes))}</td>
-              <td role="cell" data-label="busy time" class="num"><Value text={format_ratio(number(gpu.busy_ratio))} reason={reason} /></td>
-              <td role="cell" data-label="heat" class="num"><Value text={format_of_limit(gpu.temperature_celsius, null, '°C')} reason={reason} /></td>
-              <td role="cell" data-label="power" class="num"><Value text={format_of_limit(gpu.power_watts, null, 'W')} reason={reason} /></td>
+              <td role="cell" data-label="of" class="num extra">{format_bytes(number(gpu.memory_total_bytes))}</td>
+              <td role="cell" data-label="busy time" class="num extra"><Value text={format_ratio(number(gpu.busy_ratio))} reason={reason} /></td>
+              <td role="cell" data-label="heat" class="num extra"><Value text={format_of_limit(gpu.temperature_celsius, null, '°C')} reason={reason} /></td>
+              <td role="cell" data-label="power" class="num extra"><Value text={format_of_limit(gpu.power_watts, null, 'W')} reason={reason} /></td>
             </tr>
           );
         })}

@@ -125,7 +125,7 @@ export function OwnCost({ state, node, now }: { state: State; node: NodeInfo; no
           detail="resident, since this page was opened"
           series={seen.memory}
           window={kWindow}
-          scale={{ format: (value) => (value == null ? kUnknown : format_bytes(value)), top: 2 ** Math.ceil(Math.log2(1.2 * Math.max(1, ...seen.memory.value.map((value) => value ?? 0)))) }}
+          scale={{ format: (value) => (value === 0 ? '0' : format_bytes(value)), top: 2 ** Math.ceil(Math.log2(1.2 * Math.max(1, ...seen.memory.value.map((value) => value ?? 0)))) }}
           marks={[]}
           end={end}
           height={96}

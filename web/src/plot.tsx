@@ -102,7 +102,8 @@ export function Plot(props: PlotProps) {
       ctx.textAlign = 'right';
       ctx.textBaseline = 'bottom';
       let right = bbox.left + bbox.width - 4 * ratio; // each word has a place of its own: lines may be close together
-      for (const mark of now.current.marks) {
+      let written = Infinity;
+      for (const mark of [...now.current.marks].sort((a, b) => a.value - b.value)) {
         if (mark.value > now.current.top) continue;
         const y = Math.round(self.valToPos(mark.value, 'y', true)) + 0.5;
         ctx.strokeStyle = colours('--threshold');
@@ -112,7 +113,8 @@ export function Plot(props: PlotProps) {
         ctx.moveTo(bbox.left, y);
         ctx.lineTo(bbox.left + bbox.width, y);
         ctx.stroke();
-        if (!mark.label) continue;
+        if (!mark.label || written - y < 7 * ratio) continue;
+        written = y;
         ctx.strokeStyle = colours('--panel'); // a halo, to be read on the stack too
         ctx.lineWidth = 3 * ratio;
         ctx.setLineDash([]);
