@@ -6,6 +6,7 @@
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "http/query.hpp"
+#include "settings/parse.hpp"
 
 namespace headroom::cli {
 
@@ -17,7 +18,9 @@ constexpr const char* kHelp =
     "  headroom alert                open alerts\n"
     "  headroom alert --all          and those that have ended\n"
     "  headroom alert show a12       one, with what helps\n"
-    "  headroom alert ack a12        seen; it stays open until it ends\n";
+    "  headroom alert ack a12        seen; it stays open until it ends\n"
+    "  headroom alert mute a12 2h    nobody is told of it for that long (1h unless said)\n"
+    "  headroom alert unmute a12     they are told again\n";
 
 std::string lasted(const value& alert, const Style& style) {
   if (const auto seconds = client::number(alert, "lasted_seconds")) {
@@ -41,9 +44,10 @@ std::string render_alerts(const value& alerts, const Style& style) {
                {"TEXT", Align::left, false, true}});
   for (const auto& alert : client::list(alerts)) {
     const auto severity = client::text(alert, "severity");
-    const char* state = !client::text(alert, "ended").empty()    ? "ended"
-                        : client::is_true(alert, "acknowledged") ? "acknowledged"
-                                                                 : "open";
+    const char* state = !client::text(alert, "ended").empty()         ? "ended"
+                        : client::is_true(alert, "acknowledged")      ? "acknowledged"
+                        : !client::text(alert, "muted_until").empty() ? "muted"
+                                                                      : "open";
     table.row({text_cell(client::text(alert, "id")), paint(style, severity, text_cell(severity)),
                text_cell(client::text(alert, "resource")), text_cell(client::text(alert, "device")),
                number_cell(style, client::number(alert, "value"), 1),
@@ -72,6 +76,8 @@ std::string render_alert(const value& alert, const Style& style) {
   if (const auto ended = client::text(alert, "ended"); !ended.empty())
     line("ended", printable(ended));
   if (client::is_true(alert, "acknowledged")) line("seen", "acknowledged");
+  if (const auto muted = client::text(alert, "muted_until"); !muted.empty())
+    line("muted", "until " + printable(muted));
   for (const auto& help : client::list(alert, "recommendations")) {
     line("try", text_cell(client::text(help, "")));
   }
@@ -79,26 +85,33 @@ std::string render_alert(const value& alert, const Style& style) {
 }
 
 int alert_command(Words words) {
-  Options options("alert [ls|show ID|ack ID]", kHelp);
+  Options options("alert [ls|show ID|ack ID|mute ID [TIME]|unmute ID]", kHelp);
   Common common;
   Words given;
   std::string severity;
   bool all = false;
   options.value("--severity", severity, "this level only");
   options.flag("--all", all, "those that have ended too");
-  options.words("words", given, 2);
+  options.words("words", given, 3);
   if (const auto over = options.parse(std::move(words), common)) return *over;
   const std::string verb = given.empty() ? "ls" : given.front();
   Source source(common);
-  if (verb == "show" || verb == "ack") {
+  if (verb == "show" || verb == "ack" || verb == "mute" || verb == "unmute") {
     if (given.size() < 2) {
       return report(Error{ErrorKind::invalid_request, "alert " + verb + " needs an id",
                           "headroom alert lists them", "headroom alert " + verb + " a12"});
     }
     const auto target = "/api/v1/alerts/" + http::encode_segment(given[1]);
-    Result<value> alert = verb == "ack"
-                              ? source.daemon().send("PATCH", target, {{"acknowledged", true}})
-                              : source.document(target);
+    client::json::object change;
+    if (verb == "ack") change["acknowledged"] = true;
+    if (verb == "unmute") change["mute_seconds"] = 0;
+    if (verb == "mute") {
+      const auto time = settings::parse_duration(given.size() > 2 ? given[2] : "1h");
+      if (!time) return report(time.error());
+      change["mute_seconds"] = std::chrono::ceil<std::chrono::seconds>(*time).count();
+    }
+    Result<value> alert =
+        change.empty() ? source.document(target) : source.daemon().send("PATCH", target, change);
     if (!alert) return report(alert.error());
     if (!print_document(common, client::write_json(*alert))) {
       write_out(stdout, render_alert(*alert, style_for(common, stdout)));
@@ -107,7 +120,7 @@ int alert_command(Words words) {
   }
   if (verb != "ls") {
     return report(Error{ErrorKind::invalid_request, "alert cannot '" + verb + "'", "",
-                        "headroom alert ls, show or ack"});
+                        "headroom alert ls, show, ack, mute or unmute"});
   }
   std::string target = std::string("/api/v1/alerts") + (all ? "?all=1" : "");
   if (!severity.empty())
