@@ -81,6 +81,41 @@ bool host_is_loopback(std::string_view host) {
   return split->bracketed == has_colon && is_loopback(split->host);
 }
 
+bool host_is_own(std::string_view host, std::string_view listen,
+                 std::span<const std::string> names) {
+  if (host_is_loopback(host)) return true;
+  const auto theirs = split_host(host);
+  if (!theirs || theirs->host.empty()) return false;
+  const bool has_colon = theirs->host.find(':') != std::string_view::npos;
+  if (theirs->bracketed != has_colon) return false;
+  for (const std::string& name : names) {
+    if (same_word(theirs->host, name)) return true;
+  }
+  const auto ours = split_host(listen);
+  if (!ours) return false;
+  if (ours->host == "0.0.0.0" || ours->host == "::") {
+    std::array<unsigned char, 16> address{};
+    return parse_address(has_colon ? AF_INET6 : AF_INET, theirs->host, address.data());
+  }
+  return !ours->host.empty() && same_word(theirs->host, ours->host);
+}
+
+bool same_secret(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  unsigned char difference = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference |= static_cast<unsigned char>(a[i] ^ b[i]);
+  }
+  return difference == 0;
+}
+
+bool is_bearer(std::string_view authorization, std::string_view token) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (token.empty() || authorization.size() <= kScheme.size()) return false;
+  if (!same_word(authorization.substr(0, kScheme.size()), kScheme)) return false;
+  return same_secret(authorization.substr(kScheme.size()), token);
+}
+
 bool origin_is_own(std::string_view origin, std::string_view host) {
   if (origin.empty()) return true;
   std::uint16_t usual_port = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,19 @@ bool host_is_loopback(std::string_view host);
 /// True when an Origin header is absent ("") or names the very host and port the request was sent
 /// to; "null" is foreign. Stops other web pages.
 bool origin_is_own(std::string_view origin, std::string_view host);
+
+/// True when a Host header names this daemon: the loopback, the address that `listen`
+/// ("192.168.1.5:8000", "0.0.0.0:8000") has, or one of `names`; any port. Where every address is
+/// listened on, any numeric address will do: only a name can be made to mean another machine.
+bool host_is_own(std::string_view host, std::string_view listen,
+                 std::span<const std::string> names);
+
+/// True when two texts are the same; takes as long wherever they differ, so that nobody can feel
+/// his way to a secret. Only their lengths can be felt.
+bool same_secret(std::string_view a, std::string_view b);
+
+/// True when an Authorization header is "Bearer " and this token; never for an empty one.
+bool is_bearer(std::string_view authorization, std::string_view token);
 
 /// Where to listen on TCP. `host` has no brackets.
 struct ListenAddress {

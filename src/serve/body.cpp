@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "serve/documents.hpp"
+#include "serve/schema.hpp"
 
 namespace headroom::serve {
 namespace {
@@ -16,6 +17,9 @@ constexpr std::size_t kLongestText = 256;
 // Amounts and times above this are mistakes, and sums of them must not overflow.
 constexpr double kLargest = 4e18;
 constexpr double kLongestWait = 10.0 * 365 * 86400;
+constexpr double kLongestMute = 30.0 * 86400;
+constexpr std::size_t kMostSettings = 100;
+constexpr std::size_t kLongestSetting = 4096;
 
 tl::unexpected<Error> refuse(std::string what, std::string why = {}, std::string help = {}) {
   return fail(ErrorKind::invalid_request, std::move(what), std::move(why), std::move(help));
@@ -301,15 +305,130 @@ Result<AskChange> parse_change(std::string_view text) {
   return ask;
 }
 
-Result<bool> parse_acknowledge(std::string_view text) {
+Result<AlertChange> parse_alert_change(std::string_view text) {
   Body body;
   const auto object = body.read(text);
   if (!object) return tl::unexpected(object.error());
   Fields fields(**object, "");
+  AlertChange change;
   bool acknowledged = false;
-  fields.boolean("acknowledged", acknowledged);
-  if (auto done = fields.done({"acknowledged"}); !done) return tl::unexpected(done.error());
-  return acknowledged;
+  if ((*object)->if_contains("acknowledged") != nullptr) {
+    fields.boolean("acknowledged", acknowledged);
+    change.acknowledged = acknowledged;
+  }
+  if (const auto mute = fields.number("mute_seconds", 0, kLongestMute)) {
+    change.mute = std::chrono::seconds(std::llround(*mute));
+  }
+  if (auto done = fields.done({"acknowledged", "mute_seconds"}); !done) {
+    return tl::unexpected(done.error());
+  }
+  if (change.acknowledged.has_value() == change.mute.has_value()) {
+    return refuse("one change at a time",
+                  "the body names both acknowledged and mute_seconds, or none",
+                  R"({"acknowledged":true} or {"mute_seconds":3600})");
+  }
+  return change;
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
+    std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  Fields fields(**object, "");
+  const json::value* changes = fields.find("changes");
+  if (changes == nullptr || !changes->is_object()) {
+    fields.wrong("changes", R"(an object such as {"pressure.memory.warning":"70"} is wanted)");
+  }
+  if (auto done = fields.done({"changes"}); !done) return tl::unexpected(done.error());
+  const json::object& all = changes->get_object();
+  if (all.empty() || all.size() > kMostSettings) {
+    return refuse("field changes is not right", "from 1 to 100 settings are wanted");
+  }
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [key, value] : all) {
+    const std::string name(std::string_view(key).substr(0, kLongestText));
+    std::string typed;
+    if (value.is_string()) {
+      typed = value.get_string();
+    } else if (value.is_object()) {
+      return refuse("field changes." + name + " is not right",
+                    "a text, a number, true or false, a list, or null to take it back, is wanted");
+    } else if (!value.is_null()) {
+      typed = json::serialize(value);
+    }
+    if (typed.size() > kLongestSetting) {
+      return refuse("field changes." + name + " is not right", "at most 4096 bytes");
+    }
+    out.emplace_back(name, std::move(typed));
+  }
+  return out;
+}
+
+void describe_bodies(Schemas& all) {
+  // As the functions above read them; body_test holds the names against what those say they know.
+  static constexpr std::string_view kNeeds =
+      R"({"type":["object","null"],"description":"Without it, what the name has needed before.","properties":{
+"memory_bytes":{"type":["integer","null"],"minimum":1},
+"gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"On one device."},
+"cpu_cores":{"type":["number","null"],"minimum":0.001,"maximum":1000000},
+"disk_bytes":{"type":["integer","null"],"minimum":1},
+"disk_path":{"type":["string","null"],"maxLength":256,"description":"Any path on the filesystem meant."},
+"gpus":{"type":["integer","null"],"minimum":0,"maximum":64,"description":"1: a whole device, shared with nobody."},
+"gpu":{"type":["string","integer","null"],"maxLength":256,"description":"This device only: UUID or index."},
+"compute":{"type":["number","null"],"minimum":0,"maximum":100,"description":"Least CUDA compute capability."}
+},"additionalProperties":false,"example":{"memory_bytes":1073741824}})";
+  static constexpr std::string_view kName = R"("name":{"type":["string","null"],"maxLength":256})";
+  static constexpr std::string_view kPriority =
+      R"("priority":{"enum":["low","normal","high","critical",null]})";
+  static constexpr std::string_view kFor =
+      R"("for_seconds":{"type":["number","null"],"minimum":1,"description":"How long it is expected to take."})";
+  const auto object = [&](std::string_view name, std::initializer_list<std::string_view> fields,
+                          std::string_view more = "") {
+    std::string text = R"({"type":"object","properties":{)";
+    std::string_view comma = "";
+    for (const std::string_view field : fields) {
+      text.append(comma).append(field);
+      comma = ",";
+    }
+    all.set(name, text.append(R"(},"additionalProperties":false)").append(more).append("}"));
+  };
+  all.set("NeedsRequest", std::string(kNeeds));
+  static constexpr std::string_view kNeedsField =
+      R"("needs":{"$ref":"#/components/schemas/NeedsRequest"})";
+  object(
+      "FitRequest",
+      {kNeedsField, kName, kPriority,
+       R"("spread":{"type":"boolean","description":"The emptiest device, not the fullest that fits."})",
+       kFor},
+      R"(,"example":{"needs":{"memory_bytes":1073741824}})");
+  object(
+      "LeaseRequest",
+      {kName, kNeedsField, kPriority, R"("spread":{"type":"boolean"})",
+       R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit."})",
+       kFor,
+       R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Ends by itself then; 0: as long as its holder lives."})",
+       R"("holder":{"type":["object","null"],"description":"Absent: the caller's own process, by the Unix socket.","properties":{"pid":{"type":["integer","null"],"minimum":1,"description":"null, with ttl_seconds: tied to time only."}},"additionalProperties":false})",
+       R"("parent":{"type":["string","null"],"description":"A lease to draw from."})",
+       R"("fence":{"type":"boolean","description":"Move the holder into a group with a soft limit."})",
+       R"("enforce":{"type":"boolean","description":"With a hard one."})",
+       R"("group":{"type":"boolean","description":"Move the holder into control groups of its own."})"},
+      R"(,"example":{"name":"demo","needs":{"memory_bytes":1073741824},"holder":{"pid":null},"ttl_seconds":60})");
+  object(
+      "LeaseChange",
+      {R"("needs":{"$ref":"#/components/schemas/NeedsRequest","description":"Resize; grows only if it fits."})",
+       R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Renew."})", kFor,
+       R"("exit_status":{"type":["integer","null"],"minimum":0,"maximum":65535,"description":"How its holder ended: the exit code, or 128 + the signal."})"},
+      R"(,"minProperties":1,"example":{"ttl_seconds":600})");
+  object(
+      "AlertChange",
+      {R"("acknowledged":{"type":"boolean"})",
+       R"("mute_seconds":{"type":"number","minimum":0,"maximum":2592000,"description":"Nobody is told of it for so long; 0 takes it back."})"},
+      R"(,"minProperties":1,"maxProperties":1,"example":{"acknowledged":true})");
+  object(
+      "ConfigChange",
+      {R"("changes":{"type":"object","minProperties":1,"maxProperties":100,"description":"Keys as GET /api/v1/config has them; null takes one back.","additionalProperties":{"type":["string","number","boolean","array","null"]}})"},
+      R"(,"required":["changes"],"example":{"changes":{"pressure.memory.warning":70}})");
 }
 
 }  // namespace headroom::serve

@@ -5,12 +5,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <headroom/result.hpp>
 
 #include "words/event.hpp"
 
 namespace headroom::serve {
+
+class Schemas;
 
 /// The holder that a request for a lease names.
 struct HolderField {
@@ -22,7 +26,19 @@ Result<AskFit> parse_fit(std::string_view body);
 /// `holder` gets what the body says of it; the kernel is asked by the caller.
 Result<AskLease> parse_lease(std::string_view body, HolderField& holder);
 Result<AskChange> parse_change(std::string_view body);
-/// {"acknowledged": true}
-Result<bool> parse_acknowledge(std::string_view body);
+/// {"acknowledged": true} or {"mute_seconds": 3600}; one of them.
+struct AlertChange {
+  std::optional<bool> acknowledged;
+  std::optional<std::chrono::seconds> mute;  ///< 0 takes it back
+};
+Result<AlertChange> parse_alert_change(std::string_view body);
+
+/// {"changes": {"pressure.memory.warning": "70", "http.listen": null}}: keys and values as typed,
+/// "" to take one back.
+Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
+    std::string_view body);
+
+/// Adds "FitRequest", "LeaseRequest", "LeaseChange", "AlertChange" and "ConfigChange".
+void describe_bodies(Schemas& all);
 
 }  // namespace headroom::serve

@@ -18,6 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   (void)serve::parse_fit(text);
   (void)serve::parse_change(text);
-  (void)serve::parse_acknowledge(text);
+  (void)serve::parse_alert_change(text);
+  (void)serve::parse_config_changes(text);
   return 0;
 }

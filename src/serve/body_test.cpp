@@ -93,7 +93,7 @@ TEST(Body, ReadsChanges) {
   EXPECT_EQ(parse_change(R"({"exit_status":0})")->exit_status, 0);
   EXPECT_EQ(parse_change(R"({"ttl_seconds":600})")->ttl, std::chrono::seconds(600));
   EXPECT_FALSE(parse_change("{}"));
-  EXPECT_TRUE(*parse_acknowledge(R"({"acknowledged":true})"));
+  EXPECT_TRUE(*parse_alert_change(R"({"acknowledged":true})")->acknowledged);
 }
 
 }  // namespace

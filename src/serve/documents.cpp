@@ -2,103 +2,639 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
 
-#include <pwd.h>
-#include <unistd.h>
+#include "serve/lease_document.hpp"
+#include "serve/lists.hpp"
+#include "serve/readings.hpp"
 
 namespace headroom::serve {
 namespace {
 
-double seconds(std::chrono::nanoseconds duration) {
-  return std::chrono::duration<double>(duration).count();
+// ------------------------------------------------------------ what a document is written from
+
+struct RoomsDocument {
+  const View& view;
+};
+struct SnapshotDocument {
+  const View& view;
+  Instant now;
+};
+struct NodeDocument {
+  const View& view;
+  const NodeFacts& node;
+  Instant now;
+};
+struct LimitDocument {
+  const MemoryReading& memory;
+};
+struct SensorDocument {
+  std::string_view name;
+  const Absence* absent;
+};
+struct CannotDocument {
+  const Absence& absent;
+};
+struct OwnDocument {
+  const Sample* sample;
+};
+struct PressureDocument {
+  const Pressure& pressure;
+  const View& view;
+};
+struct HealthDocument {
+  const View& view;
+  Instant now;
+};
+struct CauseDocument {
+  const Pressure& pressure;
+};
+struct CheckDocument {
+  const std::vector<Setting>& changes;
+};
+struct InTheWay {
+  LeaseId id;
+  const LeaseView* lease;
+};
+struct QueueDocument {
+  const Verdict& verdict;
+};
+struct VerdictDocument {
+  const Verdict& verdict;
+  const View* view;
+};
+struct StatisticsDocument {
+  const HistoryAnswer& answer;
+};
+struct HistoryDocument {
+  const HistoryQuery& query;
+  std::string_view resource;
+  std::string_view device;
+  const HistoryAnswer& answer;
+};
+
+// A term of a room, in the resource's own unit; the other unit's field is left out.
+LeftOut<Bytes> term(const Room& room, std::int64_t Room::* amount) {
+  if (room.resource == Resource::cpu) return {};
+  return {Bytes(room.*amount)};
+}
+LeftOut<Cores> term_cores(const Room& room, std::int64_t Room::* amount) {
+  if (room.resource != Resource::cpu) return {};
+  return {Cores(room.*amount)};
 }
 
-// Looking a name up may read files or ask a server: once for each user.
-const std::string& user_name(uid_t uid) {
-  thread_local std::map<uid_t, std::string> names;
-  const auto known = names.find(uid);
-  if (known != names.end()) return known->second;
-  if (names.size() > 1000) names.clear();
-  char buffer[1024];
-  passwd entry{};
-  passwd* found = nullptr;
-  getpwuid_r(uid, &entry, buffer, sizeof buffer, &found);
-  return names.emplace(uid, found != nullptr ? found->pw_name : std::to_string(uid)).first->second;
-}
-
-void lease_id(Json& json, std::string_view key, LeaseId id) {
-  if (id == 0) {
-    json.null(key);
-    return;
+std::vector<SensorDocument> sensors(const View& view) {
+  static constexpr const char* kSensors[] = {"cpu", "memory", "stall", "network", "disk", "gpu"};
+  std::vector<SensorDocument> out;
+  if (!view.sample) return out;
+  const auto& absent = view.sample->absent;
+  for (const char* sensor : kSensors) {
+    const bool missing = std::any_of(absent.begin(), absent.end(),
+                                     [&](const Absence& a) { return a.sensor == sensor; });
+    if (!missing) out.push_back({sensor, nullptr});
   }
-  char text[24] = "l-";
-  const auto [end, error] = std::to_chars(text + 2, text + sizeof text, id);
-  (void)error;
-  json.text(key, std::string_view(text, static_cast<std::size_t>(end - text)));
+  for (const Absence& a : absent) out.push_back({a.sensor, &a});
+  return out;
 }
 
-void amounts(Json& json, std::string_view key, const Amounts& value, const Amounts& shown) {
-  json.open(key);
-  if (shown.memory.count() != 0) json.bytes("memory_bytes", value.memory);
-  if (shown.gpu_memory.count() != 0) json.bytes("gpu_memory_bytes", value.gpu_memory);
-  if (shown.cpu.milli() != 0) json.real("cpu_cores", value.cpu.value());
-  if (shown.disk.count() != 0) json.bytes("disk_bytes", value.disk);
-  json.close();
-}
-
-void needs(Json& json, const Needs& n) {
-  json.open("needs");
-  if (n.memory) json.bytes("memory_bytes", *n.memory);
-  if (n.gpu_memory) json.bytes("gpu_memory_bytes", *n.gpu_memory);
-  if (n.cpu) json.real("cpu_cores", n.cpu->value());
-  if (n.disk) json.bytes("disk_bytes", *n.disk);
-  if (!n.disk_path.empty()) json.text("disk_path", n.disk_path);
-  if (n.gpus != 0) json.number("gpus", n.gpus);
-  if (!n.gpu.empty()) json.text("gpu", n.gpu);
-  if (n.compute) json.real("compute", *n.compute);
-  json.close();
-}
-
-void maybe_time(Json& json, std::string_view key, const Instant& at) {
-  if (at == Instant()) {
-    json.null(key);
-  } else {
-    json.time(key, at.wall);
+std::vector<CauseDocument> causes(const View& view) {
+  std::vector<CauseDocument> out;
+  for (const Pressure& p : view.pressures) {
+    // A level above the health is one that does not count: a CPU that is busy, and nobody waits for
+    // it.
+    if (p.level != Level::ok && p.level <= view.health) out.push_back({p});
   }
+  return out;
 }
 
-void amount(Json& json, Resource resource, std::string_view word, std::int64_t value) {
-  std::string key(word);
-  if (resource == Resource::cpu) {
-    json.real(key + "_cores", Cores(value).value());
-  } else {
-    json.number(key + "_bytes", value);
+std::vector<InTheWay> in_the_way(const Verdict& verdict, const View* view) {
+  std::vector<InTheWay> out;
+  for (const LeaseId id : verdict.in_the_way) {
+    const LeaseView* lease = nullptr;
+    if (view != nullptr) {
+      const auto found = std::find_if(view->leases.begin(), view->leases.end(),
+                                      [&](const LeaseView& l) { return l.lease.id == id; });
+      if (found != view->leases.end()) lease = &*found;
+    }
+    out.push_back({id, lease});
   }
+  return out;
 }
 
-void stall_line(Json& json, std::string_view key, const std::optional<StallLine>& line) {
-  if (!line) {
-    json.null(key);
-    return;
-  }
-  json.open(key)
-      .real("avg10_ratio", line->avg10.value())
-      .real("avg60_ratio", line->avg60.value())
-      .real("avg300_ratio", line->avg300.value())
-      .real("total_seconds", seconds(line->total))
-      .close();
+const char* strategy_word(Strategy strategy) {
+  static constexpr const char* kWords[] = {"conservative", "balanced",   "aggressive", "adaptive",
+                                           "dynamic",      "predictive", "cooperative"};
+  return kWords[static_cast<std::size_t>(strategy)];
 }
 
-void stall(Json& json, std::string_view key, const std::optional<StallLine>& some,
-           const std::optional<StallLine>& full) {
-  json.open(key);
-  stall_line(json, "some", some);
-  stall_line(json, "full", full);
-  json.close();
+std::optional<std::chrono::nanoseconds> age(const View& view, Instant now) {
+  return view.sample ? std::optional(now.boot - view.sample->at.boot) : std::nullopt;
 }
 
 }  // namespace
+
+// ---------------------------------------------------------------------------------- their fields
+
+template <>
+struct Described<ListOf<LeaseDocument>> {
+  static constexpr std::string_view name = "Leases";
+  static constexpr auto fields = kListFields<LeaseDocument>;
+};
+
+template <>
+struct Described<Alert> {
+  static constexpr std::string_view name = "Alert";
+  static constexpr auto fields = std::tuple{
+      Field{"id", "", [](const Alert& a) { return "a" + std::to_string(a.id); }},
+      Field{"severity", "", &Alert::level},
+      Field{"resource", "", &Alert::resource},
+      Field{"device", "", [](const Alert& a) { return MaybeText{a.device}; }},
+      Field{"text", "", &Alert::text},
+      Field{"value", "When its level last changed.", &Alert::value},
+      Field{"threshold", "The line it crossed.", &Alert::threshold},
+      Field{"since", "", &Alert::since},
+      Field{"ended", "", &Alert::ended},
+      Field{"lasted_seconds", "", &Alert::lasted},
+      Field{"acknowledged", "", &Alert::acknowledged},
+      Field{"muted_until", "Nobody is told of it until then.", &Alert::muted_until},
+      Field{"recommendations", "", [](const Alert& a) { return recommendations(a); }},
+  };
+};
+
+template <>
+struct Described<ListOf<Alert>> {
+  static constexpr std::string_view name = "Alerts";
+  static constexpr auto fields = kListFields<Alert>;
+};
+
+template <>
+struct Described<EventLine> {
+  static constexpr std::string_view name = "Event";
+  static constexpr auto fields = std::tuple{
+      Field{"id", "", &EventLine::id},
+      Field{"at", "", &EventLine::at},
+      Field{"type", "Begins with lease., alert., decision., daemon. or sensor.", &EventLine::type},
+      Field{"lease", "", [](const EventLine& e) { return LeaseRef{e.lease}; }},
+      Field{"resource", "", &EventLine::resource},
+      Field{"device", "", [](const EventLine& e) { return MaybeText{e.device}; }},
+      Field{"text", "", &EventLine::text},
+  };
+};
+
+template <>
+struct Described<ListOf<EventLine>> {
+  static constexpr std::string_view name = "Events";
+  static constexpr auto fields = kListFields<EventLine>;
+};
+
+template <>
+struct Described<Room> {
+  static constexpr std::string_view name = "Room";
+  static constexpr auto fields = std::tuple{
+      Field{"resource", "", &Room::resource},
+      Field{"device", "GPU UUID or mount.", [](const Room& r) { return MaybeText{r.device}; }},
+      Field{"name", "", &Room::name},
+      Field{"room_bytes", "What can still be booked; null: a term is unknown, and why says which.",
+            [](const Room& r) {
+              if (r.resource == Resource::cpu) return LeftOut<std::optional<std::int64_t>>();
+              return LeftOut<std::optional<std::int64_t>>{r.room};
+            }},
+      Field{"room_cores", "",
+            [](const Room& r) {
+              if (r.resource != Resource::cpu) return LeftOut<std::optional<Cores>>();
+              return LeftOut<std::optional<Cores>>{r.room ? std::optional(Cores(*r.room))
+                                                          : std::nullopt};
+            }},
+      Field{"capacity_bytes", "", [](const Room& r) { return term(r, &Room::capacity); }},
+      Field{"capacity_cores", "", [](const Room& r) { return term_cores(r, &Room::capacity); }},
+      Field{"reserve_bytes", "Kept back.", [](const Room& r) { return term(r, &Room::reserve); }},
+      Field{"reserve_cores", "", [](const Room& r) { return term_cores(r, &Room::reserve); }},
+      Field{"booked_bytes", "By leases.", [](const Room& r) { return term(r, &Room::booked); }},
+      Field{"booked_cores", "", [](const Room& r) { return term_cores(r, &Room::booked); }},
+      Field{"measured_bytes", "What the leases' holders use.",
+            [](const Room& r) { return term(r, &Room::measured); }},
+      Field{"measured_cores", "", [](const Room& r) { return term_cores(r, &Room::measured); }},
+      Field{"unbooked_bytes", "Used beyond the bookings and the reserve.",
+            [](const Room& r) { return term(r, &Room::unbooked); }},
+      Field{"unbooked_cores", "", [](const Room& r) { return term_cores(r, &Room::unbooked); }},
+      Field{"free_bytes", "", [](const Room& r) { return term(r, &Room::free); }},
+      Field{"free_cores", "", [](const Room& r) { return term_cores(r, &Room::free); }},
+      Field{"unmaterialised_bytes", "Booked, not used yet.",
+            [](const Room& r) { return term(r, &Room::unmaterialised); }},
+      Field{"unmaterialised_cores", "",
+            [](const Room& r) { return term_cores(r, &Room::unmaterialised); }},
+      Field{"margin_bytes", "For the error of measurement.",
+            [](const Room& r) { return term(r, &Room::margin); }},
+      Field{"margin_cores", "", [](const Room& r) { return term_cores(r, &Room::margin); }},
+      Field{"pressure", "", &Room::pressure},
+      Field{"why", "", [](const Room& r) { return MaybeText{r.why}; }},
+  };
+};
+
+template <>
+struct Described<RoomsDocument> {
+  static constexpr std::string_view name = "Rooms";
+  static constexpr auto fields = std::tuple{
+      Field{"revision", "", [](const RoomsDocument& d) { return d.view.revision; }},
+      Field{"at", "Of the sample it is computed from.",
+            [](const RoomsDocument& d) {
+              return d.view.sample ? std::optional(d.view.sample->at.wall) : std::nullopt;
+            }},
+      Field{"items", "", [](const RoomsDocument& d) -> const auto& { return d.view.rooms; }},
+  };
+};
+
+namespace {
+
+// What is in a snapshot only when there is a sample: with none, all of it is left out.
+template <class Get>
+constexpr auto reading(std::string_view name, std::string_view about, Get get) {
+  return Field{name, about, [get](const SnapshotDocument& d) {
+                 using Type = std::remove_cvref_t<std::invoke_result_t<const Get&, const Sample&>>;
+                 return d.view.sample ? LeftOut<const Type*>{&std::invoke(get, *d.view.sample)}
+                                      : LeftOut<const Type*>();
+               }};
+}
+
+}  // namespace
+
+template <>
+struct Described<SnapshotDocument> {
+  using D = SnapshotDocument;
+  static constexpr std::string_view name = "Snapshot";
+  static constexpr auto fields = std::tuple{
+      Field{"revision", "", [](const D& d) { return d.view.revision; }},
+      Field{"at", "null: the machine was not read yet, and nothing follows.",
+            [](const D& d) {
+              return d.view.sample ? std::optional(d.view.sample->at.wall) : std::nullopt;
+            }},
+      Field{"age_seconds", "", [](const D& d) { return age(d.view, d.now); }},
+      reading("sample", "Counts up from 1.", &Sample::number),
+      reading("took_seconds", "To read all of it.", &Sample::took),
+      reading("cpu", "", &Sample::cpu),
+      reading("memory", "", &Sample::memory),
+      reading("stall", "Pressure stall information.", &Sample::stall),
+      reading("numa", "Empty on a machine with one memory node.", &Sample::numa),
+      reading("network", "", &Sample::networks),
+      reading("disk", "", &Sample::disks),
+      reading("filesystem", "", &Sample::filesystems),
+      reading("temperature", "Sensors that are not a GPU's.", &Sample::temperatures),
+      reading("power", "Meters that are not a GPU's.", &Sample::powers),
+      reading("gpu", "", &Sample::gpus),
+      Field{"gpu_driver", "",
+            [](const D& d) {
+              return d.view.sample ? LeftOut<MaybeText>{MaybeText{d.view.sample->gpu_driver}}
+                                   : LeftOut<MaybeText>();
+            }},
+      reading("absent", "Sensors that gave nothing, and why.", &Sample::absent),
+      Field{"room", "",
+            [](const D& d) {
+              return d.view.sample ? LeftOut<RoomsDocument>{RoomsDocument{d.view}}
+                                   : LeftOut<RoomsDocument>();
+            }},
+  };
+};
+
+template <>
+struct Described<LimitDocument> {
+  static constexpr std::string_view name = "Limit";
+  static constexpr auto fields = std::tuple{
+      Field{"resource", "", [](const LimitDocument&) { return Resource::memory; }},
+      Field{"limit_bytes", "", [](const LimitDocument& d) { return d.memory.limit; }},
+      Field{"group", "The control group that sets it.",
+            [](const LimitDocument& d) { return MaybeText{d.memory.limit_path}; }},
+  };
+};
+
+template <>
+struct Described<CannotDocument> {
+  static constexpr std::string_view name = "Cannot";
+  static constexpr auto fields = std::tuple{
+      Field{"what", "", [](const CannotDocument& d) -> const auto& { return d.absent.sensor; }},
+      Field{"reason", "", [](const CannotDocument& d) -> const auto& { return d.absent.reason; }},
+      Field{"fix", "", [](const CannotDocument& d) { return MaybeText{d.absent.fix}; }},
+  };
+};
+
+template <>
+struct Described<SensorDocument> {
+  using D = SensorDocument;
+  static constexpr std::string_view name = "Sensor";
+  static constexpr auto fields = std::tuple{
+      Field{"name", "", &D::name},
+      Field{"up", "", [](const D& d) { return d.absent == nullptr; }},
+      Field{"reason", "",
+            [](const D& d) {
+              return MaybeText{d.absent ? std::string_view(d.absent->reason) : std::string_view()};
+            }},
+      Field{"fix", "",
+            [](const D& d) {
+              return MaybeText{d.absent ? std::string_view(d.absent->fix) : std::string_view()};
+            }},
+  };
+};
+
+template <>
+struct Described<OwnDocument> {
+  static constexpr std::string_view name = "OwnCost";
+  static constexpr auto fields = std::tuple{
+      Field{"memory_bytes", "",
+            [](const OwnDocument& d) {
+              return d.sample != nullptr ? d.sample->own.resident : std::optional<Bytes>();
+            }},
+      Field{"cpu_seconds", "",
+            [](const OwnDocument& d) {
+              return d.sample != nullptr ? d.sample->own.cpu_total : std::chrono::nanoseconds();
+            }},
+  };
+};
+
+template <>
+struct Described<NodeDocument> {
+  using D = NodeDocument;
+  static constexpr std::string_view name = "Node";
+  static constexpr auto fields = std::tuple{
+      Field{"name", "", [](const D& d) -> const auto& { return d.node.name; }},
+      Field{"version", "Of headroom.", [](const D& d) -> const auto& { return d.node.version; }},
+      Field{"uptime_seconds", "Of the machine.",
+            [](const D& d) { return d.now.boot.time_since_epoch(); }},
+      Field{"boot_id", "", [](const D& d) -> const auto& { return d.node.boot_id; }},
+      Field{"kernel", "", [](const D& d) -> const auto& { return d.node.kernel; }},
+      Field{"started_at", "Of the daemon.", [](const D& d) { return d.node.started.wall; }},
+      Field{"revision", "Counts changes of the state.", [](const D& d) { return d.view.revision; }},
+      Field{"strategy", "",
+            [](const D& d) -> std::string_view { return strategy_word(d.view.config->strategy); }},
+      Field{"profile", "", [](const D& d) -> const auto& { return d.view.config->profile; }},
+      Field{"health", "healthy, moderate or critical.",
+            [](const D& d) -> std::string_view { return health_word(d.view.health); }},
+      Field{"cores", "", [](const D& d) { return d.view.sample ? d.view.sample->cpu.cores : 0; }},
+      Field{"limits", "Set above this node.",
+            [](const D& d) {
+              std::vector<LimitDocument> limits;
+              if (d.view.sample && d.view.sample->memory.limit) {
+                limits.push_back({d.view.sample->memory});
+              }
+              return limits;
+            }},
+      Field{"tier", "What control groups can do here: v2, hybrid, v1, none.",
+            [](const D& d) -> const auto& { return d.node.tier; }},
+      Field{"cannot", "What cannot be done on this machine, and why.",
+            [](const D& d) {
+              std::vector<CannotDocument> cannot;
+              for (const Absence& a : d.node.cannot) cannot.push_back({a});
+              return cannot;
+            }},
+      Field{"sensors", "", [](const D& d) { return sensors(d.view); }},
+      Field{"own", "What the daemon itself costs.",
+            [](const D& d) { return OwnDocument{d.view.sample.get()}; }},
+  };
+};
+
+template <>
+struct Described<PressureDocument> {
+  using D = PressureDocument;
+  static constexpr std::string_view name = "Pressure";
+  static constexpr auto fields = std::tuple{
+      Field{"resource", "", [](const D& d) { return d.pressure.resource; }},
+      Field{"device", "", [](const D& d) { return MaybeText{d.pressure.device}; }},
+      Field{"name", "",
+            [](const D& d) {
+              return MaybeOwnText{device_name(d.view, d.pressure.resource, d.pressure.device)};
+            }},
+      Field{"level", "", [](const D& d) { return d.pressure.level; }},
+      Field{"value", "", [](const D& d) { return d.pressure.value; }},
+      Field{"unit", "percent, celsius, watts or bytes_per_second.",
+            [](const D& d) -> std::string_view { return pressure_unit(d.pressure.resource); }},
+      Field{"threshold", "The line of the level in force.",
+            [](const D& d) { return d.pressure.threshold; }},
+      Field{"clears_below", "", [](const D& d) { return d.pressure.clears_below; }},
+      Field{"since", "",
+            [](const D& d) {
+              return d.pressure.since == WallTime() ? std::nullopt
+                                                    : std::optional(d.pressure.since);
+            }},
+  };
+};
+
+template <>
+struct Described<ListOf<PressureDocument>> {
+  static constexpr std::string_view name = "Pressures";
+  static constexpr auto fields = kListFields<PressureDocument>;
+};
+
+template <>
+struct Described<CauseDocument> {
+  using D = CauseDocument;
+  static constexpr std::string_view name = "Cause";
+  static constexpr auto fields = std::tuple{
+      Field{"resource", "", [](const D& d) { return d.pressure.resource; }},
+      Field{"device", "", [](const D& d) { return MaybeText{d.pressure.device}; }},
+      Field{"level", "", [](const D& d) { return d.pressure.level; }},
+  };
+};
+
+template <>
+struct Described<HealthDocument> {
+  using D = HealthDocument;
+  static constexpr std::string_view name = "Health";
+  static constexpr auto fields = std::tuple{
+      Field{"health", "healthy, moderate or critical.",
+            [](const D& d) -> std::string_view { return health_word(d.view.health); }},
+      Field{"level", "", [](const D& d) { return d.view.health; }},
+      Field{"causes", "", [](const D& d) { return causes(d.view); }},
+      Field{"sample_age_seconds", "", [](const D& d) { return age(d.view, d.now); }},
+  };
+};
+
+template <>
+struct Described<Setting> {
+  static constexpr std::string_view name = "Setting";
+  static constexpr auto fields = std::tuple{
+      Field{"key", "", &Setting::key},
+      Field{"value", "As it would stand in TOML.", &Setting::value},
+      Field{"origin", "Who set it: built-in, a file and line, a variable, a flag.",
+            &Setting::origin},
+      Field{"alias", "The specifications' name for it.",
+            [](const Setting& s) { return MaybeText{s.alias}; }},
+      Field{"about", "", &Setting::about},
+  };
+};
+
+template <>
+struct Described<ListOf<Setting>> {
+  static constexpr std::string_view name = "Settings";
+  static constexpr auto fields = kListFields<Setting>;
+};
+
+template <>
+struct Described<CheckDocument> {
+  static constexpr std::string_view name = "ConfigCheck";
+  static constexpr auto fields = std::tuple{
+      Field{"ok", "Always true: what is wrong is a problem.",
+            [](const CheckDocument&) { return true; }},
+      Field{"changes", "The settings that would differ from the built-in ones.",
+            [](const CheckDocument& d) -> const auto& { return d.changes; }},
+  };
+};
+
+template <>
+struct Described<InTheWay> {
+  static constexpr std::string_view name = "InTheWay";
+  static constexpr auto fields = std::tuple{
+      Field{"lease", "", [](const InTheWay& w) { return LeaseRef{w.id}; }},
+      Field{"name", "",
+            [](const InTheWay& w) {
+              return w.lease != nullptr ? LeftOut<std::string>{w.lease->lease.name}
+                                        : LeftOut<std::string>();
+            }},
+      Field{"booked", "",
+            [](const InTheWay& w) {
+              LeftOut<AmountsOf> booked;
+              if (w.lease != nullptr) {
+                booked.value.emplace(AmountsOf{w.lease->lease.booked, w.lease->lease.booked});
+              }
+              return booked;
+            }},
+  };
+};
+
+template <>
+struct Described<QueueDocument> {
+  static constexpr std::string_view name = "Queue";
+  static constexpr auto fields = std::tuple{
+      Field{"place", "1 is next.", [](const QueueDocument& d) { return d.verdict.place; }},
+      Field{"earliest", "null: unknown.",
+            [](const QueueDocument& d) { return d.verdict.earliest; }},
+  };
+};
+
+template <>
+struct Described<Help> {
+  static constexpr std::string_view name = "Help";
+  static constexpr auto fields = std::tuple{
+      Field{"do", "wait, end, smaller or device.", &Help::act},
+      Field{"text", "", &Help::text},
+      Field{"lease", "", [](const Help& h) { return LeaseRef{h.lease}; }},
+      Field{"until", "", &Help::until},
+  };
+};
+
+template <>
+struct Described<VerdictDocument> {
+  using D = VerdictDocument;
+  static constexpr std::string_view name = "Verdict";
+  static constexpr auto fields = std::tuple{
+      Field{"revision", "Of the state it was computed from.",
+            [](const D& d) { return d.verdict.revision; }},
+      Field{"verdict", "", [](const D& d) { return d.verdict.answer; }},
+      Field{"device", "Where it would be placed.",
+            [](const D& d) { return MaybeText{d.verdict.gpu}; }},
+      Field{"best_device", "The one that comes nearest.",
+            [](const D& d) { return MaybeText{d.verdict.best_gpu}; }},
+      Field{"mount", "", [](const D& d) { return MaybeText{d.verdict.mount}; }},
+      Field{"booked", "What would be.",
+            [](const D& d) { return AmountsOf{d.verdict.amounts, d.verdict.amounts}; }},
+      Field{"short", "How much is missing.",
+            [](const D& d) { return AmountsOf{d.verdict.short_by, d.verdict.short_by}; }},
+      Field{"in_the_way", "", [](const D& d) { return in_the_way(d.verdict, d.view); }},
+      Field{"queue", "",
+            [](const D& d) {
+              return d.verdict.place > 0 ? std::optional(QueueDocument{d.verdict}) : std::nullopt;
+            }},
+      Field{"help", "", [](const D& d) { return d.verdict.help; }},
+      Field{"why", "One sentence.", [](const D& d) { return MaybeText{d.verdict.why}; }},
+  };
+};
+
+namespace {
+
+// A refusal of a request for resources has the members of the verdict, as an answer to fit does.
+template <class Get>
+constexpr auto of_verdict(const Field<Get>& field) {
+  return Field{field.name, field.about, [get = field.get](const ProblemDocument& d) {
+                 using Type = shape::FieldType<VerdictDocument, Get>;
+                 LeftOut<Type> out;
+                 if (d.verdict != nullptr) {
+                   out.value.emplace(std::invoke(get, VerdictDocument{*d.verdict, d.view}));
+                 }
+                 return out;
+               }};
+}
+template <std::size_t... I>
+constexpr auto verdict_fields(std::index_sequence<I...>) {
+  return std::tuple{of_verdict(std::get<I>(Described<VerdictDocument>::fields))...};
+}
+
+}  // namespace
+
+template <>
+struct Described<ProblemDocument> {
+  using D = ProblemDocument;
+  static constexpr std::string_view name = "Problem";
+  // All but the last, which is "why": a problem has one of its own.
+  static constexpr std::size_t kTaken =
+      std::tuple_size_v<std::remove_cv_t<decltype(Described<VerdictDocument>::fields)>> - 1;
+  static constexpr auto fields = std::tuple_cat(
+      std::tuple{
+          Field{"type", "A page that says more.", &D::type},
+          Field{"title", "", &D::title},
+          Field{"status", "", &D::status},
+          Field{"detail", "What, and why.", &D::detail},
+          Field{"what", "What was tried.", [](const D& d) { return LeftOut<std::string>{d.what}; }},
+          Field{"why", "Why it failed.",
+                [](const D& d) { return LeftOut<MaybeText>{MaybeText{d.why}}; }},
+          Field{"try", "What helps.",
+                [](const D& d) { return LeftOut<MaybeText>{MaybeText{d.help}}; }},
+      },
+      verdict_fields(std::make_index_sequence<kTaken>()));
+};
+
+template <>
+struct Described<StatisticsDocument> {
+  static constexpr std::string_view name = "Statistics";
+  static constexpr auto fields = std::tuple{
+      Field{"avg", "", [](const StatisticsDocument& d) { return d.answer.average; }},
+      Field{"max", "", [](const StatisticsDocument& d) { return d.answer.max; }},
+      Field{"min", "", [](const StatisticsDocument& d) { return d.answer.min; }},
+      Field{"p95", "", [](const StatisticsDocument& d) { return d.answer.p95; }},
+  };
+};
+
+template <>
+struct Described<HistoryDocument> {
+  using D = HistoryDocument;
+  static constexpr std::string_view name = "History";
+  static constexpr auto fields = std::tuple{
+      Field{"resource", "", &D::resource},
+      Field{"device", "", [](const D& d) { return MaybeText{d.device}; }},
+      Field{"unit", "percent, or celsius.",
+            [](const D& d) -> std::string_view {
+              return d.resource == "gpu_temperature" ? "celsius" : "percent";
+            }},
+      Field{"window_seconds", "", [](const D& d) { return d.query.window; }},
+      Field{"step_seconds", "0: as sampled.", [](const D& d) { return d.query.step; }},
+      Field{"oldest", "The oldest value there is.", [](const D& d) { return d.answer.oldest; }},
+      Field{"statistics", "Over values, not over averaged points.",
+            [](const D& d) { return StatisticsDocument{d.answer}; }},
+      Field{"points", "Time and value.", [](const D& d) -> const auto& { return d.answer.points; }},
+  };
+};
+
+void describe_documents(Schemas& all) {
+  (void)schema_of<ListOf<LeaseDocument>>(all);
+  (void)schema_of<ListOf<Alert>>(all);
+  (void)schema_of<ListOf<EventLine>>(all);
+  (void)schema_of<SnapshotDocument>(all);
+  (void)schema_of<NodeDocument>(all);
+  (void)schema_of<ListOf<PressureDocument>>(all);
+  (void)schema_of<HealthDocument>(all);
+  (void)schema_of<ListOf<Setting>>(all);
+  (void)schema_of<CheckDocument>(all);
+  (void)schema_of<VerdictDocument>(all);
+  (void)schema_of<ProblemDocument>(all);
+  (void)schema_of<HistoryDocument>(all);
+}
+
+// ---------------------------------------------------------------------------------------- words
 
 LeaseId parse_lease_id(std::string_view text) {
   if (text.starts_with("l-")) text.remove_prefix(2);
@@ -118,6 +654,19 @@ std::string device_name(const View& view, Resource resource, const std::string& 
     if (gpu.id == device) return "GPU " + std::to_string(gpu.index);
   }
   return device;
+}
+
+const char* pressure_unit(Resource resource) {
+  switch (resource) {
+    case Resource::gpu_temperature:
+      return "celsius";
+    case Resource::power:
+      return "watts";
+    case Resource::network:
+      return "bytes_per_second";
+    default:
+      return "percent";
+  }
 }
 
 std::vector<std::string> recommendations(const Alert& alert) {
@@ -141,445 +690,69 @@ std::vector<std::string> recommendations(const Alert& alert) {
   return {};
 }
 
-void write_lease(Json& json, const LeaseView& view) {
-  const Lease& l = view.lease;
-  json.open();
-  lease_id(json, "id", l.id);
-  json.text("name", l.name)
-      .text("state", to_string(l.state))
-      .text("owner", user_name(l.owner))
-      .number("uid", std::int64_t{l.owner})
-      .text("priority", to_string(l.priority));
-  needs(json, l.needs);
-  amounts(json, "booked", l.booked, l.booked);
-  if (view.measured) {
-    amounts(json, "measured", *view.measured, l.booked);
-  } else {
-    json.null("measured");
-  }
-  amounts(json, "peak", l.peak, l.booked);
-  json.boolean("over", view.over).maybe_text("device", l.gpu);
-  if (view.gpu_index) {
-    json.number("gpu_index", *view.gpu_index);
-  } else {
-    json.null("gpu_index");
-  }
-  json.maybe_text("mount", l.mount);
-  if (l.holder.pid != 0) {
-    json.open("holder").number("pid", l.holder.pid).close();
-  } else {
-    json.null("holder");
-  }
-  lease_id(json, "parent", l.parent);
-  maybe_time(json, "asked_at", l.asked);
-  maybe_time(json, "granted_at", l.granted);
-  maybe_time(json, "ended_at", l.ended);
-  if (l.expected) {
-    json.number("expected_seconds", std::int64_t{l.expected->count()})
-        .text("expected_from", l.expected_learned ? "learned" : "declared");
-  } else {
-    json.null("expected_seconds").null("expected_from");
-  }
-  if (l.expires) {
-    json.time("expires_at", l.asked.wall + (*l.expires - l.asked.boot));
-  } else {
-    json.null("expires_at");
-  }
-  if (l.state == LeaseState::waiting) {
-    json.number("place", view.place);
-    if (view.earliest) {
-      json.time("earliest", *view.earliest);
-    } else {
-      json.null("earliest");
-    }
-    json.maybe_text("why", view.why);
-  } else {
-    json.null("place").null("earliest").null("why");
-  }
-  const std::string& path = !l.group.memory.empty() ? l.group.memory : l.group.unified;
-  if (path.empty()) {
-    json.null("group");
-  } else {
-    json.open("group").text("path", path);
-    if (l.fence_set && l.fence_at.count() > 0) {
-      json.bytes("fence_bytes", l.fence_at);
-    } else {
-      json.null("fence_bytes");
-    }
-    json.boolean("enforced", l.enforce).close();
-  }
-  json.maybe_text("reason", l.reason);
-  if (l.exit_status) {
-    json.number("exit_status", *l.exit_status);
-  } else {
-    json.null("exit_status");
-  }
-  json.number("oom_kills", l.oom_kills);
-  json.real("gpu_fraction", view.gpu_fraction);
-  json.close();
+// -------------------------------------------------------------------------------------- writing
+
+void write_lease(Json& json, const LeaseView& lease, UserNames& names) {
+  put(json, LeaseDocument{lease, names});
 }
 
-void write_alert(Json& json, const Alert& a) {
-  json.open()
-      .text("id", "a" + std::to_string(a.id))
-      .text("severity", to_string(a.level))
-      .text("resource", to_string(a.resource))
-      .maybe_text("device", a.device)
-      .text("text", a.text)
-      .real("value", a.value)
-      .real("threshold", a.threshold)
-      .time("since", a.since);
-  if (a.ended) {
-    json.time("ended", *a.ended);
-  } else {
-    json.null("ended");
+void write_leases(Json& json, const View& view, UserNames& names,
+                  const std::function<bool(const Lease&)>& wanted) {
+  ListOf<LeaseDocument> list;
+  for (const LeaseView& lease : view.leases) {
+    if (wanted(lease.lease)) list.items.push_back({lease, names});
   }
-  if (a.lasted) {
-    json.number("lasted_seconds", std::int64_t{a.lasted->count()});
-  } else {
-    json.null("lasted_seconds");
-  }
-  json.boolean("acknowledged", a.acknowledged).list("recommendations");
-  for (const std::string& one : recommendations(a)) json.text(one);
-  json.end_list().close();
+  put(json, list);
 }
 
-void write_event(Json& json, const EventLine& e) {
-  json.open().number("id", e.id).time("at", e.at).text("type", e.type);
-  lease_id(json, "lease", e.lease);
-  if (e.resource) {
-    json.text("resource", to_string(*e.resource));
-  } else {
-    json.null("resource");
-  }
-  json.maybe_text("device", e.device).text("text", e.text).close();
+void write_alert(Json& json, const Alert& alert) { put(json, alert); }
+void write_alerts(Json& json, const std::vector<Alert>& alerts) {
+  put(json, ListOf<Alert>{alerts});
 }
-
-void write_rooms(Json& json, const View& view) {
-  json.open().number("revision", view.revision);
-  if (view.sample) {
-    json.time("at", view.sample->at.wall);
-  } else {
-    json.null("at");
-  }
-  json.list("items");
-  for (const Room& r : view.rooms) {
-    json.open().text("resource", to_string(r.resource)).maybe_text("device", r.device);
-    json.text("name", r.name);
-    if (r.room) {
-      amount(json, r.resource, "room", *r.room);
-    } else {
-      json.null(r.resource == Resource::cpu ? "room_cores" : "room_bytes");
-    }
-    amount(json, r.resource, "capacity", r.capacity);
-    amount(json, r.resource, "reserve", r.reserve);
-    amount(json, r.resource, "booked", r.booked);
-    amount(json, r.resource, "measured", r.measured);
-    amount(json, r.resource, "unbooked", r.unbooked);
-    amount(json, r.resource, "free", r.free);
-    amount(json, r.resource, "unmaterialised", r.unmaterialised);
-    amount(json, r.resource, "margin", r.margin);
-    json.text("pressure", to_string(r.pressure)).maybe_text("why", r.why).close();
-  }
-  json.end_list().close();
+void write_event(Json& json, const EventLine& line) { put(json, line); }
+void write_events(Json& json, const std::vector<EventLine>& lines) {
+  put(json, ListOf<EventLine>{lines});
 }
-
+void write_rooms(Json& json, const View& view) { put(json, RoomsDocument{view}); }
 void write_snapshot(Json& json, const View& view, Instant now) {
-  json.open().number("revision", view.revision);
-  if (!view.sample) {
-    json.null("at").null("age_seconds").close();
-    return;
-  }
-  const Sample& s = *view.sample;
-  json.time("at", s.at.wall)
-      .real("age_seconds", seconds(now.boot - s.at.boot))
-      .number("sample", s.number)
-      .real("took_seconds", seconds(s.took));
-  json.open("cpu")
-      .number("cores", s.cpu.cores)
-      .ratio("busy_ratio", s.cpu.busy)
-      .ratio("user_ratio", s.cpu.user)
-      .ratio("system_ratio", s.cpu.system)
-      .ratio("iowait_ratio", s.cpu.iowait)
-      .ratio("steal_ratio", s.cpu.steal);
-  if (s.cpu.load) {
-    json.list("load");
-    for (const double load : *s.cpu.load) json.real(load);
-    json.end_list();
-  } else {
-    json.null("load");
-  }
-  json.close();
-  const MemoryReading& m = s.memory;
-  json.open("memory")
-      .bytes("total_bytes", m.total)
-      .bytes("available_bytes", m.available)
-      .bytes("free_bytes", m.free);
-  if (m.total && m.available) {
-    json.bytes("used_bytes", *m.total - *m.available);
-  } else {
-    json.null("used_bytes");
-  }
-  json.bytes("cached_bytes", m.cached)
-      .bytes("swap_total_bytes", m.swap_total)
-      .bytes("swap_free_bytes", m.swap_free)
-      .bytes("limit_bytes", m.limit)
-      .bytes("limit_used_bytes", m.limit_used)
-      .maybe_text("limit_group", m.limit_path)
-      .close();
-  json.open("stall");
-  stall(json, "cpu", s.stall.cpu_some, s.stall.cpu_full);
-  stall(json, "memory", s.stall.memory_some, s.stall.memory_full);
-  stall(json, "io", s.stall.io_some, s.stall.io_full);
-  json.close().list("network");
-  for (const NetworkReading& n : s.networks) {
-    json.open()
-        .text("name", n.name)
-        .number("received_bytes_total", n.received_total)
-        .number("sent_bytes_total", n.sent_total)
-        .real("received_bytes_per_second", n.received_per_second)
-        .real("sent_bytes_per_second", n.sent_per_second)
-        .close();
-  }
-  json.end_list().list("disk");
-  for (const DiskReading& d : s.disks) {
-    json.open()
-        .text("name", d.name)
-        .number("read_bytes_total", d.read_total)
-        .number("written_bytes_total", d.written_total)
-        .real("read_bytes_per_second", d.read_per_second)
-        .real("written_bytes_per_second", d.written_per_second)
-        .real("operations_per_second", d.operations_per_second)
-        .ratio("busy_ratio", d.busy)
-        .close();
-  }
-  json.end_list().list("filesystem");
-  for (const FilesystemReading& f : s.filesystems) {
-    json.open()
-        .text("mount", f.mount)
-        .text("source", f.source)
-        .text("type", f.type)
-        .bytes("total_bytes", f.total)
-        .bytes("free_bytes", f.free)
-        .bytes("available_bytes", f.available)
-        .close();
-  }
-  json.end_list().list("gpu");
-  for (const GpuReading& g : s.gpus) {
-    json.open()
-        .text("id", g.id)
-        .number("index", g.index)
-        .text("name", g.name)
-        .bytes("memory_total_bytes", g.memory_total)
-        .bytes("memory_used_bytes", g.memory_used)
-        .bytes("memory_reserved_bytes", g.memory_reserved)
-        .ratio("busy_ratio", g.busy)
-        .real("temperature_celsius", g.celsius)
-        .real("power_watts", g.watts)
-        .real("compute", g.compute)
-        .boolean("simulated", g.simulated)
-        .close();
-  }
-  json.end_list().list("absent");
-  for (const Absence& a : s.absent) {
-    json.open().text("sensor", a.sensor).text("reason", a.reason).maybe_text("fix", a.fix).close();
-  }
-  std::string rooms;
-  Json inner(rooms);
-  write_rooms(inner, view);
-  json.end_list().raw("room", rooms).close();
+  put(json, SnapshotDocument{view, now});
 }
-
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now) {
-  const Config& config = *view.config;
-  static constexpr const char* kStrategies[] = {
-      "conservative", "balanced", "aggressive", "adaptive", "dynamic", "predictive", "cooperative"};
-  json.open()
-      .text("name", node.name)
-      .text("version", node.version)
-      .real("uptime_seconds", seconds(now.boot.time_since_epoch()))
-      .text("boot_id", node.boot_id)
-      .text("kernel", node.kernel)
-      .time("started_at", node.started.wall)
-      .number("revision", view.revision)
-      .text("strategy", kStrategies[static_cast<std::size_t>(config.strategy)])
-      .text("profile", config.profile)
-      .text("health", health_word(view.health))
-      .number("cores", view.sample ? view.sample->cpu.cores : 0)
-      .list("limits");
-  if (view.sample && view.sample->memory.limit) {
-    json.open()
-        .text("resource", "memory")
-        .bytes("limit_bytes", *view.sample->memory.limit)
-        .text("group", view.sample->memory.limit_path)
-        .close();
-  }
-  json.end_list().text("tier", node.tier).list("cannot");
-  for (const Absence& a : node.cannot) {
-    json.open().text("what", a.sensor).text("reason", a.reason).maybe_text("fix", a.fix).close();
-  }
-  json.end_list().list("sensors");
-  static constexpr const char* kSensors[] = {"cpu", "memory", "stall", "network", "disk", "gpu"};
-  if (view.sample) {
-    const auto& absent = view.sample->absent;
-    for (const char* sensor : kSensors) {
-      const bool missing = std::any_of(absent.begin(), absent.end(),
-                                       [&](const Absence& a) { return a.sensor == sensor; });
-      if (!missing)
-        json.open().text("name", sensor).boolean("up", true).null("reason").null("fix").close();
-    }
-    for (const Absence& a : absent) {
-      json.open()
-          .text("name", a.sensor)
-          .boolean("up", false)
-          .text("reason", a.reason)
-          .maybe_text("fix", a.fix)
-          .close();
-    }
-  }
-  json.end_list().open("own");
-  json.bytes("memory_bytes", view.sample ? view.sample->own.resident : std::optional<Bytes>());
-  json.real("cpu_seconds", view.sample ? seconds(view.sample->own.cpu_total) : 0.0);
-  json.close().close();
+  put(json, NodeDocument{view, node, now});
 }
-
 void write_pressures(Json& json, const View& view) {
-  json.open().list("items");
-  for (const Pressure& p : view.pressures) {
-    json.open()
-        .text("resource", to_string(p.resource))
-        .maybe_text("device", p.device)
-        .maybe_text("name", device_name(view, p.resource, p.device))
-        .text("level", to_string(p.level))
-        .real("value", p.value)
-        .text("unit", p.resource == Resource::gpu_temperature ? "celsius" : "percent")
-        .real("threshold", p.threshold)
-        .real("clears_below", p.clears_below);
-    if (p.since == WallTime()) {
-      json.null("since");
-    } else {
-      json.time("since", p.since);
-    }
-    json.close();
-  }
-  json.end_list().null("next").close();
+  ListOf<PressureDocument> list;
+  for (const Pressure& pressure : view.pressures) list.items.push_back({pressure, view});
+  put(json, list);
 }
-
 void write_health(Json& json, const View& view, Instant now) {
-  json.open().text("health", health_word(view.health)).text("level", to_string(view.health));
-  json.list("causes");
-  for (const Pressure& p : view.pressures) {
-    // A level above the health is one that does not count: a CPU that is busy, and nobody waits for
-    // it.
-    if (p.level == Level::ok || p.level > view.health) continue;
-    json.open()
-        .text("resource", to_string(p.resource))
-        .maybe_text("device", p.device)
-        .text("level", to_string(p.level))
-        .close();
-  }
-  json.end_list();
-  if (view.sample) {
-    json.real("sample_age_seconds", seconds(now.boot - view.sample->at.boot));
-  } else {
-    json.null("sample_age_seconds");
-  }
-  json.close();
+  put(json, HealthDocument{view, now});
 }
-
 void write_settings(Json& json, const std::vector<Setting>& settings) {
-  json.open().list("items");
-  for (const Setting& s : settings) {
-    json.open()
-        .text("key", s.key)
-        .text("value", s.value)
-        .text("origin", s.origin)
-        .maybe_text("alias", s.alias)
-        .text("about", s.about)
-        .close();
-  }
-  json.end_list().null("next").close();
+  put(json, ListOf<Setting>{settings});
 }
-
-void write_verdict(Json& json, const Verdict& v, const View* view) {
-  json.open()
-      .number("revision", v.revision)
-      .text("verdict", to_string(v.answer))
-      .maybe_text("device", v.gpu)
-      .maybe_text("best_device", v.best_gpu)
-      .maybe_text("mount", v.mount);
-  amounts(json, "booked", v.amounts, v.amounts);
-  amounts(json, "short", v.short_by, v.short_by);
-  json.list("in_the_way");
-  for (const LeaseId id : v.in_the_way) {
-    json.open();
-    lease_id(json, "lease", id);
-    if (view != nullptr) {
-      const auto found = std::find_if(view->leases.begin(), view->leases.end(),
-                                      [&](const LeaseView& l) { return l.lease.id == id; });
-      if (found != view->leases.end()) {
-        json.text("name", found->lease.name);
-        amounts(json, "booked", found->lease.booked, found->lease.booked);
-      }
-    }
-    json.close();
-  }
-  json.end_list();
-  if (v.place > 0) {
-    json.open("queue").number("place", v.place);
-    if (v.earliest) {
-      json.time("earliest", *v.earliest);
-    } else {
-      json.null("earliest");
-    }
-    json.close();
-  } else {
-    json.null("queue");
-  }
-  json.maybe_text("why", v.why).list("help");
-  for (const Help& help : v.help) {
-    json.open().text("do", help.act).text("text", help.text);
-    lease_id(json, "lease", help.lease);
-    if (help.until) {
-      json.time("until", *help.until);
-    } else {
-      json.null("until");
-    }
-    json.close();
-  }
-  json.end_list().close();
+void write_check(Json& json, const std::vector<Setting>& settings) {
+  put(json, CheckDocument{settings});
 }
-
+void write_verdict(Json& json, const Verdict& verdict, const View* view) {
+  put(json, VerdictDocument{verdict, view});
+}
+void write_problem(Json& json, const ProblemDocument& problem) { put(json, problem); }
 void write_history(Json& json, const HistoryQuery& query, std::string_view resource,
                    std::string_view device, const HistoryAnswer& answer) {
-  json.open()
-      .text("resource", resource)
-      .maybe_text("device", device)
-      .text("unit", resource == "gpu_temperature" ? "celsius" : "percent")
-      .number("window_seconds", std::int64_t{query.window.count()})
-      .number("step_seconds", std::int64_t{query.step.count()});
-  if (answer.oldest) {
-    json.time("oldest", *answer.oldest);
-  } else {
-    json.null("oldest");
-  }
-  json.open("statistics")
-      .real("avg", answer.average)
-      .real("max", answer.max)
-      .real("min", answer.min)
-      .real("p95", answer.p95)
-      .close()
-      .list("points");
+  put(json, HistoryDocument{query, resource, device, answer});
+}
+
+std::string history_csv(const HistoryAnswer& answer) {
+  std::string out = "time,value\n";
+  out.reserve(out.size() + answer.points.size() * 34);
   for (const auto& [at, value] : answer.points) {
-    json.list().time(at);
-    if (value) {
-      json.real(*value);
-    } else {
-      json.null();
-    }
-    json.end_list();
+    append_rfc3339(out, at);
+    out += ',';
+    if (value) append_real(out, *value);
+    out += '\n';
   }
-  json.end_list().close();
+  return out;
 }
 
 }  // namespace headroom::serve

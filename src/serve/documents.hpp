@@ -1,29 +1,58 @@
-// The documents of the API, written from the view. Pure; docs/api.md describes them.
+// The documents of the API, written from the view. Pure, but for users' names.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "serve/backend.hpp"
 #include "serve/json.hpp"
+#include "serve/user_names.hpp"
 #include "words/health.hpp"
 #include "words/view.hpp"
 
 namespace headroom::serve {
 
-void write_lease(Json& json, const LeaseView& lease);
+class Schemas;
+
+void write_lease(Json& json, const LeaseView& lease, UserNames& names);
+/// Those of the leases that `wanted` picks.
+void write_leases(Json& json, const View& view, UserNames& names,
+                  const std::function<bool(const Lease&)>& wanted);
 void write_alert(Json& json, const Alert& alert);
+void write_alerts(Json& json, const std::vector<Alert>& alerts);
 void write_event(Json& json, const EventLine& line);
+void write_events(Json& json, const std::vector<EventLine>& lines);
 void write_rooms(Json& json, const View& view);
 void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);
 void write_pressures(Json& json, const View& view);
 void write_health(Json& json, const View& view, Instant now);
 void write_settings(Json& json, const std::vector<Setting>& settings);
+/// What a configuration's text would change.
+void write_check(Json& json, const std::vector<Setting>& settings);
 void write_verdict(Json& json, const Verdict& verdict, const View* view);
 void write_history(Json& json, const HistoryQuery& query, std::string_view resource,
                    std::string_view device, const HistoryAnswer& answer);
+/// A failure; `verdict` and `view` may be null.
+struct ProblemDocument {
+  std::string type;
+  std::string title;
+  int status = 0;
+  std::string detail;
+  std::string what;
+  std::string why;
+  std::string help;
+  const Verdict* verdict = nullptr;
+  const View* view = nullptr;
+};
+void write_problem(Json& json, const ProblemDocument& problem);
+/// "time,value" lines.
+std::string history_csv(const HistoryAnswer& answer);
+
+/// Adds the schemas of all these: "Lease", "Leases", "Node", …
+void describe_documents(Schemas& all);
 
 /// Reads "l-73" and "73"; 0 when it is no lease id.
 LeaseId parse_lease_id(std::string_view text);
@@ -32,6 +61,9 @@ std::uint64_t parse_alert_id(std::string_view text);
 
 /// How a resource's device is shown: "GPU 0" for its UUID; empty where there is none.
 std::string device_name(const View& view, Resource resource, const std::string& device);
+
+/// "percent", "celsius", "watts" or "bytes_per_second": of a pressure's numbers.
+const char* pressure_unit(Resource resource);
 
 /// What helps against this alert, in words.
 std::vector<std::string> recommendations(const Alert& alert);

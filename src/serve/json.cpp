@@ -66,6 +66,16 @@ std::string rfc3339(WallTime time) {
   return out;
 }
 
+void append_real(std::string& out, double value) {
+  char digits[40];
+  const auto [end, error] =
+      std::abs(value) < 1e15 && value == std::floor(value)
+          ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 1)
+          : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 7);
+  (void)error;  // both forms are shorter than that
+  out.append(digits, end);
+}
+
 Json& Json::text(std::string_view value) {
   comma();
   out_ += '"';
@@ -115,15 +125,9 @@ Json& Json::real(double value) {
   comma();
   if (!std::isfinite(value)) {
     out_ += "null";
-    return *this;
+  } else {
+    append_real(out_, value);
   }
-  char digits[40];
-  const auto [end, error] =
-      std::abs(value) < 1e15 && value == std::floor(value)
-          ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, 1)
-          : std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 7);
-  (void)error;  // both forms are shorter than that
-  out_.append(digits, end);
   return *this;
 }
 

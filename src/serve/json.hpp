@@ -18,6 +18,8 @@ namespace headroom::serve {
 /// "2026-01-12T14:10:03.120Z"
 std::string rfc3339(WallTime time);
 void append_rfc3339(std::string& out, WallTime time);
+/// A finite number as JSON has it.
+void append_real(std::string& out, double value);
 
 /// Length of the well-formed UTF-8 sequence of more than one byte at the start of `text`, which is
 /// not empty; 0 when there is none.
@@ -44,6 +46,7 @@ class Json {
   }
   Json& number(std::int64_t value) { return raw_number(value); }
   Json& number(std::uint64_t value) { return raw_number(value); }
+  Json& number(int value) { return raw_number(value); }
   Json& number(std::string_view key, std::int64_t value) { return name(key), raw_number(value); }
   Json& number(std::string_view key, std::uint64_t value) { return name(key), raw_number(value); }
   Json& number(std::string_view key, int value) { return number(key, std::int64_t{value}); }

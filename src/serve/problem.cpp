@@ -1,5 +1,6 @@
 #include "serve/problem.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 #include "serve/documents.hpp"
@@ -34,25 +35,9 @@ http::Response problem(const Error& error, const Verdict* verdict, const View* v
   response.status = status != 0 ? status : kind.status;
   response.content_type = "application/problem+json";
   Json json(response.body);
-  std::string detail = error.what;
-  if (!error.why.empty()) detail += ": " + error.why;
-  json.open()
-      .text("type", std::string("/problems/") + kind.type)
-      .text("title", kind.title)
-      .number("status", response.status)
-      .text("detail", detail)
-      .text("what", error.what)
-      .maybe_text("why", error.why)
-      .maybe_text("try", error.help);
-  if (verdict != nullptr) {
-    // The members of the verdict stand in the problem as they do in an answer to fit.
-    std::string inner;
-    Json writer(inner);
-    write_verdict(writer, *verdict, view);
-    response.body += ',';
-    response.body.append(inner, 1, inner.size() - 2);
-  }
-  response.body += '}';
+  write_problem(json, {std::string("/problems/") + kind.type, kind.title, response.status,
+                       error.why.empty() ? error.what : error.what + ": " + error.why, error.what,
+                       error.why, error.help, verdict, view});
   return response;
 }
 
@@ -63,13 +48,18 @@ std::string problem_page(std::string_view type) {
   };
   static constexpr Page kPages[] = {
       {"invalid-request",
-       "Something in the request is not as docs/api.md says: a field with another name or type, an "
+       "Something in the request is not as /docs says: a field with another name or type, an "
        "amount of nothing, a body that is no JSON. \"detail\" names it. Nothing was changed.\n"},
       {"not-allowed",
        "Leases belong to the user who asked for them: that user, root and the group headroom may "
        "change "
-       "them. Over TCP, requests must come from this machine, and not from a web page of "
-       "another origin. Use the Unix socket, or the right user.\n"},
+       "them, and only root and that group change the configuration. Over TCP, a web page of "
+       "another "
+       "origin is refused, and so is a host name that this machine was not told is its own "
+       "(http.names). From other machines, writes need the token (http.token_file), as "
+       "Authorization: Bearer TOKEN; reads need it where http.private is true. Use the Unix "
+       "socket, "
+       "or the right user.\n"},
       {"not-found",
        "There is no such path, lease or alert. Leases that ended are listed for a day.\n"},
       {"conflict",
@@ -91,6 +81,36 @@ std::string problem_page(std::string_view type) {
     if (type == page.type) return page.text;
   }
   return {};
+}
+
+std::string problem_html(std::string_view type) {
+  const std::string text = problem_page(type);
+  if (text.empty()) return {};
+  const auto& kinds = problem_kinds();
+  const auto kind = std::find_if(kinds.begin(), kinds.end(),
+                                 [&](const ProblemKind& one) { return type == one.type; });
+  // All of this is our own text; what has to be escaped in HTML is not in it.
+  std::string out =
+      "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>";
+  out.append(kind->title)
+      .append(" - headroom</title><link rel=\"stylesheet\" href=\"../docs/docs.css\"></head>")
+      .append("<body><main class=\"page\"><p class=\"status\">")
+      .append(std::to_string(kind->status))
+      .append(" ")
+      .append(kind->type)
+      .append("</p><h1>")
+      .append(kind->title)
+      .append("</h1><p>")
+      .append(text, 0, text.size() - 1)
+      .append("</p><h2>Other kinds</h2><ul>");
+  for (const ProblemKind& one : kinds) {
+    if (type == one.type) continue;
+    out.append("<li><a href=\"").append(one.type).append("\">").append(one.type).append("</a> ");
+    out.append(std::to_string(one.status)).append("</li>");
+  }
+  return out.append("</ul><p><a href=\"../docs\">Reference</a> · <a href=\"../\">Dashboard</a></p>")
+      .append("</main></body></html>\n");
 }
 
 }  // namespace headroom::serve

@@ -28,5 +28,7 @@ const std::vector<ProblemKind>& problem_kinds();
 
 /// The page that a problem's `type` leads to: what it means and what helps, as plain text.
 std::string problem_page(std::string_view type);
+/// The same as a page for browsers. Both are "" for a type that is none.
+std::string problem_html(std::string_view type);
 
 }  // namespace headroom::serve

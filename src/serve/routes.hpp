@@ -1,14 +1,14 @@
-// The routes: which path does what, and who may.
+// The routes: who may do what, and who answers.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "http/server.hpp"
 #include "serve/backend.hpp"
+#include "serve/pages.hpp"
+#include "serve/streams.hpp"
+#include "serve/user_names.hpp"
 
 namespace headroom::serve {
 
@@ -18,31 +18,27 @@ class Routes {
   explicit Routes(Backend& backend);
   ~Routes();
 
-  /// Answers at once, or keeps the reply until the control machine has answered.
+  /// Answers at once, or keeps the reply until there is an answer.
   void handle(const http::Request& request, http::Reply reply);
+  void handle(const http::Request& request, Client client);
 
   // To those who watch the stream. Each costs nothing when nobody does.
-  void tell_sample();
-  void tell_event(const EventLine& line);
-  void tell_lease(LeaseId id);
-  void tell_alert(const Alert& alert);
-  bool anybody_watches() const { return !streams_.empty(); }
+  void tell_sample() { streams_.tell_sample(); }
+  void tell_event(const EventLine& line) { streams_.tell_event(line); }
+  void tell_lease(LeaseId id) { streams_.tell_lease(id); }
+  void tell_alert(const Alert& alert) { streams_.tell_alert(alert); }
+  bool anybody_watches() const { return streams_.anybody_watches(); }
   /// Ends all streams.
-  void close();
+  void close() { streams_.close(); }
 
  private:
-  struct Watching {
-    http::Stream stream;
-    unsigned types = 0;
-  };
-  void open_stream(const http::Request& request, http::Reply reply);
-  void tell(unsigned type, std::string_view id, std::string_view name, std::string_view data);
-
   Backend& backend_;
-  std::vector<Watching> streams_;
+  UserNames names_;
+  Pages pages_;
+  Streams streams_;
 };
 
-/// What a GET answers without waiting for anything; for the daemon and for the command without one.
+/// What a GET answers at once; for the command in its own process.
 http::Response read(Backend& backend, std::string_view path, std::string_view query);
 
 }  // namespace headroom::serve

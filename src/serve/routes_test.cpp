@@ -6,7 +6,14 @@
 #include <gtest/gtest.h>
 #include <boost/json.hpp>
 
+#include <openapi/schema_check.hpp>
+
+#include "serve/body.hpp"
+#include "serve/compress.hpp"
 #include "serve/documents.hpp"
+#include "serve/export.hpp"
+#include "serve/openapi.hpp"
+#include "serve/operation.hpp"
 #include "serve/problem.hpp"
 #include "serve/prometheus.hpp"
 
@@ -64,6 +71,29 @@ class Still final : public Backend {
     lease.lease.id = 60;
     lease.lease.state = LeaseState::ended;
     view_.leases.push_back(lease);
+    auto list = std::make_shared<ProcessList>();
+    list->at = now();
+    list->kernel_threads = 88;
+    ProcessReading process;
+    process.pid = 4121;
+    process.parent = 1;
+    process.uid = 1000;
+    process.name = "python3";
+    process.command = "python3 train.py --token=secret";
+    process.memory = 2_GiB;
+    process.gpus = {{"GPU-5d1f", 20_GiB}};
+    process.lease = 73;
+    list->items.push_back(process);
+    process = {};
+    process.pid = 4122;
+    process.parent = 4121;
+    process.uid = 1001;
+    process.name = "worker";
+    process.command = "worker --key=other";
+    process.memory = 1_GiB;
+    process.cpu = Cores(1500);
+    list->items.push_back(process);
+    processes_ = list;
   }
   Instant now() override {
     return {BootTime(std::chrono::seconds(100)), WallTime(std::chrono::seconds(1768227003))};
@@ -85,45 +115,129 @@ class Still final : public Backend {
     const auto answer = history(query);
     done(answer ? Result<std::string>(render(*answer)) : tl::unexpected(answer.error()));
   }
-  std::shared_ptr<const ProcessList> processes() override { return nullptr; }
+  std::shared_ptr<const ProcessList> processes() override { return processes_; }
   void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override {
-    done(nullptr);
+    done(processes_);
   }
   Result<std::vector<Setting>> configure(
-      const std::vector<std::pair<std::string, std::string>>&) override {
-    return fail(ErrorKind::unavailable, "settings are changed by the daemon");
+      const std::vector<std::pair<std::string, std::string>>& changes) override {
+    changes_ = changes;
+    return settings_;
   }
-  Result<std::vector<Setting>> check_config(std::string_view) override {
-    return fail(ErrorKind::unavailable, "a configuration is checked with headroomd --check");
+  Result<std::vector<Setting>> check_config(std::string_view toml) override {
+    if (toml.empty()) return settings_;
+    return fail(ErrorKind::invalid_request, "the configuration is not right",
+                "line 1: that is no TOML\nline 2: nor is that");
   }
-  const std::string& token() override {
-    static const std::string kNone;
-    return kNone;
+  const std::string& token() override { return token_; }
+  std::vector<EventLine> events(const EventQuery&) override {
+    EventLine line;
+    line.id = 5;
+    line.type = "lease.granted";
+    line.lease = 73;
+    line.text = "train got 4.0 GiB";
+    return {line};
   }
-  std::vector<EventLine> events(const EventQuery&) override { return {}; }
-  RequestId ask(const Caller&, Ask, std::function<void(const Answered&)>) override { return 0; }
+  RequestId ask(const Caller& who, Ask what, std::function<void(const Answered&)> done) override {
+    asked_by_ = who;
+    asked_ = what;
+    if (std::holds_alternative<AskFit>(what)) {
+      Verdict verdict;
+      verdict.place = 1;
+      verdict.help.push_back({"wait", "wait for train", 73, now().wall});
+      done(verdict);
+    } else if (std::holds_alternative<AskAcknowledge>(what) ||
+               std::holds_alternative<AskMute>(what)) {
+      done(view_.alerts.front());
+    } else if (std::holds_alternative<AskEnd>(what)) {
+      Verdict verdict;
+      verdict.why = "the verdict has a reason, too";
+      done(Refusal{{ErrorKind::conflict, "the lease has ended", "its holder did", ""}, verdict});
+    } else {
+      done(view_.leases.front());
+    }
+    return 1;
+  }
   void withdraw(RequestId) override {}
-  Caller caller(const http::Peer&) override { return {}; }
+  Caller caller(const http::Peer&) override { return caller_; }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
 
   View view_;
-  NodeFacts node_{"box", "1", "boot", "6.1", now_at(), "v2", {}, ""};
+  NodeFacts node_{"box", "1", "boot", "6.1", now_at(), "v2", {}, "", ""};
   std::vector<Setting> settings_{{"http.listen", "\"127.0.0.1:8000\"", "built-in", "", "where"}};
   std::string asked_series;
+  std::shared_ptr<const ProcessList> processes_;
+  std::vector<std::pair<std::string, std::string>> changes_;
+  std::string token_;
+  Caller caller_;
+  Caller asked_by_;
+  std::optional<Ask> asked_;
 
  private:
   static Instant now_at() { return {}; }
 };
+
+const openapi::Contract& contract() {
+  static const openapi::Contract kContract(json::parse(openapi_document("1")));
+  return kContract;
+}
+
+void hold_to_contract(std::string_view method, const std::string& target,
+                      const http::Response& response) {
+  for (const std::string& mistake :
+       contract().mistakes(method, target, response.status, response.content_type, response.body)) {
+    ADD_FAILURE() << mistake;
+  }
+}
 
 json::value answer(Still& backend, const std::string& target, int status = 200) {
   const auto mark = target.find('?');
   const auto response = read(backend, target.substr(0, mark),
                              mark == std::string::npos ? "" : target.substr(mark + 1));
   EXPECT_EQ(response.status, status) << target << ": " << response.body;
+  hold_to_contract("GET", target, response);
   boost::system::error_code error;
   json::value value = json::parse(response.body, error);
   EXPECT_FALSE(error) << target << ": " << response.body;
   return value;
+}
+
+// A request as the daemon gets it over TCP, from nobody that the kernel knows.
+struct Sent {
+  std::string method = "GET";
+  std::string target;
+  std::string body = {};
+  std::vector<http::Header> headers = {{"Host", "127.0.0.1:8000"}};
+  bool gzip = false;
+};
+
+http::Response send(Routes& routes, const Sent& sent) {
+  http::Request request;
+  request.method_text = sent.method;
+  for (const http::Method one : {http::Method::get, http::Method::head, http::Method::post,
+                                 http::Method::put, http::Method::patch, http::Method::del}) {
+    if (sent.method == method_word(one)) request.method = one;
+  }
+  const std::string_view target = sent.target;
+  const auto mark = std::min(target.find('?'), target.size());
+  request.target = target;
+  request.path = target.substr(0, mark);
+  request.query = target.substr(std::min(mark + 1, target.size()));
+  request.body = sent.body;
+  request.headers = sent.headers;
+  std::optional<http::Response> response;
+  routes.handle(request, Client(response, sent.gzip));
+  EXPECT_TRUE(response) << sent.target;
+  if (!response) return {};
+  if (!is_gzip(response->body)) hold_to_contract(sent.method, sent.target, *response);
+  return *response;
+}
+
+std::string header(const http::Response& response, std::string_view name) {
+  for (const auto& [key, value] : response.headers) {
+    if (key == name) return value;
+  }
+  return {};
 }
 
 TEST(Routes, AnswerEveryDocumentAsJson) {
@@ -144,6 +258,19 @@ TEST(Routes, AnswerEveryDocumentAsJson) {
                            "/api/v1/monitoring/report",
                            "/api/v1/monitoring/alerts",
                            "/api/v1/monitoring/history",
+                           "/api/v1/monitoring/status?pid=4121",
+                           "/api/v1/monitoring/optimization-suggestions",
+                           "/api/v1/snapshot?scope=process&id=4121",
+                           "/api/v1/snapshot?scope=lease&id=l-73",
+                           "/api/v1/devices",
+                           "/api/v1/devices/0",
+                           "/api/v1/devices/gpu0",
+                           "/api/v1/processes",
+                           "/api/v1/processes?sort=gpu&gpu=0&unbooked=0&user=1000&limit=1",
+                           "/api/v1/history?resource=gpu.memory&window=10m&step=1s",
+                           "/api/v1/events?since=1h&type=lease&limit=3",
+                           "/api/v1/export",
+                           "/openapi.json",
                            "/resources/cpu",
                            "/resources/memory",
                            "/resources/gpu",
@@ -165,6 +292,17 @@ TEST(Routes, SayWhatIsMissingAndWhatIsThere) {
   answer(backend, "/api/v1/history?resource=weather", 400);
   answer(backend, "/api/v1/leases?state=asleep", 400);
   answer(backend, "/api/v1/events?since=yesterday", 400);
+  answer(backend, "/api/v1/history?resource=memory&window=31d", 400);
+  answer(backend, "/api/v1/history?resource=memory&window=soon", 400);
+  answer(backend, "/api/v1/stream", 503);
+  answer(backend, "/api/v1/stream?types=snapshot,weather", 400);
+  answer(backend, "/api/v1/processes?gpu=7", 404);
+  answer(backend, "/api/v1/devices/vdz", 404);
+  answer(backend, "/api/v1/snapshot?scope=process&id=nobody", 400);
+  answer(backend, "/api/v1/snapshot?scope=process&id=1", 404);
+  answer(backend, "/api/v1/snapshot?scope=lease&id=l-99", 404);
+  backend.processes_.reset();
+  answer(backend, "/api/v1/processes", 503);
   EXPECT_EQ(answer(backend, "/api/v1/%zz", 404).at("type").as_string(), "/problems/not-found");
   answer(backend, "/api/v1/leases/%zz", 400);
 }
@@ -208,6 +346,372 @@ TEST(Routes, ResourcesKeepTheSpecifiedKeys) {
     EXPECT_TRUE(all.as_object().contains(key)) << key;
   }
   EXPECT_DOUBLE_EQ(all.at("timestamp").as_double(), 1768227003.0);
+}
+
+TEST(Routes, AnUnknownQueryIsRefusedWithTheNearestName) {
+  Still backend;
+  const auto refused = answer(backend, "/api/v1/history?resource=memory&windw=300", 400);
+  EXPECT_EQ(refused.at("what").as_string(), "unknown query parameter windw");
+  EXPECT_EQ(refused.at("try").as_string(), "did you mean window?");
+  EXPECT_EQ(answer(backend, "/api/v1/node?x=1", 400).at("why").as_string(), "none is known here");
+}
+
+TEST(Routes, WordsOfAProcessAreForItsOwnerAndForTheOwnerOfItsLease) {
+  Still backend;
+  const auto commands = [&](Caller caller) {
+    backend.caller_ = caller;
+    std::string out;
+    const auto list = answer(backend, "/api/v1/processes");
+    for (const auto& item : list.at("items").as_array()) {
+      out += item.at("command").is_null() ? '-' : '+';
+    }
+    return out;
+  };
+  backend.view_.leases.front().lease.owner = 1002;  // and 1000 runs a process under it
+  EXPECT_EQ(commands({0, false, false}), "--") << "it is not known who asks";
+  EXPECT_EQ(commands({1000, true, false}), "+-");
+  EXPECT_EQ(commands({1001, true, false}), "-+");
+  EXPECT_EQ(commands({1002, true, false}), "+-") << "the owner of the lease";
+  EXPECT_EQ(commands({1003, true, false}), "--");
+  EXPECT_EQ(commands({1003, true, true}), "++");
+}
+
+TEST(Routes, ProcessesAreSortedAndPickedAndWhatIsLeftIsToldApart) {
+  Still backend;
+  const auto pids = [&](const std::string& query) {
+    std::vector<std::int64_t> out;
+    const auto list = answer(backend, "/api/v1/processes" + query);
+    for (const auto& item : list.at("items").as_array()) out.push_back(item.at("pid").as_int64());
+    return out;
+  };
+  using Pids = std::vector<std::int64_t>;
+  EXPECT_EQ(pids(""), (Pids{4121, 4122}));
+  EXPECT_EQ(pids("?sort=cpu"), (Pids{4122, 4121}));
+  EXPECT_EQ(pids("?sort=mem&limit=1"), (Pids{4121}));
+  EXPECT_EQ(pids("?gpu=gpu0"), (Pids{4121}));
+  EXPECT_EQ(pids("?unbooked=1"), (Pids{4122}));
+  EXPECT_EQ(pids("?user=1001"), (Pids{4122}));
+  const auto all = answer(backend, "/api/v1/processes");
+  EXPECT_EQ(all.at("total").as_int64(), 2);
+  EXPECT_TRUE(all.at("unattributed").at(0).at("memory_bytes").is_null())
+      << "the driver names no processes here";
+  auto sample = std::make_shared<Sample>(*backend.view_.sample);
+  sample->gpus[0].processes_known = true;
+  backend.view_.sample = sample;
+  EXPECT_EQ(answer(backend, "/api/v1/processes").at("unattributed").at(0).at("memory_bytes"),
+            (40_GiB).count());
+}
+
+TEST(Routes, AProcessIsSummedWithAllBelowIt) {
+  Still backend;
+  const auto tree = answer(backend, "/api/v1/snapshot?scope=process&id=4121").at("tree");
+  EXPECT_EQ(tree.at("processes").as_int64(), 2);
+  EXPECT_EQ(tree.at("memory_bytes").as_int64(), (3_GiB).count());
+  EXPECT_DOUBLE_EQ(tree.at("cpu_cores").as_double(), 1.5);
+  EXPECT_EQ(tree.at("gpu_memory_bytes").as_int64(), (20_GiB).count());
+}
+
+TEST(Routes, BatchesThatFitAreAdvised) {
+  Still backend;
+  const auto batches = [&](Bytes total, Bytes used) {
+    auto sample = std::make_shared<Sample>(*backend.view_.sample);
+    sample->gpus[0].memory_total = total;
+    sample->gpus[0].memory_used = used;
+    backend.view_.sample = sample;
+    const auto sizes =
+        answer(backend, "/api/v1/monitoring/optimization-suggestions").at("optimal_batch_sizes");
+    return json::serialize(sizes);
+  };
+  EXPECT_EQ(batches(24_GiB, 0_B), R"({"small":4,"medium":2,"large":1})");
+  EXPECT_EQ(batches(6_GiB, 0_B), R"({"small":4,"medium":0,"large":0})");
+  EXPECT_EQ(batches(24_GiB, 20_GiB), R"({"small":4,"medium":0,"large":0})");
+  auto config = std::make_shared<Config>();
+  config->models.catalogue.push_back({"small", 1_GiB, 2_GiB, 6.0, 8, ""});
+  backend.view_.config = config;
+  EXPECT_EQ(batches(6_GiB, 3_GiB), R"({"small":8,"medium":0,"large":0})");
+  EXPECT_TRUE(answer(backend, "/api/v1/monitoring/optimization-suggestions")
+                  .at("suggestions")
+                  .as_array()
+                  .empty());
+  Pressure pressure;
+  pressure.level = Level::warning;
+  backend.view_.pressures.push_back(pressure);
+  const auto lines =
+      answer(backend, "/api/v1/monitoring/optimization-suggestions").at("suggestions").as_array();
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines[0].as_string(), "High CPU memory usage detected:");
+}
+
+TEST(Routes, HistoryIsCsvWhereItIsAskedFor) {
+  Still backend;
+  Routes routes(backend);
+  const auto csv = send(routes, {.target = "/api/v1/history?resource=memory",
+                                 .headers = {{"Host", "localhost"}, {"Accept", "text/csv"}}});
+  EXPECT_EQ(csv.content_type, "text/csv; charset=utf-8");
+  EXPECT_EQ(csv.body, "time,value\n2026-01-12T14:10:03.000Z,41.5\n2026-01-12T14:10:03.000Z,\n");
+}
+
+TEST(Routes, WritesOfStrangersNeedTheToken) {
+  Still backend;
+  Routes routes(backend);
+  const Sent end{.method = "DELETE", .target = "/api/v1/leases/l-73"};
+  EXPECT_EQ(send(routes, end).status, 403) << "nobody set a token";
+  backend.token_ = "sesame";
+  const auto refused = send(routes, end);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(header(refused, "WWW-Authenticate"), "Bearer realm=\"headroom\"");
+  const auto with = [&](const char* value) {
+    Sent sent = end;
+    sent.headers.push_back({"Authorization", value});
+    return send(routes, sent).status;
+  };
+  EXPECT_EQ(with("Bearer sesam"), 401);
+  EXPECT_EQ(with("Bearer sesame2"), 401);
+  EXPECT_EQ(with("Basic sesame"), 401);
+  EXPECT_EQ(with("Bearer "), 401);
+  EXPECT_EQ(with("Bearer sesame"), 409) << "it came through, and the lease had ended";
+  EXPECT_EQ(backend.asked_by_.uid, 65534U);
+  EXPECT_FALSE(backend.asked_by_.trusted);
+}
+
+TEST(Routes, ReadsOfStrangersNeedTheTokenOnlyWherePrivate) {
+  Still backend;
+  Routes routes(backend);
+  backend.token_ = "sesame";
+  EXPECT_EQ(send(routes, {.target = "/api/v1/room"}).status, 200);
+  auto config = std::make_shared<Config>();
+  config->http.private_reads = true;
+  backend.view_.config = config;
+  EXPECT_EQ(send(routes, {.target = "/api/v1/room"}).status, 401);
+  EXPECT_EQ(send(routes, {.target = "/metrics"}).status, 401);
+  EXPECT_EQ(send(routes, {.target = "/healthz"}).status, 200) << "nothing of it is private";
+  EXPECT_EQ(send(routes, {.target = "/api/v1/room",
+                          .headers = {{"Host", "localhost"}, {"Authorization", "bearer sesame"}}})
+                .status,
+            200);
+}
+
+TEST(Routes, OtherHostsAndOriginsAreRefused) {
+  Still backend;
+  Routes routes(backend);
+  const auto from = [&](std::vector<http::Header> headers) {
+    return send(routes, {.target = "/api/v1/room", .headers = std::move(headers)}).status;
+  };
+  EXPECT_EQ(from({{"Host", "localhost:8000"}}), 200);
+  EXPECT_EQ(from({{"Host", "evil.example"}}), 403);
+  EXPECT_EQ(from({{"Host", "localhost"}, {"Origin", "http://evil.example"}}), 403);
+  EXPECT_EQ(from({{"Host", "gpubox.lan"}}), 403);
+  auto config = std::make_shared<Config>();
+  config->http.names = {"gpubox.lan"};
+  backend.view_.config = config;
+  EXPECT_EQ(from({{"Host", "gpubox.lan:8000"}}), 200);
+  EXPECT_EQ(from({{"Host", "gpubox.lan"}, {"Origin", "http://localhost"}}), 403);
+}
+
+TEST(Routes, TheConfigurationIsChangedByTrustedCallersOnly) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const Sent change{.method = "PATCH",
+                    .target = "/api/v1/config",
+                    .body = R"({"changes":{"pressure.memory.warning":70,"http.listen":null}})",
+                    .headers = {{"Host", "localhost"}, {"Authorization", "Bearer sesame"}}};
+  EXPECT_EQ(send(routes, change).status, 403) << "the token is not root";
+  EXPECT_TRUE(backend.changes_.empty());
+}
+
+TEST(Routes, AReadOnlyDaemonStillAnswersWhatChangesNothing) {
+  Still backend;
+  auto config = std::make_shared<Config>();
+  config->http.readonly = true;
+  backend.view_.config = config;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto status = [&](const char* method, const char* target, const char* body) {
+    return send(routes, {method, target, body, with}).status;
+  };
+  EXPECT_EQ(status("POST", "/api/v1/fit", R"({"needs":{"memory_bytes":1}})"), 200);
+  EXPECT_EQ(status("POST", "/api/v1/config/check", ""), 200);
+  EXPECT_EQ(status("DELETE", "/api/v1/leases/l-73", ""), 403);
+  EXPECT_EQ(status("PATCH", "/api/v1/alerts/a12", R"({"acknowledged":true})"), 403);
+}
+
+TEST(Routes, EveryWriteAnswersAsPromised) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto status = [&](const char* method, const char* target, const char* body) {
+    return send(routes, {method, target, body, with}).status;
+  };
+  EXPECT_EQ(status("POST", "/api/v1/leases",
+                   R"({"needs":{"memory_bytes":1},"holder":{"pid":null},"ttl_seconds":9})"),
+            201);
+  EXPECT_EQ(status("POST", "/api/v1/leases", R"({"needs":{"memory_bytes":1}})"), 400)
+      << "nobody would hold it";
+  EXPECT_EQ(status("PATCH", "/api/v1/leases/l-73", R"({"ttl_seconds":600})"), 200);
+  EXPECT_EQ(status("PATCH", "/api/v1/leases/zero", R"({"ttl_seconds":600})"), 404);
+  EXPECT_EQ(status("GET", "/api/v1/leases/l-73?wait=500ms", ""), 200);
+  EXPECT_EQ(std::get<AskWait>(*backend.asked_).patience, std::chrono::milliseconds(500));
+  EXPECT_EQ(status("PATCH", "/api/v1/alerts/a12", R"({"mute_seconds":3600})"), 200);
+  EXPECT_EQ(std::get<AskMute>(*backend.asked_).until, backend.now().wall + std::chrono::hours(1));
+  EXPECT_EQ(status("PATCH", "/api/v1/alerts/a12", "{}"), 400);
+  EXPECT_EQ(status("POST", "/api/v1/config/check", "nonsense"), 400);
+  EXPECT_EQ(status("PUT", "/api/v1/leases", ""), 405);
+  EXPECT_EQ(header(send(routes, {"PUT", "/api/v1/leases/l-73", "", with}), "Allow"),
+            "GET, HEAD, PATCH, DELETE");
+  const auto conflict = json::parse(send(routes, {"DELETE", "/api/v1/leases/l-73", "", with}).body);
+  EXPECT_EQ(conflict.at("why").as_string(), "its holder did");
+}
+
+TEST(Routes, LongJsonIsCompressedAndShortIsNot) {
+  Still backend;
+  auto sample = std::make_shared<Sample>(*backend.view_.sample);
+  sample->gpus.push_back(sample->gpus.front());
+  backend.view_.sample = sample;
+  Routes routes(backend);
+  const auto plain = send(routes, {.target = "/api/v1/snapshot"});
+  ASSERT_GE(plain.body.size(), kWorthCompressing);
+  const auto small = send(routes, {.target = "/api/v1/snapshot", .gzip = true});
+  EXPECT_TRUE(is_gzip(small.body));
+  EXPECT_LT(small.body.size(), plain.body.size() / 2);
+  EXPECT_EQ(header(small, "Content-Encoding"), "gzip");
+  EXPECT_EQ(header(small, "Vary"), "Accept-Encoding");
+  EXPECT_FALSE(is_gzip(send(routes, {.target = "/api/v1/health", .gzip = true}).body));
+  EXPECT_FALSE(is_gzip(send(routes, {.target = "/metrics", .gzip = true}).body));
+}
+
+TEST(Routes, PagesHaveATagAndAreNotSentTwice) {
+  Still backend;
+  Routes routes(backend);
+  for (const char* target : {"/", "/docs", "/docs/docs.js", "/openapi.json"}) {
+    const auto first = send(routes, {.target = target});
+    ASSERT_EQ(first.status, 200) << target;
+    const std::string tag = header(first, "ETag");
+    ASSERT_FALSE(tag.empty()) << target;
+    const auto again = send(
+        routes, {.target = target, .headers = {{"Host", "localhost"}, {"If-None-Match", tag}}});
+    EXPECT_EQ(again.status, 304) << target;
+    EXPECT_TRUE(again.body.empty());
+    EXPECT_EQ(header(again, "ETag"), tag);
+    EXPECT_TRUE(is_gzip(send(routes, {.target = target, .gzip = true}).body) ||
+                first.body.size() < kWorthCompressing)
+        << target;
+  }
+  EXPECT_NE(header(send(routes, {.target = "/docs"}), "Content-Security-Policy").find("'none'"),
+            std::string::npos);
+}
+
+TEST(Routes, ProblemsExplainThemselvesToPeopleAndPrograms) {
+  Still backend;
+  Routes routes(backend);
+  const auto text = send(routes, {.target = "/problems/can-never-fit"});
+  EXPECT_EQ(text.content_type, "text/plain; charset=utf-8");
+  const auto page = send(routes, {.target = "/problems/can-never-fit",
+                                  .headers = {{"Host", "localhost"}, {"Accept", "text/html,*/*"}}});
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_NE(page.body.find("<h1>It can never fit</h1>"), std::string::npos);
+  EXPECT_EQ(send(routes, {.target = "/problems/bad-weather"}).status, 404);
+}
+
+TEST(Routes, SecretsOfTheConfigurationStayInTheHouse) {
+  std::vector<Setting> settings = {
+      {"notify.0.url", "\"https://hooks.example/T0/secret\"", "file", "", ""},
+      {"metrics.otlp", "\"http://me:secret@collector:4318\"", "file", "", ""},
+      {"http.listen", "\"127.0.0.1:8000\"", "built-in", "", ""}};
+  const auto shown = without_secrets(settings);
+  EXPECT_EQ(shown[0].value, "\"(removed)\"");
+  EXPECT_EQ(shown[1].value, "\"http://(removed)@collector:4318\"");
+  EXPECT_EQ(shown[2].value, settings[2].value);
+  Still backend;
+  backend.settings_ = settings;
+  EXPECT_EQ(json::serialize(answer(backend, "/api/v1/export")).find("secret"), std::string::npos);
+  EXPECT_EQ(json::serialize(answer(backend, "/api/v1/config")).find("secret"), std::string::npos);
+  backend.caller_ = {0, true, true};
+  EXPECT_NE(json::serialize(answer(backend, "/api/v1/config")).find("secret"), std::string::npos);
+}
+
+TEST(OpenApi, EveryRowCanBeAnsweredAndItsSchemasAreThere) {
+  const json::value document = json::parse(openapi_document("1"));
+  const auto& schemas = document.at("components").at("schemas").as_object();
+  std::map<std::string_view, int> ids;
+  for (const Operation& operation : operations()) {
+    EXPECT_EQ(++ids[operation.id], 1) << operation.id;
+    EXPECT_NE(operation.answer == nullptr, operation.begin == nullptr) << operation.id;
+    EXPECT_NE(operation.answers[0].status, 0) << operation.id;
+    const Found found = find_operation(
+        operation.method, std::string(operation.path.stem) + (operation.path.variable ? "x" : ""));
+    EXPECT_EQ(found.operation, &operation) << operation.id;
+  }
+  // Every $ref leads somewhere.
+  const std::string text = openapi_document("1");
+  constexpr std::string_view kRef = "#/components/schemas/";
+  for (auto at = text.find(kRef); at != std::string::npos; at = text.find(kRef, at + 1)) {
+    const auto from = at + kRef.size();
+    EXPECT_TRUE(schemas.contains(text.substr(from, text.find('"', from) - from)))
+        << text.substr(at, 60);
+  }
+  for (const auto& [name, schema] : schemas) {
+    EXPECT_FALSE(schema.as_object().empty()) << name;
+  }
+}
+
+TEST(OpenApi, AnAnswerThatDriftsIsSeen) {
+  Still backend;
+  json::value room = answer(backend, "/api/v1/room");
+  EXPECT_TRUE(contract().mistakes(room, "Rooms").empty());
+  json::value more = room;
+  more.as_object()["colour"] = "red";
+  EXPECT_FALSE(contract().mistakes(more, "Rooms").empty());
+  json::value less = room;
+  less.as_object().erase("revision");
+  EXPECT_FALSE(contract().mistakes(less, "Rooms").empty());
+  json::value other = room;
+  other.as_object()["items"].as_array()[0].as_object()["pressure"] = "purple";
+  EXPECT_FALSE(contract().mistakes(other, "Rooms").empty());
+  EXPECT_FALSE(contract().mistakes("GET", "/api/v1/colour", 200, "application/json", "{}").empty());
+}
+
+TEST(OpenApi, BodiesAreDescribedAsTheyAreRead) {
+  const json::value document = json::parse(openapi_document("1"));
+  // What a reader says it knows when it meets a field that nobody asked for.
+  const auto known = [](const auto& parse) {
+    const auto refused = parse(R"({"zzz":1})");
+    EXPECT_FALSE(refused);
+    const std::string why = refused ? "" : refused.error().why;
+    std::vector<std::string> names;
+    constexpr std::string_view kBefore = "known here: ";
+    EXPECT_TRUE(why.starts_with(kBefore)) << why;
+    std::string_view rest = std::string_view(why).substr(kBefore.size());
+    while (!rest.empty()) {
+      names.emplace_back(rest.substr(0, rest.find(", ")));
+      rest.remove_prefix(std::min(rest.size(), names.back().size() + 2));
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  const auto described = [&](const char* name) {
+    std::vector<std::string> names;
+    for (const auto& [key, schema] :
+         document.at("components").at("schemas").at(name).at("properties").as_object()) {
+      names.emplace_back(key);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  };
+  EXPECT_EQ(known([](auto t) { return parse_fit(t); }), described("FitRequest"));
+  EXPECT_EQ(known([](auto t) {
+              HolderField holder;
+              return parse_lease(t, holder);
+            }),
+            described("LeaseRequest"));
+  EXPECT_EQ(known([](auto t) { return parse_change(t); }), described("LeaseChange"));
+  EXPECT_EQ(known([](auto t) { return parse_alert_change(t); }), described("AlertChange"));
+  EXPECT_EQ(known([](auto t) { return parse_fit(std::string(R"({"needs":)") + t + "}"); }),
+            described("NeedsRequest"));
 }
 
 TEST(Routes, NotReadyIsAnError) {

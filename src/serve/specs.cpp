@@ -1,59 +1,60 @@
 #include "serve/specs.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "serve/advice.hpp"
 #include "serve/documents.hpp"
+#include "serve/schema.hpp"
 
 namespace headroom::serve {
 namespace {
 
-double gib(std::int64_t bytes) { return static_cast<double>(bytes) / (1LL << 30); }
+double gib(Bytes bytes) { return static_cast<double>(bytes.count()) / (1LL << 30); }
 
-double percent(std::int64_t part, std::int64_t whole) {
-  return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
+double percent(Bytes part, Bytes whole) {
+  return whole.count() > 0
+             ? 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count())
+             : 0.0;
 }
 
 // The specification's formats know no absent number: what is not there is 0, with gpu.available
 // false beside it.
 struct GpuTotals {
+  const Sample& sample;
   bool available = false;
-  std::int64_t used = 0;
-  std::int64_t total = 0;
+  Bytes used;
+  Bytes total;
   double busy = 0;         // mean over devices, percent
   double temperature = 0;  // the hottest
 };
 
-GpuTotals gpu_totals(const View& view) {
-  GpuTotals t;
-  if (!view.sample) return t;
-  for (const GpuReading& gpu : view.sample->gpus) {
+GpuTotals gpu_totals(const Sample& sample) {
+  GpuTotals t{sample, false, {}, {}, 0, 0};
+  for (const GpuReading& gpu : sample.gpus) {
     t.available = true;
-    t.total += gpu.memory_total.count();
-    t.used += gpu.memory_used.value_or(Bytes()).count();
+    t.total += gpu.memory_total;
+    t.used += gpu.memory_used.value_or(Bytes());
     t.busy += gpu.busy.value_or(Ratio()).percent();
     t.temperature = std::max(t.temperature, gpu.celsius.value_or(0.0));
   }
-  if (t.available) t.busy /= static_cast<double>(view.sample->gpus.size());
+  if (t.available) t.busy /= static_cast<double>(sample.gpus.size());
   return t;
 }
 
-double network_rate(const View& view) {
+const Sample& sample_of(const View& view) {
+  static const Sample kNone;
+  return view.sample ? *view.sample : kNone;
+}
+
+WallTime time_of(const View& view) { return view.sample ? view.sample->at.wall : view.at.wall; }
+
+double network_rate(const Sample& sample) {
   double sum = 0;
-  if (!view.sample) return 0;
-  for (const NetworkReading& n : view.sample->networks) {
+  for (const NetworkReading& n : sample.networks) {
     if (n.name == "lo") continue;
     sum += n.received_per_second.value_or(0) + n.sent_per_second.value_or(0);
   }
   return sum;
-}
-
-double epoch(WallTime time) {
-  return std::chrono::duration<double>(time.time_since_epoch()).count();
-}
-
-const char* spec_type(Resource resource) {
-  return resource == Resource::memory ? "cpu_memory" : to_string(resource);
 }
 
 // An amount measured per window for the specification's averages.
@@ -62,204 +63,441 @@ double average(Backend& backend, const std::string& series) {
   return answer ? answer->average.value_or(0.0) : 0.0;
 }
 
-}  // namespace
+struct CpuStatus {
+  const Sample& sample;
+  Bytes total() const { return sample.memory.total.value_or(Bytes()); }
+  Bytes available() const { return sample.memory.available.value_or(Bytes()); }
+};
+struct GpuStatus {
+  const GpuReading& gpu;
+};
+struct ProcessStatus {
+  Bytes memory;
+  Bytes gpu_memory;
+};
+struct Status {
+  const View& view;
+  const ProcessReading* process;
+};
+// The same with its time.
+struct TimedStatus {
+  Status status;
+};
+struct SpecAlert {
+  const Alert& alert;
+};
+struct Averages {
+  double cpu = 0;
+  double memory = 0;
+  double gpu_memory = 0;
+  double gpu_busy = 0;
+};
+struct Allocation {
+  const Lease& lease;
+};
+struct AlertCounts {
+  const View& view;
+};
+struct Report {
+  const View& view;
+  Averages averages;
+};
+struct SeriesStatistics {
+  const HistoryAnswer& answer;
+};
+struct Column {
+  const char* name;
+  HistoryAnswer answer;
+};
+struct Columns {
+  std::chrono::seconds window;
+  std::vector<Column> columns;
+};
+// One moment of all columns.
+struct Moment {
+  const Columns& columns;
+  std::size_t at;
+  LeftOut<std::optional<double>> value(std::string_view name) const {
+    for (const Column& column : columns.columns) {
+      if (column.name != name) continue;
+      const auto& points = column.answer.points;
+      return {at < points.size() ? points[at].second : std::optional<double>()};
+    }
+    return {};
+  }
+};
+struct Suggestions {
+  const View& view;
+};
+struct Resources {
+  const Sample& sample;
+  GpuTotals gpu;
+  ResourcePath path;
+  WallTime time;
+  bool has(ResourcePath one) const { return path == one || path == ResourcePath::all; }
+  template <class T>
+  LeftOut<T> when(ResourcePath one, T value) const {
+    return has(one) ? LeftOut<T>{value} : LeftOut<T>();
+  }
+};
 
-void write_monitoring_status(Json& json, const View& view, bool with_time) {
-  json.open();
-  const WallTime at = view.sample ? view.sample->at.wall : view.at.wall;
-  if (with_time) json.time("timestamp", at);
-  const Sample empty;
-  const Sample& s = view.sample ? *view.sample : empty;
-  const Bytes total = s.memory.total.value_or(Bytes());
-  const Bytes available = s.memory.available.value_or(Bytes());
-  json.open("cpu")
-      .real("usage_percent", s.cpu.busy.value_or(Ratio()).percent())
-      .real("memory_used_gb", gib((total - available).count()))
-      .real("memory_available_gb", gib(available.count()))
-      .real("memory_percent", percent((total - available).count(), total.count()))
-      .close();
-  const GpuTotals gpu = gpu_totals(view);
-  json.open("gpu")
-      .boolean("available", gpu.available)
-      .real("memory_used_gb", gib(gpu.used))
-      .real("memory_total_gb", gib(gpu.total))
-      .real("memory_percent", percent(gpu.used, gpu.total))
-      .real("utilization", gpu.busy)
-      .real("temperature", gpu.temperature)
-      .list("devices");
-  for (const GpuReading& one : s.gpus) {
-    json.open()
-        .text("id", one.id)
-        .text("name", one.name)
-        .real("memory_used_gb", gib(one.memory_used.value_or(Bytes()).count()))
-        .real("memory_total_gb", gib(one.memory_total.count()))
-        .ratio("busy_ratio", one.busy)
-        .real("temperature", one.celsius)
-        .close();
+ProcessStatus process_status(const Status& status) {
+  ProcessStatus sum;
+  if (status.process != nullptr) {
+    sum.memory = status.process->memory;
+    for (const auto& [device, memory] : status.process->gpus) {
+      sum.gpu_memory += memory.value_or(Bytes());
+    }
+    return sum;
   }
-  json.end_list().close();
-  Amounts managed;
-  for (const LeaseView& lease : view.leases) {
+  for (const LeaseView& lease : status.view.leases) {
     if (!lease.measured || lease.lease.parent != 0) continue;
-    managed.memory += lease.measured->memory;
-    managed.gpu_memory += lease.measured->gpu_memory;
+    sum.memory += lease.measured->memory;
+    sum.gpu_memory += lease.measured->gpu_memory;
   }
-  json.open("process")
-      .real("memory_gb", gib(managed.memory.count()))
-      .real("gpu_memory_gb", gib(managed.gpu_memory.count()))
-      .close();
-  json.open("pressure");
-  for (const Pressure& p : view.pressures) {
-    if (p.device.empty()) json.text(to_string(p.resource), to_string(p.level));
-  }
-  json.close().close();
+  return sum;
 }
 
-void write_monitoring_alert(Json& json, const Alert& a) {
-  json.open()
-      .time("timestamp", a.since)
-      .text("severity", to_string(a.level))
-      .text("type", spec_type(a.resource))
-      .text("message", a.text)
-      .real("value", a.value)
-      .real("threshold", a.threshold)
-      .text("id", "a" + std::to_string(a.id))
-      .text("state", a.ended ? "ended" : "open")
-      .time("since", a.since)
-      .list("recommendations");
-  for (const std::string& one : recommendations(a)) json.text(one);
-  json.end_list().close();
+std::size_t count_alerts(const View& view, bool critical) {
+  return static_cast<std::size_t>(
+      std::count_if(view.alerts.begin(), view.alerts.end(),
+                    [&](const Alert& a) { return (a.level >= Level::critical) == critical; }));
+}
+
+}  // namespace
+
+template <>
+struct Described<CpuStatus> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"usage_percent", "",
+            [](const CpuStatus& s) { return s.sample.cpu.busy.value_or(Ratio()).percent(); }},
+      Field{"memory_used_gb", "Units of 2^30 bytes.",
+            [](const CpuStatus& s) { return gib(s.total() - s.available()); }},
+      Field{"memory_available_gb", "", [](const CpuStatus& s) { return gib(s.available()); }},
+      Field{"memory_percent", "",
+            [](const CpuStatus& s) { return percent(s.total() - s.available(), s.total()); }},
+  };
+};
+
+template <>
+struct Described<GpuStatus> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"id", "", [](const GpuStatus& s) -> const auto& { return s.gpu.id; }},
+      Field{"name", "", [](const GpuStatus& s) -> const auto& { return s.gpu.name; }},
+      Field{"memory_used_gb", "",
+            [](const GpuStatus& s) { return gib(s.gpu.memory_used.value_or(Bytes())); }},
+      Field{"memory_total_gb", "", [](const GpuStatus& s) { return gib(s.gpu.memory_total); }},
+      Field{"busy_ratio", "", [](const GpuStatus& s) { return s.gpu.busy; }},
+      Field{"temperature", "", [](const GpuStatus& s) { return s.gpu.celsius; }},
+  };
+};
+
+template <>
+struct Described<GpuTotals> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"available", "false: there is no GPU, and the numbers are 0.", &GpuTotals::available},
+      Field{"memory_used_gb", "Of all devices.", [](const GpuTotals& t) { return gib(t.used); }},
+      Field{"memory_total_gb", "", [](const GpuTotals& t) { return gib(t.total); }},
+      Field{"memory_percent", "", [](const GpuTotals& t) { return percent(t.used, t.total); }},
+      Field{"utilization", "Mean over devices, percent.", &GpuTotals::busy},
+      Field{"temperature", "Of the hottest, Celsius.", &GpuTotals::temperature},
+      Field{"devices", "",
+            [](const GpuTotals& t) {
+              std::vector<GpuStatus> out;
+              for (const GpuReading& gpu : t.sample.gpus) out.push_back({gpu});
+              return out;
+            }},
+  };
+};
+
+template <>
+struct Described<ProcessStatus> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"memory_gb", "Of the leases' processes, or of the one that was asked for.",
+            [](const ProcessStatus& s) { return gib(s.memory); }},
+      Field{"gpu_memory_gb", "", [](const ProcessStatus& s) { return gib(s.gpu_memory); }},
+  };
+};
+
+template <>
+struct Described<Status> {
+  static constexpr std::string_view name = "MonitoringCurrent";
+  static constexpr auto fields = std::tuple{
+      Field{"cpu", "", [](const Status& s) { return CpuStatus{sample_of(s.view)}; }},
+      Field{"gpu", "", [](const Status& s) { return gpu_totals(sample_of(s.view)); }},
+      Field{"process", "", [](const Status& s) { return process_status(s); }},
+      Field{"pressure", "Levels of the node's own resources.",
+            [](const Status& s) {
+              Keyed<Level> levels;
+              for (const Pressure& p : s.view.pressures) {
+                if (p.device.empty()) levels.items.emplace_back(to_string(p.resource), p.level);
+              }
+              return levels;
+            }},
+  };
+};
+
+template <>
+struct Described<TimedStatus> {
+  static constexpr std::string_view name = "MonitoringStatus";
+  static constexpr auto fields = std::tuple_cat(
+      std::tuple{
+          Field{"timestamp", "", [](const TimedStatus& t) { return time_of(t.status.view); }}},
+      std::apply(
+          [](const auto&... field) {
+            return std::tuple{Field{
+                field.name, field.about,
+                [get = field.get](const TimedStatus& t) { return std::invoke(get, t.status); }}...};
+          },
+          Described<Status>::fields));
+};
+
+template <>
+struct Described<SpecAlert> {
+  static constexpr std::string_view name = "MonitoringAlert";
+  static constexpr auto fields = std::tuple{
+      Field{"timestamp", "", [](const SpecAlert& a) { return a.alert.since; }},
+      Field{"severity", "", [](const SpecAlert& a) { return a.alert.level; }},
+      Field{"type", "cpu_memory, gpu_memory, gpu_temperature, cpu, disk and so on.",
+            [](const SpecAlert& a) -> std::string_view {
+              return a.alert.resource == Resource::memory ? "cpu_memory"
+                                                          : to_string(a.alert.resource);
+            }},
+      Field{"message", "", [](const SpecAlert& a) -> const auto& { return a.alert.text; }},
+      Field{"value", "", [](const SpecAlert& a) { return a.alert.value; }},
+      Field{"threshold", "", [](const SpecAlert& a) { return a.alert.threshold; }},
+      Field{"id", "", [](const SpecAlert& a) { return "a" + std::to_string(a.alert.id); }},
+      Field{
+          "state", "open or ended.",
+          [](const SpecAlert& a) -> std::string_view { return a.alert.ended ? "ended" : "open"; }},
+      Field{"since", "", [](const SpecAlert& a) { return a.alert.since; }},
+      Field{"recommendations", "", [](const SpecAlert& a) { return recommendations(a.alert); }},
+  };
+};
+
+template <>
+struct Described<Averages> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"cpu_percent", "", &Averages::cpu},
+      Field{"cpu_memory_percent", "", &Averages::memory},
+      Field{"gpu_memory_percent", "", &Averages::gpu_memory},
+      Field{"gpu_utilization", "", &Averages::gpu_busy},
+  };
+};
+
+template <>
+struct Described<Allocation> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"cpu_memory_gb", "", [](const Allocation& a) { return gib(a.lease.booked.memory); }},
+      Field{"gpu_memory_gb", "",
+            [](const Allocation& a) { return gib(a.lease.booked.gpu_memory); }},
+      Field{"timestamp", "", [](const Allocation& a) { return a.lease.granted.wall; }},
+  };
+};
+
+template <>
+struct Described<AlertCounts> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"total", "", [](const AlertCounts& c) { return std::uint64_t{c.view.alerts.size()}; }},
+      Field{"critical", "",
+            [](const AlertCounts& c) { return std::uint64_t{count_alerts(c.view, true)}; }},
+      Field{"warnings", "",
+            [](const AlertCounts& c) { return std::uint64_t{count_alerts(c.view, false)}; }},
+      Field{"recent", "At most five, newest last.",
+            [](const AlertCounts& c) {
+              std::vector<SpecAlert> out;
+              const auto& all = c.view.alerts;
+              for (std::size_t i = all.size() > 5 ? all.size() - 5 : 0; i < all.size(); ++i) {
+                out.push_back({all[i]});
+              }
+              return out;
+            }},
+  };
+};
+
+template <>
+struct Described<Report> {
+  static constexpr std::string_view name = "MonitoringReport";
+  static constexpr auto fields = std::tuple{
+      Field{"timestamp", "", [](const Report& r) { return time_of(r.view); }},
+      Field{"current", "", [](const Report& r) { return Status{r.view, nullptr}; }},
+      Field{"average_5min", "", &Report::averages},
+      Field{"allocated_resources", "Leases that are granted.",
+            [](const Report& r) {
+              Keyed<Allocation> out;
+              for (const LeaseView& view : r.view.leases) {
+                const Lease& l = view.lease;
+                if (l.state == LeaseState::waiting || l.state == LeaseState::ended) continue;
+                std::string key = "l-" + std::to_string(l.id);
+                if (!l.name.empty()) key.insert(0, l.name + "_");
+                out.items.emplace_back(std::move(key), Allocation{l});
+              }
+              return out;
+            }},
+      Field{"cached_models", "", [](const Report&) { return Keyed<std::string>(); }},
+      Field{"alerts", "", [](const Report& r) { return AlertCounts{r.view}; }},
+      Field{"health_status", "healthy, moderate or critical.",
+            [](const Report& r) -> std::string_view { return health_word(r.view.health); }},
+  };
+};
+
+template <>
+struct Described<SeriesStatistics> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"avg", "", [](const SeriesStatistics& s) { return s.answer.average; }},
+      Field{"max", "", [](const SeriesStatistics& s) { return s.answer.max; }},
+      Field{"min", "", [](const SeriesStatistics& s) { return s.answer.min; }},
+  };
+};
+
+template <>
+struct Described<Moment> {
+  static constexpr std::string_view name = "";
+  static constexpr auto fields = std::tuple{
+      Field{"timestamp", "",
+            [](const Moment& m) { return m.columns.columns.front().answer.points[m.at].first; }},
+      Field{"cpu_percent", "", [](const Moment& m) { return m.value("cpu_percent"); }},
+      Field{"cpu_memory_percent", "",
+            [](const Moment& m) { return m.value("cpu_memory_percent"); }},
+      Field{"gpu_memory_percent", "Of the first GPU; left out where there is none.",
+            [](const Moment& m) { return m.value("gpu_memory_percent"); }},
+      Field{"gpu_utilization", "", [](const Moment& m) { return m.value("gpu_utilization"); }},
+  };
+};
+
+template <>
+struct Described<Columns> {
+  static constexpr std::string_view name = "MonitoringHistory";
+  static constexpr auto fields = std::tuple{
+      Field{"window_seconds", "", &Columns::window},
+      Field{"data_points", "",
+            [](const Columns& c) { return std::uint64_t{c.columns.front().answer.points.size()}; }},
+      Field{"oldest", "", [](const Columns& c) { return c.columns.front().answer.oldest; }},
+      Field{"statistics", "",
+            [](const Columns& c) {
+              Keyed<SeriesStatistics> out;
+              for (const Column& column : c.columns) {
+                out.items.emplace_back(column.name, SeriesStatistics{column.answer});
+              }
+              return out;
+            }},
+      Field{"history", "",
+            [](const Columns& c) {
+              std::vector<Moment> out;
+              for (std::size_t i = 0; i < c.columns.front().answer.points.size(); ++i) {
+                out.push_back({c, i});
+              }
+              return out;
+            }},
+  };
+};
+
+template <>
+struct Described<Suggestions> {
+  static constexpr std::string_view name = "Suggestions";
+  static constexpr auto fields = std::tuple{
+      Field{"suggestions", "A heading and its lines for each thing that is tight.",
+            [](const Suggestions& s) { return suggestions(s.view); }},
+      Field{"optimal_batch_sizes", "0 where the model does not fit any GPU now.",
+            [](const Suggestions& s) {
+              Keyed<int> out;
+              for (const char* row : {"small", "medium", "large"}) {
+                out.items.emplace_back(row, optimal_batch(s.view, row));
+              }
+              return out;
+            }},
+      Field{"current_health", "healthy, moderate or critical.",
+            [](const Suggestions& s) -> std::string_view { return health_word(s.view.health); }},
+  };
+};
+
+template <>
+struct Described<Resources> {
+  using R = Resources;
+  static constexpr std::string_view name = "Resources";
+  static constexpr auto fields = std::tuple{
+      Field{"cpu_percent", "",
+            [](const R& r) {
+              return r.when(ResourcePath::cpu, r.sample.cpu.busy.value_or(Ratio()).percent());
+            }},
+      Field{"memory_usage_mb", "Units of 2^20 bytes, of the node.",
+            [](const R& r) {
+              const Bytes used = r.sample.memory.total.value_or(Bytes()) -
+                                 r.sample.memory.available.value_or(Bytes());
+              return r.when(ResourcePath::memory, static_cast<double>(used.count()) / (1 << 20));
+            }},
+      Field{"gpu_percent", "", [](const R& r) { return r.when(ResourcePath::gpu, r.gpu.busy); }},
+      Field{"gpu_memory_percent", "",
+            [](const R& r) { return r.when(ResourcePath::gpu, percent(r.gpu.used, r.gpu.total)); }},
+      Field{"gpu_available", "",
+            [](const R& r) { return r.when(ResourcePath::gpu, r.gpu.available); }},
+      Field{"network_usage_bytes_per_second", "Both directions, of all interfaces but lo.",
+            [](const R& r) { return r.when(ResourcePath::network, network_rate(r.sample)); }},
+      Field{"timestamp", "Seconds since 1970.", [](const R& r) { return EpochSeconds{r.time}; }},
+  };
+};
+
+void write_monitoring_status(Json& json, const View& view, const ProcessReading* process) {
+  put(json, TimedStatus{{view, process}});
+}
+
+void write_monitoring_alerts(Json& json, const std::vector<Alert>& alerts) {
+  std::vector<SpecAlert> all;
+  for (const Alert& alert : alerts) all.push_back({alert});
+  put(json, all);
 }
 
 void write_monitoring_report(Json& json, Backend& backend) {
   const auto view = backend.view();
-  std::string current;
-  Json inner(current);
-  write_monitoring_status(inner, *view, false);
-  json.open()
-      .time("timestamp", view->sample ? view->sample->at.wall : view->at.wall)
-      .raw("current", current)
-      .open("average_5min")
-      .real("cpu_percent", average(backend, "cpu"))
-      .real("cpu_memory_percent", average(backend, "memory"));
-  double memory = 0;
-  double busy = 0;
-  int count = 0;
-  if (view->sample) {
-    for (const GpuReading& gpu : view->sample->gpus) {
-      memory += average(backend, "gpu_memory:" + gpu.id);
-      busy += average(backend, "gpu_utilization:" + gpu.id);
-      ++count;
-    }
+  Report report{*view, {average(backend, "cpu"), average(backend, "memory"), 0, 0}};
+  const auto& gpus = sample_of(*view).gpus;
+  for (const GpuReading& gpu : gpus) {
+    const auto count = static_cast<double>(gpus.size());
+    report.averages.gpu_memory += average(backend, "gpu_memory:" + gpu.id) / count;
+    report.averages.gpu_busy += average(backend, "gpu_utilization:" + gpu.id) / count;
   }
-  json.real("gpu_memory_percent", count > 0 ? memory / count : 0.0)
-      .real("gpu_utilization", count > 0 ? busy / count : 0.0)
-      .close()
-      .open("allocated_resources");
-  for (const LeaseView& lease : view->leases) {
-    const Lease& l = lease.lease;
-    if (l.state == LeaseState::waiting || l.state == LeaseState::ended) continue;
-    // Keys are read as they are: a name is escaped as a text would be.
-    std::string key;
-    Json(key).text(l.name.empty() ? "l-" + std::to_string(l.id)
-                                  : l.name + "_l-" + std::to_string(l.id));
-    json.open(std::string_view(key).substr(1, key.size() - 2))
-        .real("cpu_memory_gb", gib(l.booked.memory.count()))
-        .real("gpu_memory_gb", gib(l.booked.gpu_memory.count()))
-        .time("timestamp", l.granted.wall)
-        .close();
-  }
-  json.close().open("cached_models").close();
-  std::vector<const Alert*> recent;
-  int critical = 0;
-  int warnings = 0;
-  for (const Alert& alert : view->alerts) {
-    recent.push_back(&alert);
-    (alert.level >= Level::critical ? critical : warnings) += 1;
-  }
-  const std::size_t from = recent.size() > 5 ? recent.size() - 5 : 0;
-  json.open("alerts")
-      .number("total", static_cast<std::int64_t>(recent.size()))
-      .number("critical", critical)
-      .number("warnings", warnings)
-      .list("recent");
-  for (std::size_t i = from; i < recent.size(); ++i) write_monitoring_alert(json, *recent[i]);
-  json.end_list().close().text("health_status", health_word(view->health)).close();
+  put(json, report);
 }
 
 void write_monitoring_history(Json& json, Backend& backend, std::chrono::seconds window) {
-  struct Column {
-    const char* name;
-    HistoryAnswer answer;
-  };
-  std::vector<Column> columns;
-  for (const auto& [name, series] :
-       {std::pair("cpu_percent", "cpu"), std::pair("cpu_memory_percent", "memory")}) {
+  Columns columns{window, {}};
+  const auto add = [&](const char* name, const std::string& series) {
     auto answer = backend.history({series, window, std::chrono::seconds(0)});
-    columns.push_back({name, answer ? std::move(*answer) : HistoryAnswer()});
-  }
+    columns.columns.push_back({name, answer ? std::move(*answer) : HistoryAnswer()});
+  };
+  add("cpu_percent", "cpu");
+  add("cpu_memory_percent", "memory");
   const auto view = backend.view();
   if (view->sample && !view->sample->gpus.empty()) {
     const std::string& id = view->sample->gpus.front().id;
-    for (const auto& [name, series] : {std::pair("gpu_memory_percent", "gpu_memory:" + id),
-                                       std::pair("gpu_utilization", "gpu_utilization:" + id)}) {
-      auto answer = backend.history({series, window, std::chrono::seconds(0)});
-      columns.push_back({name, answer ? std::move(*answer) : HistoryAnswer()});
-    }
+    add("gpu_memory_percent", "gpu_memory:" + id);
+    add("gpu_utilization", "gpu_utilization:" + id);
   }
-  const auto& times = columns.front().answer.points;
-  json.open()
-      .number("window_seconds", std::int64_t{window.count()})
-      .number("data_points", static_cast<std::int64_t>(times.size()));
-  if (columns.front().answer.oldest) {
-    json.time("oldest", *columns.front().answer.oldest);
-  } else {
-    json.null("oldest");
-  }
-  json.open("statistics");
-  for (const Column& column : columns) {
-    json.open(column.name)
-        .real("avg", column.answer.average)
-        .real("max", column.answer.max)
-        .real("min", column.answer.min)
-        .close();
-  }
-  json.close().list("history");
-  for (std::size_t i = 0; i < times.size(); ++i) {
-    json.open().time("timestamp", times[i].first);
-    for (const Column& column : columns) {
-      const auto& points = column.answer.points;
-      json.real(column.name, i < points.size() ? points[i].second : std::optional<double>());
-    }
-    json.close();
-  }
-  json.end_list().close();
+  put(json, columns);
 }
 
+void write_suggestions(Json& json, const View& view) { put(json, Suggestions{view}); }
+
 void write_resources(Json& json, const View& view, ResourcePath path, WallTime now) {
-  const Sample empty;
-  const Sample& s = view.sample ? *view.sample : empty;
-  const GpuTotals gpu = gpu_totals(view);
-  const bool all = path == ResourcePath::all;
-  json.open();
-  if (all || path == ResourcePath::cpu) {
-    json.real("cpu_percent", s.cpu.busy.value_or(Ratio()).percent());
-  }
-  if (all || path == ResourcePath::memory) {
-    const Bytes used = s.memory.total.value_or(Bytes()) - s.memory.available.value_or(Bytes());
-    json.real("memory_usage_mb", static_cast<double>(used.count()) / (1 << 20));
-  }
-  if (all || path == ResourcePath::gpu) {
-    json.real("gpu_percent", gpu.busy).real("gpu_memory_percent", percent(gpu.used, gpu.total));
-    json.boolean("gpu_available", gpu.available);
-  }
-  if (all || path == ResourcePath::network) {
-    json.real("network_usage_bytes_per_second", network_rate(view));
-  }
-  // Epoch seconds, as this document has them; seven digits would not do.
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3f", epoch(s.number > 0 ? s.at.wall : now));
-  json.raw("timestamp", text).close();
+  const Sample& sample = sample_of(view);
+  put(json, Resources{sample, gpu_totals(sample), path, sample.number > 0 ? sample.at.wall : now});
+}
+
+void describe_specs(Schemas& all) {
+  (void)schema_of<TimedStatus>(all);
+  (void)schema_of<Report>(all);
+  (void)schema_of<Columns>(all);
+  (void)schema_of<Suggestions>(all);
+  (void)schema_of<Resources>(all);
+  all.set("MonitoringAlerts", schema_of<std::vector<SpecAlert>>(all).text());
 }
 
 }  // namespace headroom::serve

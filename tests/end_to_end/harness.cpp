@@ -23,11 +23,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <openapi/schema_check.hpp>
+
 extern char** environ;  // NOLINT: POSIX declares it nowhere
 
 namespace headroom::end_to_end {
 
 namespace fs = std::filesystem;
+namespace json = boost::json;
 
 namespace {
 
@@ -331,6 +334,29 @@ Outcome Daemon::stop() {
 
 void Daemon::kill_and_reap() { program_->kill_and_reap(); }
 
+namespace {
+
+// Holds every answer of every test against what the program promises in /openapi.json, which is the
+// same for all its daemons.
+void hold_to_contract(http::Client& client, std::string_view method, const std::string& target,
+                      const Answer& answer) {
+  static std::unique_ptr<openapi::Contract> contract;
+  if (!contract) {
+    auto got = client.request("GET", "/openapi.json", "", {}, kPatience);
+    if (!got || got->status != 200) return;  // it has gone meanwhile; the next answer asks again
+    contract = std::make_unique<openapi::Contract>(json::parse(got->body));
+  }
+  std::string type;
+  for (const auto& [name, text] : answer.headers) {
+    if (http::same_word(name, "content-type")) type = text;
+  }
+  for (const auto& mistake : contract->mistakes(method, target, answer.status, type, answer.body)) {
+    ADD_FAILURE() << mistake;
+  }
+}
+
+}  // namespace
+
 Answer Daemon::ask(std::string_view method, const std::string& target, const std::string& body,
                    std::span<const http::Header> headers) {
   Answer answer;
@@ -342,6 +368,7 @@ Answer Daemon::ask(std::string_view method, const std::string& target, const std
   answer.body = std::move(got->body);
   answer.headers = std::move(got->headers);
   if (auto parsed = client::parse_json(answer.body)) answer.json = std::move(*parsed);
+  hold_to_contract(*client, method, target, answer);
   return answer;
 }
 

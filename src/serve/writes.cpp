@@ -1,0 +1,167 @@
+// What asks the control machine, or changes something.
+#include <algorithm>
+
+#include "http/query.hpp"
+#include "serve/body.hpp"
+#include "serve/documents.hpp"
+#include "serve/handlers.hpp"
+#include "serve/problem.hpp"
+
+namespace headroom::serve {
+namespace {
+
+using http::Response;
+
+constexpr std::size_t kShown = 64;
+constexpr std::size_t kLongestKey = 128;
+
+// Answers with what the control machine said. `created` is for POST: 201 granted, 202 waiting.
+void send_answer(Backend& backend, UserNames& names, Client& client, const Answered& answered,
+                 bool created) {
+  if (const auto* refusal = std::get_if<Refusal>(&answered)) {
+    const auto view = refusal->verdict && !refusal->verdict->in_the_way.empty()
+                          ? backend.view()
+                          : std::shared_ptr<const View>();
+    Response response =
+        problem(refusal->error, refusal->verdict ? &*refusal->verdict : nullptr, view.get());
+    if (refusal->verdict && refusal->verdict->earliest) {
+      const auto wait =
+          std::chrono::ceil<std::chrono::seconds>(*refusal->verdict->earliest - backend.now().wall);
+      response.headers.emplace_back("Retry-After",
+                                    std::to_string(std::max<std::int64_t>(1, wait.count())));
+    }
+    client.send(std::move(response));
+    return;
+  }
+  std::string body;
+  body.reserve(1000);  // most answers; the allocator has such a piece at hand
+  Json json(body);
+  int status = 200;
+  if (const auto* lease = std::get_if<LeaseView>(&answered)) {
+    write_lease(json, *lease, names);
+    if (created) status = lease->lease.state == LeaseState::waiting ? 202 : 201;
+  } else if (const auto* verdict = std::get_if<Verdict>(&answered)) {
+    const auto view = verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
+    write_verdict(json, *verdict, view.get());
+  } else if (const auto* alert = std::get_if<Alert>(&answered)) {
+    write_alert(json, *alert);
+  }
+  client.send(status, kJson, body);
+}
+
+void ask(const Call& call, Ask what, Client client, bool created = false) {
+  // The control machine mostly answers before ask() returns; only a request that waits has to be
+  // taken back when its client goes.
+  Backend& backend = call.backend;
+  auto answered = std::make_shared<bool>(false);
+  const RequestId request = backend.ask(
+      call.caller(), std::move(what),
+      [&backend, &names = call.names, client, created, answered](const Answered& answer) mutable {
+        *answered = true;
+        send_answer(backend, names, client, answer, created);
+      });
+  if (!*answered) {
+    client.on_gone([&backend, request] { backend.withdraw(request); });
+  }
+}
+
+// The lease that a path names; 0 when it names none, and the client was answered.
+LeaseId lease_of(const Call& call, Client& client) {
+  const LeaseId id = parse_lease_id(call.item);
+  if (id == 0) {
+    client.send(refuse(ErrorKind::not_found, "there is no lease " + call.item.substr(0, kShown)));
+  }
+  return id;
+}
+
+}  // namespace
+
+void get_lease(const Call& call, Client client) {
+  const LeaseId id = lease_of(call, client);
+  if (id == 0) return;
+  if (const auto wait = call.arguments.text("wait")) {
+    const auto patience = http::parse_wait(*wait);
+    if (!patience) return client.send(problem(patience.error()));
+    return ask(call, AskWait{id, *patience}, std::move(client));
+  }
+  const auto view = call.backend.view();
+  for (const LeaseView& lease : view->leases) {
+    if (lease.lease.id != id) continue;
+    return client.send(document([&](Json& json) { write_lease(json, lease, call.names); }));
+  }
+  client.send(refuse(ErrorKind::not_found, "there is no lease " + call.item.substr(0, kShown),
+                     "it never was, or it ended more than a day ago",
+                     "GET /api/v1/leases lists them"));
+}
+
+void post_fit(const Call& call, Client client) {
+  auto fit = parse_fit(call.body());
+  if (!fit) return client.send(problem(fit.error()));
+  ask(call, std::move(*fit), std::move(client));
+}
+
+void post_lease(const Call& call, Client client) {
+  HolderField holder;
+  auto lease = parse_lease(call.body(), holder);
+  if (!lease) return client.send(problem(lease.error()));
+  const pid_t own = call.request != nullptr ? call.request->peer().pid : 0;
+  const pid_t pid = holder.given ? holder.pid.value_or(0) : own;
+  if (pid != 0) {
+    auto found = call.backend.holder(call.caller(), pid);
+    if (!found) return client.send(problem(found.error()));
+    lease->holder = *found;
+  } else if (lease->ttl.count() == 0) {
+    return client.send(
+        refuse(ErrorKind::invalid_request, "nobody would hold this lease",
+               "there is no holder, and no ttl_seconds",
+               R"(name the process, {"holder":{"pid":4121}}, or how long it holds)"));
+  }
+  const std::string_view key = call.header("idempotency-key");
+  if (key.size() > kLongestKey) {
+    return client.send(
+        refuse(ErrorKind::invalid_request, "the Idempotency-Key is too long", "at most 128 bytes"));
+  }
+  lease->idempotency_key = std::string(key);
+  ask(call, std::move(*lease), std::move(client), true);
+}
+
+void patch_lease(const Call& call, Client client) {
+  const LeaseId id = lease_of(call, client);
+  if (id == 0) return;
+  auto change = parse_change(call.body());
+  if (!change) return client.send(problem(change.error()));
+  change->lease = id;
+  ask(call, std::move(*change), std::move(client));
+}
+
+void delete_lease(const Call& call, Client client) {
+  const LeaseId id = lease_of(call, client);
+  if (id != 0) ask(call, AskEnd{id}, std::move(client));
+}
+
+void patch_alert(const Call& call, Client client) {
+  const auto change = parse_alert_change(call.body());
+  if (!change) return client.send(problem(change.error()));
+  const std::uint64_t id = parse_alert_id(call.item);
+  if (change->acknowledged) {
+    return ask(call, AskAcknowledge{id, *change->acknowledged}, std::move(client));
+  }
+  // Now has passed: that takes a mute back.
+  ask(call, AskMute{id, call.backend.now().wall + *change->mute}, std::move(client));
+}
+
+Response patch_config(const Call& call) {
+  const auto changes = parse_config_changes(call.body());
+  if (!changes) return problem(changes.error());
+  const auto changed = call.backend.configure(*changes);
+  if (!changed) return problem(changed.error());
+  return document([&](Json& json) { write_settings(json, *changed); });
+}
+
+Response post_config_check(const Call& call) {
+  const auto changes = call.backend.check_config(call.body());
+  if (!changes) return problem(changes.error());
+  return document([&](Json& json) { write_check(json, *changes); });
+}
+
+}  // namespace headroom::serve
