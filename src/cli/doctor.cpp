@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 
 #include <unistd.h>
 
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
+#include "cli/doctor_probe.hpp"
 #include "cli/environment.hpp"
+#include "cli/local.hpp"
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
@@ -25,9 +29,13 @@ namespace {
 
 constexpr const char* kHelp =
     "  headroom doctor               every check; 0 when nothing failed, else 1\n"
+    "  headroom doctor --api         asks every path of the interface, and tries the webhooks' "
+    "hosts\n"
+    "  headroom doctor --self-test   measures what a reading of this machine costs\n"
     "  headroom doctor --json        the same as a document\n";
 
 constexpr std::chrono::milliseconds kPortWithin{500};
+constexpr int kSelfTestReadings = 200;
 
 double milliseconds_now() {
   timespec now{};
@@ -70,10 +78,15 @@ std::optional<Check> check_port(const value& config, const std::string& node_nam
     if (node && client::text(*node, "name") == node_name) {
       return Check{Check::Outcome::ok, "http", "answers on " + printable(address), ""};
     }
-    return Check{
-        Check::Outcome::warn, "http",
-        printable(address) + " does not lead to this daemon; the socket works",
-        "another port: http.listen in /etc/headroom/headroom.toml, then restart headroomd"};
+    const auto colon = address.rfind(':');
+    const auto port = colon == std::string::npos ? 0 : std::atoi(address.c_str() + colon + 1);
+    const auto who = port > 0 ? who_listens(port) : std::string();
+    return Check{Check::Outcome::warn, "http",
+                 printable(address) + (who.empty() ? " does not answer" : " is held by " + who) +
+                     "; the socket works",
+                 who.empty() ? "restart headroomd"
+                             : "sudo headroom config set http.listen 127.0.0.1:8899, then restart "
+                               "headroomd"};
   }
   return std::nullopt;
 }
@@ -95,6 +108,134 @@ Check check_settings() {
           files == 0
               ? "no file, built-in values"
               : std::to_string(files) + (files == 1 ? " file, no mistakes" : " files, no mistakes"),
+          ""};
+}
+
+/// A gauge or counter of the daemon without labels, from its Prometheus text.
+std::optional<double> metric(std::string_view text, const std::string& name) {
+  const auto wanted = "\n" + name + " ";
+  const auto at = text.find(wanted);
+  if (at == std::string_view::npos) return std::nullopt;
+  return std::strtod(std::string(text.substr(at + wanted.size(), 40)).c_str(), nullptr);
+}
+
+std::string setting_of(const value& config, const std::string& key) {
+  for (const auto& setting : client::list(config)) {
+    if (client::text(setting, "key") != key) continue;
+    auto text = client::text(setting, "value");
+    text.erase(std::remove(text.begin(), text.end(), '"'), text.end());
+    return text;
+  }
+  return {};
+}
+
+/// What the daemon keeps: its journal and the history on disk.
+std::vector<Check> checks_of_keeping(const std::string& metrics, const value& config) {
+  std::vector<Check> checks;
+  const auto folder = printable(setting_of(config, "state.dir"));
+  if (const auto failures = metric(metrics, "headroom_journal_failures_total")) {
+    const auto count = static_cast<std::int64_t>(*failures);
+    checks.push_back(
+        count == 0 ? Check{Check::Outcome::ok, "journal", "every record was kept in " + folder, ""}
+                   : Check{Check::Outcome::failed, "journal",
+                           std::to_string(count) + " records could not be kept in " + folder,
+                           "make room there, or another place: state.dir"});
+  }
+  if (const auto size = metric(metrics, "headroom_history_bytes")) {
+    const auto budget = printable(setting_of(config, "sample.history_budget"));
+    const auto kept = setting_of(config, "sample.keep");
+    const auto text = show_bytes(static_cast<std::int64_t>(*size)) + " on disk" +
+                      (budget.empty() ? "" : ", at most " + budget);
+    if (*size > 0) {
+      checks.push_back({Check::Outcome::ok, "history", text, ""});
+    } else if (kept == "0s") {
+      checks.push_back(
+          {Check::Outcome::ok, "history", "kept in memory only, as sample.keep says", ""});
+    } else {
+      checks.push_back(
+          {Check::Outcome::warn, "history", "nothing is on disk yet",
+           "headroom event --type sensor tells whether " + folder + " cannot be written"});
+    }
+  }
+  if (const auto failed = metric(metrics, "headroom_notification_failures_total");
+      failed && *failed > 0) {
+    checks.push_back({Check::Outcome::warn, "notify",
+                      show_number(*failed) + " alerts reached nobody", "headroom doctor --api"});
+  }
+  return checks;
+}
+
+/// The webhooks among the settings, tried.
+std::vector<Check> checks_of_targets(const value& config) {
+  std::vector<Check> checks;
+  for (const auto& setting : client::list(config)) {
+    const auto key = client::text(setting, "key");
+    constexpr std::string_view kEnd = ".kind";
+    if (key.rfind("notify.", 0) != 0 || key.size() <= 12 ||
+        key.compare(key.size() - kEnd.size(), kEnd.size(), kEnd) != 0) {
+      continue;
+    }
+    const auto name = key.substr(7, key.size() - 12);
+    if (setting_of(config, key) == "webhook") {
+      checks.push_back(check_webhook(name, setting_of(config, "notify." + name + ".url")));
+    }
+  }
+  return checks;
+}
+
+/// Every path that can be read without an argument answers.
+std::vector<Check> checks_of_interface(client::Daemon& daemon) {
+  std::vector<std::string> paths;
+  if (const auto openapi = daemon.document("/openapi.json")) {
+    const auto* all = client::find(*openapi, "paths");
+    if (all != nullptr && all->is_object()) {
+      for (const auto& [path, methods] : all->as_object()) {
+        const std::string text(path);
+        if (methods.is_object() && methods.as_object().contains("get") &&
+            text.find('{') == std::string::npos && text.find("stream") == std::string::npos) {
+          paths.push_back(text);
+        }
+      }
+    }
+  }
+  if (paths.empty()) {
+    paths = {"/api/v1/node",   "/api/v1/snapshot", "/api/v1/room",   "/api/v1/pressure",
+             "/api/v1/alerts", "/api/v1/events",   "/api/v1/leases", "/api/v1/config",
+             "/api/v1/health", "/metrics",         "/healthz",       "/readyz"};
+  }
+  std::vector<Check> checks;
+  std::size_t answered = 0;
+  for (const auto& path : paths) {
+    const auto answer = daemon.get(path == "/api/v1/history" ? path + "?resource=cpu" : path);
+    // A path that wants an argument says so: it is there.
+    if (answer || answer.error().kind == ErrorKind::invalid_request) {
+      ++answered;
+      continue;
+    }
+    checks.push_back({Check::Outcome::failed, "interface",
+                      printable(path) + ": " + printable(answer.error().what), ""});
+  }
+  checks.push_back(
+      {answered == paths.size() ? Check::Outcome::ok : Check::Outcome::warn, "interface",
+       std::to_string(answered) + " of " + std::to_string(paths.size()) + " paths answer", ""});
+  return checks;
+}
+
+/// What one reading of this machine costs, in this process.
+Check check_price() {
+  timespec before{};
+  timespec after{};
+  if (const auto first = sample_locally(); !first) {
+    return {Check::Outcome::failed, "reading", first.error().what, first.error().help};
+  }
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+  for (int i = 0; i < kSelfTestReadings; ++i) (void)sample_locally();
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+  const double took = static_cast<double>(after.tv_sec - before.tv_sec) * 1e6 +
+                      static_cast<double>(after.tv_nsec - before.tv_nsec) / 1e3;
+  return {Check::Outcome::ok, "reading",
+          "one of this machine costs " + show_number(took / kSelfTestReadings) +
+              " us of CPU (mean of " + std::to_string(kSelfTestReadings) + ")",
           ""};
 }
 
@@ -156,6 +297,54 @@ std::vector<Check> checks_of_node(const value& node) {
   return checks;
 }
 
+std::vector<Check> checks_of_snapshot(const value& snapshot) {
+  std::vector<Check> checks;
+  const auto& gpus = client::list(snapshot, "gpu");
+  for (const auto& gpu : gpus) {
+    const auto index = client::whole(gpu, "index");
+    const auto name = "GPU " + (index ? std::to_string(*index) : std::string("?"));
+    const auto state = client::text(gpu, "state");
+    const auto why = printable(client::text(gpu, "state_reason"));
+    const auto tail = why.empty() ? std::string() : ": " + why;
+    if (state == "lost") {
+      checks.push_back({Check::Outcome::failed, name, "is lost" + tail,
+                        "nvidia-smi --gpu-reset -i " + (index ? std::to_string(*index) : "ID") +
+                            ", or a restart of the machine; dmesg says more"});
+    } else if (state == "stale") {
+      checks.push_back({Check::Outcome::warn, name, "does not answer in time" + tail,
+                        "dmesg | grep -i -e xid -e nvrm"});
+    } else if (state == "asleep") {
+      checks.push_back({Check::Outcome::ok, name, "is asleep and left so" + tail, ""});
+    } else {
+      const auto* known = client::find(gpu, "processes_known");
+      const bool named = known == nullptr || !known->is_bool() || known->as_bool();
+      auto text = text_cell(client::text(gpu, "name"));
+      if (const auto total = client::whole(gpu, "memory_total_bytes"))
+        text += ", " + show_bytes(*total);
+      if (known != nullptr)
+        text += named ? ", memory of each process: yes" : ", memory of each process: no";
+      if (client::is_true(gpu, "simulated")) text += ", simulated";
+      checks.push_back({named ? Check::Outcome::ok : Check::Outcome::absent, name, text,
+                        named ? ""
+                              : "the driver does not say it (WSL, MIG or a virtual GPU); leases "
+                                "are counted as booked"});
+    }
+  }
+  for (const auto& filesystem : client::list(snapshot, "filesystem")) {
+    if (!client::is_true(filesystem, "stale")) continue;
+    const auto mount = printable(client::text(filesystem, "mount"));
+    checks.push_back({Check::Outcome::warn, "mount",
+                      mount + " does not answer; its last numbers are shown",
+                      "umount -l " + mount + ", or look after " +
+                          printable(client::text(filesystem, "source"))});
+  }
+  if (const auto& nodes = client::list(snapshot, "numa"); !nodes.empty()) {
+    checks.push_back(
+        {Check::Outcome::ok, "NUMA", std::to_string(nodes.size()) + " memory nodes", ""});
+  }
+  return checks;
+}
+
 std::string render_checks(const std::vector<Check>& checks, const Style& style) {
   std::size_t name_width = 4;
   for (const auto& check : checks) name_width = std::max(name_width, width_of(check.name));
@@ -191,6 +380,10 @@ value checks_document(const std::vector<Check>& checks) {
 int doctor_command(Words words) {
   Options options("doctor", kHelp);
   Common common;
+  bool api = false;
+  bool self_test = false;
+  options.flag("--api", api, "ask every path of the interface, try the webhooks' hosts");
+  options.flag("--self-test", self_test, "measure what a reading of this machine costs");
   if (const auto over = options.parse(std::move(words), common)) return *over;
   std::vector<Check> checks;
   client::Daemon daemon(common.url, common.answer_within());
@@ -202,6 +395,9 @@ int doctor_command(Words words) {
   source_options.quiet = true;
   source_options.local = !alive;
   Source source(source_options);
+  const auto add = [&checks](std::vector<Check> more) {
+    std::move(more.begin(), more.end(), std::back_inserter(checks));
+  };
   const auto node = source.document("/api/v1/node");
   if (alive) {
     checks.push_back(check_ready(daemon));
@@ -215,7 +411,17 @@ int doctor_command(Words words) {
       if (auto port = check_port(*config, client::text(*node, "name"))) {
         checks.push_back(std::move(*port));
       }
+      if (const auto metrics = daemon.get("/metrics")) {
+        add(checks_of_keeping(*metrics, *config));
+      }
+      if (api || self_test) add(checks_of_targets(*config));
     }
+    if (api) add(checks_of_interface(daemon));
+  } else if (api) {
+    checks.push_back({Check::Outcome::failed, "interface", "no daemon answers", ""});
+  }
+  if (const auto snapshot = source.document("/api/v1/snapshot")) {
+    add(checks_of_snapshot(*snapshot));
   }
   if (node) {
     for (auto& check : checks_of_node(*node)) checks.push_back(std::move(check));
@@ -225,6 +431,9 @@ int doctor_command(Words words) {
                       node.error().help});
   }
   checks.push_back(check_settings());
+  checks.push_back(check_clock());
+  add(check_engines());
+  if (self_test) checks.push_back(check_price());
   if (!print_document(common, client::write_json(checks_document(checks)))) {
     write_out(stdout, render_checks(checks, style_for(common, stdout)));
   }

@@ -25,6 +25,10 @@ const char* to_string(Check::Outcome outcome);
 /// The checks that the /node document answers: sensors, what the machine cannot, limits. Pure.
 std::vector<Check> checks_of_node(const client::json::value& node);
 
+/// The checks that the /snapshot document answers: GPUs, mounts that do not answer, memory nodes.
+/// Pure.
+std::vector<Check> checks_of_snapshot(const client::json::value& snapshot);
+
 /// One line per check and its fix below it; then how many of each. Pure.
 std::string render_checks(const std::vector<Check>& checks, const Style& style);
 

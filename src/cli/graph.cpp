@@ -143,7 +143,8 @@ const char* block_of(std::optional<double> share) {
 }
 
 void draw_frame(Canvas& canvas, const Rect& rect, const std::string& number,
-                const std::string& title, const std::string& right, bool focus) {
+                const std::string& title, const std::string& right, const std::string& word,
+                Pen word_pen, bool focus) {
   if (rect.width < 2 || rect.height < 2) return;
   const Pen pen{focus ? Ink::focus : Ink::frame};
   const int last_x = rect.x + rect.width - 1;
@@ -164,10 +165,16 @@ void draw_frame(Canvas& canvas, const Rect& rect, const std::string& number,
     x += canvas.put(x, rect.y, " " + number, Pen{focus ? Ink::focus : Ink::faint}, room);
   }
   x += canvas.put(x, rect.y, " " + title + " ", Pen{Ink::title}, rect.x + rect.width - 2 - x);
-  const int columns = columns_of(right) + 2;
-  if (!right.empty() && x + columns <= last_x) {
-    canvas.put(last_x - 1 - columns, rect.y, " " + right + " ", Pen{Ink::plain}, columns);
-  }
+  // From the corner to the left: a line, a blank, the words, a blank.
+  int end = last_x - 2;
+  const auto put = [&](const std::string& text, Pen words_pen) {
+    const int columns = columns_of(text) + 2;
+    if (text.empty() || end - columns < x) return;
+    canvas.put(end - columns + 1, rect.y, " " + text + " ", words_pen, columns);
+    end -= columns - 1;
+  };
+  put(word, word_pen);
+  put(right, Pen{});
 }
 
 }  // namespace headroom::cli

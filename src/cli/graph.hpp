@@ -55,8 +55,10 @@ void draw_bar(Canvas& canvas, int x, int y, int width, const std::vector<Segment
 /// One column: a block as high as `share` (0 to 1); a blank with a dot below for unknown.
 const char* block_of(std::optional<double> share);
 
-/// A frame with rounded corners. `title` stands in its upper edge, `right` at that edge's end.
+/// A frame with rounded corners. `title` stands in its upper edge, `right` and, in a pen of its
+/// own, `word` at that edge's end; where there is no space for both, the word alone.
 void draw_frame(Canvas& canvas, const Rect& rect, const std::string& number,
-                const std::string& title, const std::string& right, bool focus);
+                const std::string& title, const std::string& right, const std::string& word,
+                Pen word_pen, bool focus);
 
 }  // namespace headroom::cli

@@ -182,21 +182,13 @@ class Picture {
             {kept_share, "╱", Pen{Ink::reserve}}};
   }
 
-  std::string level_word(const std::string& level) const { return level.empty() ? "" : level; }
-
-  Rect frame(const Placed& placed, const std::string& title, const std::string& right) {
-    draw_frame(canvas_, placed.rect, std::to_string(static_cast<int>(placed.panel) + 1), title,
-               right, view_.focus == placed.panel);
-    return {placed.rect.x + 2, placed.rect.y + 1, placed.rect.width - 4, placed.rect.height - 2};
-  }
-
-  /// The level at the end of a panel's upper edge, in its own colour.
-  void frame_level(const Placed& placed, const std::string& level) {
-    if (level.empty()) return;
-    const int end = placed.rect.x + placed.rect.width - 4;
+  Rect frame(const Placed& placed, const std::string& title, const std::string& right,
+             const std::string& level = {}) {
     auto pen = pen_of(level);
     pen.bold = level != "ok";
-    canvas_.put_right(end, placed.rect.y, level, pen);
+    draw_frame(canvas_, placed.rect, std::to_string(static_cast<int>(placed.panel) + 1), title,
+               right, level, pen, view_.focus == placed.panel);
+    return {placed.rect.x + 2, placed.rect.y + 1, placed.rect.width - 4, placed.rect.height - 2};
   }
 
   void panel(const Placed& placed) {
@@ -570,9 +562,7 @@ class Picture {
     const auto level = level_of("cpu");
     std::string right = percent(busy);
     if (cores) right += " of " + std::to_string(*cores) + (*cores == 1 ? " core" : " cores");
-    if (!level.empty()) right += "  " + level;
-    const Rect inner = frame(placed, "CPU", right);
-    frame_level(placed, level);
+    const Rect inner = frame(placed, "CPU", right, level);
     std::vector<Piece> words;
     const auto add = [&](const char* what, const std::string& text, Pen pen = {}) {
       words.push_back({what, kFaint});
@@ -687,9 +677,7 @@ class Picture {
     const auto* room = room_of("memory");
     const auto level = level_of("memory");
     std::string right = used && total ? show_bytes_of(*used, *total) : kNone;
-    if (!level.empty()) right += "  " + level;
-    const Rect inner = frame(placed, "memory", right);
-    frame_level(placed, level);
+    const Rect inner = frame(placed, "memory", right, level);
 
     struct Entry {
       const char* name;
@@ -1112,7 +1100,7 @@ class Picture {
     width = std::min(width, canvas_.width() - 4);
     const int height = std::min(static_cast<int>(lines.size()) + 2, canvas_.height() - 2);
     const Rect rect{(canvas_.width() - width) / 2, (canvas_.height() - height) / 2, width, height};
-    draw_frame(canvas_, rect, "", title, "", true);
+    draw_frame(canvas_, rect, "", title, "", "", {}, true);
     for (int i = 0; i < height - 2; ++i) {
       int x = rect.x + 3;
       for (const auto& piece : lines[static_cast<std::size_t>(i)]) {

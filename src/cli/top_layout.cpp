@@ -25,6 +25,7 @@ struct Row {
   int want;
   int most;
   int rank;
+  int unit = 1;  ///< grows by so many lines at once
   int height = 0;
 };
 
@@ -39,11 +40,13 @@ std::vector<Row> rows_for(int width, const TopNeeds& needs) {
     for (const auto& part : parts) {
       if (shown(needs, part.panel)) visible.push_back(part);
     }
-    if (!visible.empty()) rows.push_back({std::move(visible), least, want, most, rank, 0});
+    if (!visible.empty()) rows.push_back({std::move(visible), least, want, most, rank});
   };
   if (needs.gpus > 0) {
     const int lines = width >= kGpusAcross && needs.gpus > 1 ? (needs.gpus + 1) / 2 : needs.gpus;
     add({{Panel::gpu, 1}}, 2 + std::min(lines, 6), 2 + 3 * lines, 2 + 4 * lines, 9);
+    // Every device has as many lines as the others.
+    if (!rows.empty() && lines <= 6) rows.back().unit = lines;
   }
   const bool together = width >= kThreeAcross;
   if (together) {
@@ -89,7 +92,7 @@ void share_out(std::vector<Row>& rows, int height) {
             [](const Row* a, const Row* b) { return a->rank > b->rank; });
   for (int Row::* goal : {&Row::want, &Row::most}) {
     for (auto* row : by_rank) {
-      const int more = std::clamp(row->*goal - row->height, 0, left);
+      const int more = std::clamp(row->*goal - row->height, 0, left) / row->unit * row->unit;
       row->height += more;
       left -= more;
     }
