@@ -10,6 +10,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> kCommands{
       {"status", "", "one screen: room, pressure, alerts, leases", status_command},
       {"top", "", "the same, live, full screen", top_command},
+      {"gpu", "gpus", "the devices, or one of them", gpu_command},
       {"ps", "", "who uses what", ps_command},
       {"history", "", "one resource over time", history_command},
       {"event", "events", "what happened and why", event_command},
@@ -19,8 +20,11 @@ const std::vector<Command>& commands() {
       {"wait", "", "block until it fits, or until pressure falls", wait_command},
       {"lease", "leases", "what is booked, and by whom", lease_command},
       {"doctor", "", "every check, with a fix for each that fails", doctor_command},
+      {"check", "", "one line and an exit code for monitoring systems", check_command},
       {"config", "", "the settings in force, and where each comes from", config_command},
       {"metrics", "", "the Prometheus text", metrics_command},
+      {"openapi", "", "the HTTP interface as a document", openapi_command},
+      {"completion", "", "what a shell needs to complete these words", completion_command},
       {"version", "", "the version", version_command},
       {"help", "", "this list, or a command's own help", help_command},
   };

@@ -20,6 +20,7 @@ const std::vector<Command>& commands();
 
 int status_command(Words words);
 int top_command(Words words);
+int gpu_command(Words words);
 int ps_command(Words words);
 int history_command(Words words);
 int event_command(Words words);
@@ -29,8 +30,11 @@ int run_command(Words words);
 int wait_command(Words words);
 int lease_command(Words words);
 int doctor_command(Words words);
+int check_command(Words words);
 int config_command(Words words);
 int metrics_command(Words words);
+int openapi_command(Words words);
+int completion_command(Words words);
 int version_command(Words words);
 int help_command(Words words);
 

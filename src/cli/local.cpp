@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "control/control.hpp"
+#include "sense/process_list.hpp"
+#include "sense/process_owner.hpp"
 #include "sense/sampler.hpp"
 #include "serve/body.hpp"
 #include "serve/documents.hpp"
@@ -72,6 +74,7 @@ class Local final : public serve::Backend {
     sample->took = clock_now().boot - at.boot;
     (void)control_.apply(Sampled{std::move(sample)}, at);
     view_ = std::make_shared<const View>(control_.view(clock_now()));
+    processes_.reset();
   }
 
   Instant now() override { return clock_now(); }
@@ -89,9 +92,12 @@ class Local final : public serve::Backend {
     const auto answer = history(query);
     done(answer ? Result<std::string>(render(*answer)) : tl::unexpected(answer.error()));
   }
-  std::shared_ptr<const ProcessList> processes() override { return nullptr; }
+  std::shared_ptr<const ProcessList> processes() override {
+    if (!processes_) read_processes();
+    return processes_;
+  }
   void processes(std::function<void(std::shared_ptr<const ProcessList>)> done) override {
-    done(nullptr);
+    done(processes());
   }
   Result<std::vector<Setting>> configure(
       const std::vector<std::pair<std::string, std::string>>&) override {
@@ -117,12 +123,28 @@ class Local final : public serve::Backend {
   Result<Holder> holder(const Caller&, pid_t) override { return needs_daemon("a lease"); }
 
  private:
+  void read_processes() {
+    const bool first = !lister_;
+    if (first) lister_ = std::make_unique<sense::ProcessLister>("");
+    auto list = std::make_shared<ProcessList>();
+    for (int i = 0; i < (first ? 2 : 1); ++i) {
+      if (i > 0) std::this_thread::sleep_for(kBetween);
+      const Instant at = clock_now();
+      lister_->read(at, *list);
+      list->took = clock_now().boot - at.boot;
+    }
+    if (view_->sample) sense::match_gpu_processes(*list, view_->sample->gpus);
+    processes_ = std::move(list);
+  }
+
   settings::Loaded loaded_;
   control::Control control_;
   serve::NodeFacts node_;
   std::unique_ptr<sense::Sampler> sampler_;
   std::uint64_t samples_ = 0;
   std::shared_ptr<const View> view_;
+  std::unique_ptr<sense::ProcessLister> lister_;
+  std::shared_ptr<const ProcessList> processes_;  ///< of this sample; read when first asked for
 };
 
 Result<Local*> local() {

@@ -10,6 +10,8 @@ Result<std::string> read_locally(std::string_view target) {
   return "{\"read_locally\":\"" + std::string(target) + "\"}";
 }
 
+Result<void> sample_locally() { return {}; }
+
 Result<std::string> fit_locally(std::string_view body) {
   return "{\"verdict\":\"now\",\"asked\":" + std::string(body) + "}";
 }

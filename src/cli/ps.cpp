@@ -1,17 +1,15 @@
 #include "cli/ps.hpp"
 
 #include <algorithm>
-#include <array>
+#include <charconv>
 #include <vector>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
+#include "http/query.hpp"
 
 namespace headroom::cli {
 
@@ -21,142 +19,230 @@ namespace {
 
 constexpr const char* kHelp =
     "  headroom ps                   who uses what, and what nobody booked\n"
-    "  headroom ps --sort gpu        by GPU memory\n"
-    "  headroom ps --user mia -w     one user's, again every two seconds\n";
+    "  headroom ps --sort cpu -n 10  the ten busiest\n"
+    "  headroom ps --user mia -w     one user's, again every two seconds\n"
+    "  headroom ps --all -o csv      every process, for a spreadsheet\n";
 
-/// The words of /proc/PID/cmdline; "" when the process is gone or shows none.
-std::string read_command_line(std::int64_t pid) {
-  const auto path = "/proc/" + std::to_string(pid) + "/cmdline";
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  std::array<char, 4096> buffer{};
-  const auto n = read(fd, buffer.data(), buffer.size());
-  close(fd);
-  std::string line(buffer.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
-  while (!line.empty() && line.back() == '\0') line.pop_back();
-  std::replace(line.begin(), line.end(), '\0', ' ');
-  return line;
-}
+constexpr std::size_t kLargest = 20;     ///< rows that are there for their size alone
+constexpr double kSomeCores = 0.01;      ///< below it a process is not busy
+constexpr const char* kMost = "100000";  ///< processes, as the daemon reads at most
 
-std::optional<std::int64_t> used(const value& lease, const std::string& amount) {
-  return client::whole(lease, "measured." + amount);
-}
-
-double key_of(const value& lease, const std::string& sort) {
-  if (sort == "cpu") return client::number(lease, "measured.cpu_cores").value_or(0);
+/// What is sorted by: larger first.
+double key_of(const value& process, const std::string& sort) {
+  if (sort == "cpu") return client::number(process, "cpu_cores").value_or(0);
+  if (sort == "io") return client::number(process, "io_bytes_per_second").value_or(0);
   const auto* amount = sort == "gpu" ? "gpu_memory_bytes" : "memory_bytes";
-  return static_cast<double>(used(lease, amount).value_or(0));
+  return client::number(process, amount).value_or(0);
 }
 
-bool on_gpu(const value& item, const std::string& index, const std::string& device,
-            const std::string& wanted) {
-  return wanted.empty() || wanted == index || (!device.empty() && wanted == device) ||
-         client::text(item, "name") == "GPU " + wanted;
+void sort_by(std::vector<const value*>& list, const std::string& sort) {
+  std::stable_sort(list.begin(), list.end(), [&](const value* a, const value* b) {
+    const double first = key_of(*a, sort);
+    const double second = key_of(*b, sort);
+    if (first != second) return first > second;
+    return sort != "mem" && key_of(*a, "mem") > key_of(*b, "mem");
+  });
+}
+
+bool holds_something(const value& process) {
+  return !client::list(process, "gpus").empty() || client::find(process, "lease") != nullptr;
+}
+
+/// Those that hold something, and of the others the largest by memory and by CPU in turn.
+std::vector<const value*> those_that_matter(const std::vector<const value*>& all) {
+  std::vector<const value*> shown, others;
+  for (const auto* process : all) (holds_something(*process) ? shown : others).push_back(process);
+  auto by_memory = others;
+  sort_by(by_memory, "mem");
+  auto by_cpu = others;
+  sort_by(by_cpu, "cpu");
+  const auto first = static_cast<std::ptrdiff_t>(shown.size());
+  const auto take = [&](const value* process) {
+    if (static_cast<std::size_t>(std::distance(shown.begin() + first, shown.end())) >= kLargest ||
+        std::find(shown.begin() + first, shown.end(), process) != shown.end()) {
+      return;
+    }
+    shown.push_back(process);
+  };
+  for (std::size_t i = 0; i < others.size() && i < kLargest; ++i) {
+    take(by_memory[i]);
+    if (key_of(*by_cpu[i], "cpu") >= kSomeCores) take(by_cpu[i]);
+  }
+  return shown;
+}
+
+std::string gpus_cell(const value& process) {
+  std::string cell;
+  for (const auto& gpu : client::list(process, "gpus")) {
+    const auto index = client::whole(gpu, "index");
+    cell += (cell.empty() ? "" : ",") + (index ? std::to_string(*index) : "?");
+  }
+  return cell.empty() ? kNone : cell;
+}
+
+std::string lease_cell(const value& process) {
+  const auto name = client::text(process, "lease_name");
+  return text_cell(name.empty() ? client::text(process, "lease") : name);
+}
+
+std::string container_of(const value& process) {
+  const auto container = client::text(process, "container");
+  const auto engine = client::text(process, "engine");
+  if (container.empty()) return {};
+  return engine.empty() ? container : engine + ": " + container;
+}
+
+std::string what_cell(const value& process, const Style& style) {
+  auto what = client::text(process, "command");
+  const auto name = client::text(process, "name");
+  if (what.empty()) what = name;
+  if (what.empty()) return "not in this process namespace, or just ended";
+  if (style.output == Output::table) {
+    if (const auto container = container_of(process); !container.empty()) {
+      what += " (" + container + ")";
+    }
+  }
+  return printable(what);
+}
+
+std::string rate_cell(const value& process, const Style& style) {
+  const auto rate = client::number(process, "io_bytes_per_second");
+  if (!rate) return kNone;
+  const auto bytes = static_cast<std::int64_t>(std::min(*rate, 9e18));
+  return style.bytes ? std::to_string(bytes) : show_bytes(bytes) + "/s";
+}
+
+std::string rest_cell(const value& rest, const Style& style) {
+  if (client::find(rest, "memory_bytes") == nullptr) return "the driver names no processes";
+  const auto reserved = client::whole(rest, "reserved_bytes").value_or(0);
+  std::string cell = "unattributed";
+  if (reserved > 0) cell += " (driver " + bytes_cell(style, reserved) + " not counted)";
+  return cell;
+}
+
+bool uses_gpus(const value& processes) {
+  if (!client::list(processes, "unattributed").empty()) return true;
+  return std::ranges::any_of(client::list(processes), [](const value& process) {
+    return !client::list(process, "gpus").empty();
+  });
+}
+
+/// What stands below the table: how many are not in it, and why.
+std::string last_line(const value& processes, std::size_t shown, const Style& style) {
+  const auto listed = static_cast<std::int64_t>(client::list(processes).size());
+  const auto total = std::max(client::whole(processes, "total").value_or(listed), listed);
+  const auto more = total - static_cast<std::int64_t>(shown);
+  const auto threads = client::whole(processes, "kernel_threads").value_or(0);
+  std::string line;
+  if (more > 0) line += std::to_string(more) + " more";
+  if (threads > 0) {
+    line += (line.empty() ? "" : ", ") + std::to_string(threads) +
+            (threads == 1 ? " kernel thread" : " kernel threads");
+  }
+  std::string text =
+      line.empty() ? "" : dim(style, line + (more > 0 ? "   headroom ps --all" : "")) + "\n";
+  const auto why = client::text(processes, "unlisted_reason");
+  if (const auto unlisted = client::whole(processes, "unlisted").value_or(0); unlisted > 0) {
+    text += dim(style, std::to_string(unlisted) + " not listed: " + printable(why)) + "\n";
+  } else if (!why.empty()) {
+    text += dim(style, printable(why)) + "\n";
+  }
+  return text;
 }
 
 }  // namespace
 
-std::string render_ps(const value& leases, const value& room,
-                      const std::map<std::int64_t, std::string>& command_lines,
-                      const PsOptions& options, const Style& style) {
+std::string render_ps(const value& processes, const PsOptions& options, const Style& style) {
+  const bool csv = style.output == Output::csv;
+  const bool io = options.sort == "io";
+  const bool gpus = csv || uses_gpus(processes);
   Table table({{"PID", Align::right},
                {"USER"},
-               {"GPU"},
-               {"GPU MEM", Align::right},
+               {"GPU", Align::left, !gpus},
+               {"GPU MEM", Align::right, !gpus},
                {"MEM", Align::right},
                {"CPU", Align::right},
-               {"BOOKED MEM", Align::right, true},
-               {"PEAK MEM", Align::right, true},
                {"LEASE"},
-               {"WHAT", Align::left, false, true},
-               {"SINCE", Align::right}});
+               {"UNIT", Align::left, true},
+               {"CONTAINER", Align::left, true},
+               {"RESIDENT", Align::right, true},
+               {"IO", Align::right, !io},
+               {"PARENT", Align::right, true},
+               {"SINCE", Align::right},
+               {"WHAT", Align::left, false, true}});  // last: it may be 4 KiB long
+
   std::vector<const value*> shown;
-  for (const auto& lease : client::list(leases)) {
-    const auto state = client::text(lease, "state");
-    if (options.unbooked || state == "waiting" || state == "ended") continue;
-    if (!options.user.empty() && client::text(lease, "owner") != options.user) continue;
-    const auto index = client::whole(lease, "gpu_index");
-    if (!options.gpu.empty() && !on_gpu(lease, index ? std::to_string(*index) : "",
-                                        client::text(lease, "device"), options.gpu)) {
-      continue;
-    }
-    shown.push_back(&lease);
+  for (const auto& process : client::list(processes)) shown.push_back(&process);
+  if (!options.all && options.most == 0 && !csv) shown = those_that_matter(shown);
+  sort_by(shown, options.sort);
+  if (options.most > 0 && shown.size() > options.most) shown.resize(options.most);
+  for (const auto* process : shown) {
+    const auto pid = client::whole(*process, "pid");
+    // Of a process that /proc does not show nothing is known but what the driver said.
+    const bool known = !client::text(*process, "name").empty();
+    const auto amount = [&](const char* name) {
+      return bytes_cell(style, known ? client::whole(*process, name) : std::nullopt);
+    };
+    const auto parent = client::whole(*process, "parent");
+    table.row({pid ? std::to_string(*pid) : kNone, text_cell(client::text(*process, "user")),
+               gpus_cell(*process), bytes_cell(style, client::whole(*process, "gpu_memory_bytes")),
+               amount("memory_bytes"), number_cell(style, client::number(*process, "cpu_cores"), 1),
+               lease_cell(*process), text_cell(client::text(*process, "unit")),
+               text_cell(container_of(*process)), amount("resident_bytes"),
+               rate_cell(*process, style), parent && known ? std::to_string(*parent) : kNone,
+               since_cell(style, client::text(*process, "started_at")),
+               what_cell(*process, style)});
   }
-  std::sort(shown.begin(), shown.end(), [&](const value* a, const value* b) {
-    const double first = key_of(*a, options.sort);
-    const double second = key_of(*b, options.sort);
-    return first != second ? first > second : a < b;  // both point into one list
-  });
-  for (const auto* lease : shown) {
-    const auto pid = client::whole(*lease, "holder.pid");
-    const auto index = client::whole(*lease, "gpu_index");
-    std::string what = pid ? client::text(*lease, "holder.command") : "tied to time only";
-    if (pid) {
-      const auto line = command_lines.find(*pid);
-      if (line != command_lines.end() && !line->second.empty()) what = line->second;
-    }
-    auto name = text_cell(client::text(*lease, "name"));
-    if (client::is_true(*lease, "over")) name += " " + paint(style, "warning", "OVER");
-    table.row({pid ? std::to_string(*pid) : kNone, text_cell(client::text(*lease, "owner")),
-               index ? std::to_string(*index) : kNone,
-               bytes_cell(style, used(*lease, "gpu_memory_bytes")),
-               bytes_cell(style, used(*lease, "memory_bytes")),
-               number_cell(style, client::number(*lease, "measured.cpu_cores"), 1),
-               bytes_cell(style, client::whole(*lease, "booked.memory_bytes")),
-               bytes_cell(style, client::whole(*lease, "peak.memory_bytes")), name, text_cell(what),
-               since_cell(style, client::text(*lease, "granted_at"))});
+  for (const auto& rest : client::list(processes, "unattributed")) {
+    const auto bytes = client::whole(rest, "memory_bytes");
+    if (bytes && *bytes == 0) continue;
+    const auto index = client::whole(rest, "index");
+    table.row({kNone, kNone, index ? std::to_string(*index) : kNone, bytes_cell(style, bytes),
+               kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone,
+               rest_cell(rest, style)});
   }
-  if (!options.user.empty()) return table.render(style);
-  std::optional<std::int64_t> memory;
-  std::optional<double> cores;
-  for (const auto& item : client::list(room)) {
-    const auto resource = client::text(item, "resource");
-    if (resource == "memory") memory = client::whole(item, "unbooked_bytes");
-    if (resource == "cpu") cores = client::number(item, "unbooked_cores");
-    const auto bytes = client::whole(item, "unbooked_bytes").value_or(0);
-    if (resource != "gpu_memory" || bytes <= 0) continue;
-    auto index = printable(client::text(item, "name"));
-    if (index.rfind("GPU ", 0) == 0) index.erase(0, 4);
-    if (!on_gpu(item, index, client::text(item, "device"), options.gpu)) continue;
-    table.row({kNone, kNone, index, bytes_cell(style, bytes), kNone, kNone, kNone, kNone, kNone,
-               "booked by nobody", kNone});
-  }
-  if (options.gpu.empty() && (memory || cores)) {
-    table.row({kNone, kNone, kNone, kNone, bytes_cell(style, memory), number_cell(style, cores, 1),
-               kNone, kNone, kNone, "booked by nobody", kNone});
-  }
-  return table.render(style);
+  if (csv) return table.render(style);
+  if (shown.empty() && table.empty()) return "no processes\n" + last_line(processes, 0, style);
+  return table.render(style) + last_line(processes, shown.size(), style);
 }
 
 int ps_command(Words words) {
   Options options("ps", kHelp);
   Common common;
   PsOptions ps;
-  options.value("--sort", ps.sort, "gpu, mem or cpu");
-  options.value("--gpu", ps.gpu, "this device only");
-  options.value("--user", ps.user, "this user's only");
-  options.flag("--unbooked", ps.unbooked, "only what nobody booked");
+  std::string gpu, user, most;
+  bool unbooked = false;
+  options.value("--sort", ps.sort, "gpu, mem, cpu or io");
+  options.value("--gpu", gpu, "this device's only: index or UUID");
+  options.value("--user", user, "this user's only");
+  options.flag("--unbooked", unbooked, "only what nobody booked");
+  options.flag("--all", ps.all, "every process, not only those that matter");
+  options.value("-n,--limit", most, "at most so many");
   if (const auto over = options.parse(std::move(words), common)) return *over;
-  if (ps.sort != "gpu" && ps.sort != "mem" && ps.sort != "cpu") {
+  if (ps.sort != "gpu" && ps.sort != "mem" && ps.sort != "cpu" && ps.sort != "io") {
     return report(Error{ErrorKind::invalid_request, "there is no order '" + ps.sort + "'", "",
-                        "--sort gpu, mem or cpu"});
+                        "--sort gpu, mem, cpu or io"});
   }
+  if (!most.empty()) {
+    const auto [end, error] = std::from_chars(most.data(), most.data() + most.size(), ps.most);
+    if (error != std::errc() || end != most.data() + most.size() || ps.most == 0) {
+      return report(
+          Error{ErrorKind::invalid_request, "'" + most + "' is no number of rows", "", "-n 20"});
+    }
+  }
+  std::string target = std::string("/api/v1/processes?limit=") + kMost;
+  if (!gpu.empty()) target += "&gpu=" + http::encode_segment(gpu);
+  if (!user.empty()) target += "&user=" + http::encode_segment(user);
+  if (unbooked) target += "&unbooked=1";
   Source source(common);
   return repeat(common, [&] {
-    auto leases = source.get("/api/v1/leases");
-    if (!leases) return report(leases.error());
-    if (print_document(common, *leases)) return 0;
-    const auto document = client::parse_json(*leases);
+    source.next_picture();
+    const auto body = source.get(target);
+    if (!body) return report(body.error());
+    if (print_document(common, *body)) return 0;
+    const auto document = client::parse_json(*body);
     if (!document) return report(document.error());
-    const auto room = source.document("/api/v1/room");
-    if (!room) return report(room.error());
-    std::map<std::int64_t, std::string> command_lines;
-    for (const auto& lease : client::list(*document)) {
-      if (const auto pid = client::whole(lease, "holder.pid")) {
-        command_lines[*pid] = read_command_line(*pid);
-      }
-    }
-    write_out(stdout, render_ps(*document, *room, command_lines, ps, style_for(common, stdout)));
+    write_out(stdout, render_ps(*document, ps, style_for(common, stdout)));
     return 0;
   });
 }

@@ -1,7 +1,6 @@
 // `headroom ps`: who uses what.
 #pragma once
 
-#include <map>
 #include <string>
 
 #include "cli/style.hpp"
@@ -11,16 +10,15 @@ namespace headroom::cli {
 
 /// What narrows and orders the list.
 struct PsOptions {
-  std::string sort = "mem";  ///< gpu mem cpu
-  std::string gpu;           ///< index or UUID; "" = all
-  std::string user;          ///< "" = all
-  bool unbooked = false;     ///< only what nobody booked
+  std::string sort = "gpu";  ///< gpu mem cpu io; equal ones by memory
+  bool all = false;          ///< not only those that matter
+  std::size_t most = 0;      ///< rows; 0 = no bound but what matters
 };
 
-/// Holders of leases, then what nobody booked. `command_lines` by pid, where they could be read.
-/// Pure.
-std::string render_ps(const client::json::value& leases, const client::json::value& room,
-                      const std::map<std::int64_t, std::string>& command_lines,
-                      const PsOptions& options, const Style& style);
+/// The processes of GET /api/v1/processes that matter: those that hold GPU memory, those that run
+/// under a lease, and the twenty largest by memory and by CPU; then the GPU memory that no process
+/// accounts for, and how many more there are. Pure.
+std::string render_ps(const client::json::value& processes, const PsOptions& options,
+                      const Style& style);
 
 }  // namespace headroom::cli

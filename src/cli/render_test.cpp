@@ -1,4 +1,5 @@
 // What the commands print, as whole pictures: tests/golden/cli. HEADROOM_UPDATE_GOLDEN=1 rewrites.
+#include <algorithm>
 #include <ctime>
 
 #include <gmock/gmock.h>
@@ -9,6 +10,7 @@
 #include "cli/doctor.hpp"
 #include "cli/event.hpp"
 #include "cli/fit.hpp"
+#include "cli/gpu.hpp"
 #include "cli/history.hpp"
 #include "cli/lease.hpp"
 #include "cli/ps.hpp"
@@ -72,14 +74,63 @@ TEST_F(Golden, StatusWithoutADaemonShowsTheMachineAlone) {
   compare("status_local", render_status({document("node"), document("snapshot"), {}, {}}, style()));
 }
 
-TEST_F(Golden, PsShowsHoldersAndWhatNobodyBooked) {
-  const auto* room = client::find(document("snapshot"), "room");
-  ASSERT_NE(room, nullptr);
-  const value copy = *client::find(document("snapshot"), "room");
-  compare("ps",
-          render_ps(document("leases"), copy, {{5102, "python render.py --all"}}, {}, style()));
-  compare("ps_gpu_1", render_ps(document("leases"), copy, {}, {"gpu", "1", "", false}, style()));
-  compare("ps_user", render_ps(document("leases"), copy, {}, {"mem", "", "joe", false}, style()));
+TEST_F(Golden, PsShowsWhoUsesWhat) {
+  const auto processes = document("processes");
+  compare("ps", render_ps(processes, {}, style()));
+  compare("ps_wide", render_ps(processes, {}, style(Output::wide)));
+  compare("ps_narrow", render_ps(processes, {}, style(Output::table, 80, true)));
+  compare("ps_io", render_ps(processes, {"io", false, 2}, style()));
+  compare("ps_csv", render_ps(processes, {}, style(Output::csv)));
+}
+
+TEST_F(Golden, PsWithoutGpusHasNoColumnsForThem) {
+  EXPECT_EQ(render_ps(*client::parse_json(R"({"items":[{"pid":7,"name":"sh","memory_bytes":1024}],
+                                              "unlisted":3,"unlisted_reason":"hidepid"})"),
+                      {}, style()),
+            "PID  USER    MEM  CPU  LEASE  SINCE  WHAT\n"
+            "  7  –     1 KiB    –  –          –  sh\n"
+            "3 not listed: hidepid\n");
+  EXPECT_EQ(render_ps(value(), {}, style()), "no processes\n");
+}
+
+TEST_F(Golden, PsLeavesOutWhatIsSmall) {
+  client::json::array items;
+  for (int i = 1; i <= 100; ++i) {
+    items.push_back(
+        {{"pid", i}, {"name", "p"}, {"memory_bytes", i * 1000}, {"cpu_cores", 1.0 / i}});
+  }
+  const value processes = client::json::object{{"items", items}, {"total", 100}};
+  const auto lines = [&](const PsOptions& options) {
+    const auto text = render_ps(processes, options, style());
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  EXPECT_EQ(lines({}), 1 + 20 + 1);
+  EXPECT_EQ(lines({"cpu", true, 0}), 1 + 100);
+  EXPECT_EQ(lines({"cpu", false, 5}), 1 + 5 + 1);
+  const auto text = render_ps(processes, {}, style());
+  EXPECT_NE(text.find("\n100 "), std::string::npos) << "the largest by memory";
+  EXPECT_NE(text.find("\n  1 "), std::string::npos) << "the largest by CPU";
+}
+
+TEST_F(Golden, GpusShowWhatIsAsleepOrSilent) {
+  const auto snapshot = document("gpus");
+  compare("gpus", render_gpus(snapshot, {}, style()));
+  compare("gpus_wide", render_gpus(snapshot, {}, style(Output::wide)));
+  compare("gpus_narrow", render_gpus(snapshot, {}, style(Output::table, 80, true)));
+  compare("gpus_csv", render_gpus(snapshot, {}, style(Output::csv)));
+  const auto processes = document("processes");
+  compare("gpu_0", render_gpu(snapshot, *find_gpu(snapshot, "gpu0"), processes, style()));
+  compare("gpu_stale", render_gpu(snapshot, *find_gpu(snapshot, "GPU-77aa0000"), {}, style()));
+  compare("gpu_asleep", render_gpu(snapshot, *find_gpu(snapshot, "3"), {}, style()));
+  EXPECT_EQ(find_gpu(snapshot, "9"), nullptr);
+}
+
+TEST_F(Golden, NoGpuSaysWhyAndWhatHelps) {
+  const auto snapshot = *client::parse_json(
+      R"({"gpu":[],"absent":[{"sensor":"gpu","reason":"there is no driver","fix":"install one"}]})");
+  EXPECT_EQ(render_gpus(snapshot, {}, style()), "no GPU: there is no driver\n  try: install one\n");
+  EXPECT_EQ(render_gpus(value(), value(), style()),
+            "no GPU is known here\n  try: headroom doctor\n");
 }
 
 TEST_F(Golden, LeasesShowBookingsAndTheQueue) {

@@ -1,5 +1,7 @@
 #include "cli/source.hpp"
 
+#include <utility>
+
 #include "cli/local.hpp"
 
 namespace headroom::cli {
@@ -29,6 +31,10 @@ Result<value> Source::document(std::string_view target) {
   auto body = get(target);
   if (!body) return tl::unexpected<Error>(std::move(body.error()));
   return client::parse_json(*body);
+}
+
+void Source::next_picture() {
+  if (!std::exchange(first_, false) && local_) (void)sample_locally();
 }
 
 Error Source::only_daemon(const std::string& what) {

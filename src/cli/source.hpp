@@ -20,6 +20,8 @@ class Source {
   Result<client::json::value> document(std::string_view target);
   /// True once a daemon was found missing, or --local was given.
   bool local() const { return local_; }
+  /// To be called before each picture of --watch: without a daemon the machine is read anew.
+  void next_picture();
   /// The failure of a read of something that this machine does not show: `what` is known to the
   /// daemon.
   static Error only_daemon(const std::string& what);
@@ -29,6 +31,7 @@ class Source {
   client::Daemon daemon_;
   bool local_;
   bool quiet_;
+  bool first_ = true;
 };
 
 /// Prints a document in the shape asked for with --json or -o jsonl (one item per line); false when
