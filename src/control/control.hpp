@@ -28,6 +28,8 @@ class Control {
   std::optional<BootTime> next_deadline() const;
   /// Everything a reader may want to see, as of now. Work in proportion to the number of leases.
   View view(Instant at) const;
+  /// No alert gets a number up to this one. Before the first event.
+  void number_alerts_after(std::uint64_t last) { state_.last_alert = last; }
 
  private:
   using Leases = std::map<LeaseId, Lease>;

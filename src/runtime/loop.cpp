@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <deque>
@@ -34,6 +35,7 @@
 #include "runtime/notifier.hpp"
 #include "runtime/otlp_push.hpp"
 #include "runtime/process_reader.hpp"
+#include "runtime/recorder.hpp"
 #include "runtime/secret.hpp"
 #include "runtime/series.hpp"
 #include "runtime/slow_sensors.hpp"
@@ -129,6 +131,7 @@ class Loop final : public serve::Backend {
   void say(std::string type, std::string text);
   void wait_for_signals();
   void reload();
+  void open_history();
   void watch_gpus();
   void read_processes();
   void push_metrics();
@@ -144,6 +147,7 @@ class Loop final : public serve::Backend {
   Machine machine_;
   std::optional<record::Journal> journal_;
   std::optional<Notifier> notifier_;
+  std::optional<Recorder> recorder_;
   std::optional<sense::Sampler> sampler_;
   std::optional<SlowSensors> slow_sensors_;
   std::optional<GpuWatch> gpus_;
@@ -216,6 +220,7 @@ Result<void> Loop::run() {
   opened = &*journal;
   journal_.emplace(std::move(opened->journal));
 
+  open_history();
   notifier_.emplace(io_, node_.name, [this](const std::string& who, const std::string& problem) {
     say("daemon.notify", problem.empty() ? "notify." + who + " works again" : problem);
   });
@@ -237,6 +242,38 @@ Result<void> Loop::run() {
   wait_for_signals();
   io_.run();
   return {};
+}
+
+void Loop::open_history() {
+  Recorder::Options options;
+  options.dir = options_.config.state.dir;
+  options.history.step = options_.config.sample.interval;
+  options.history.keep = options_.config.sample.keep;
+  options.budget = options_.config.sample.history_budget;
+  Recorder::Hooks hooks;
+  hooks.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
+  hooks.say = [this](const std::string& text) { say("daemon.history", text); };
+  const Instant start = now();
+  recorder_.emplace(std::move(options), std::move(hooks), start);
+  Recorder::Restored before = recorder_->restored();
+  events_.restore(std::move(before.events), before.last.event);
+  control_.number_alerts_after(before.last.alert);
+  // The hour before this start, by its age: the clock of this boot need not have run then.
+  const auto age = start.wall - before.hour.at;
+  std::size_t samples = 0;
+  for (const auto& past : before.hour.series) samples = std::max(samples, past.values.size());
+  std::vector<judge::Reading> readings;
+  for (std::size_t i = 0; i < samples; ++i) {
+    readings.clear();
+    for (const auto& past : before.hour.series) {
+      if (i < past.values.size() && std::isfinite(past.values[i])) {
+        readings.push_back({past.name, past.values[i]});
+      }
+    }
+    if (readings.empty()) continue;
+    const auto later = before.hour.step * static_cast<std::int64_t>(i);
+    history_.push({start.boot - age + later, before.hour.at + later}, readings);
+  }
 }
 
 void Loop::watch_gpus() {
@@ -431,6 +468,7 @@ void Loop::stop() {
   routes_.close();
   server_.stop_listening();
   server_.close();
+  recorder_->stop();
   io_.stop();
 }
 
@@ -498,9 +536,11 @@ void Loop::carry_out(Effect& effect) {
     done(respond->what);
   } else if (auto* say = std::get_if<Say>(&effect)) {
     const EventLine& line = events_.add(std::move(say->line));
+    recorder_->add_event(line);
     log(line);
     routes_.tell_event(line);
   } else if (const auto* changed = std::get_if<Changed>(&effect)) {
+    if (const auto* alert = std::get_if<Alert>(&changed->what)) recorder_->alert_given(alert->id);
     if (!routes_.anybody_watches()) return;
     if (const auto* lease = std::get_if<LeaseId>(&changed->what)) routes_.tell_lease(*lease);
     if (const auto* alert = std::get_if<Alert>(&changed->what)) routes_.tell_alert(*alert);
@@ -616,7 +656,11 @@ void Loop::sample(bool per_cpu) {
   routes_.tell_sample();
 }
 
-void Loop::remember(const Sample& sample) { history_.push(sample.at, series_.of(sample)); }
+void Loop::remember(const Sample& sample) {
+  const auto readings = series_.of(sample);
+  history_.push(sample.at, readings);
+  recorder_->append(sample.at, readings);
+}
 
 // --------------------------------------------------------------------------------- what readers
 // see
@@ -641,6 +685,7 @@ serve::Costs Loop::costs() {
   costs.journal_failures = journal_failures_;
   costs.loop_overruns = slow_turns_;
   counting_.fill(costs, now());
+  costs.history_bytes = recorder_->bytes();
   costs.notifications_failed = notifier_->failures();
   return costs;
 }
@@ -663,6 +708,11 @@ Result<serve::HistoryAnswer> Loop::history(const serve::HistoryQuery& query) {
 void Loop::history(const serve::HistoryQuery& query,
                    std::function<std::string(const serve::HistoryAnswer&)> render,
                    std::function<void(Result<std::string>)> done) {
+  const auto in_memory =
+      options_.config.sample.interval * static_cast<std::int64_t>(history_.capacity());
+  if (query.window > in_memory) {
+    return recorder_->query(query, now().wall, std::move(render), std::move(done));
+  }
   const auto answer = history(query);
   if (!answer) return done(tl::unexpected(answer.error()));
   done(render(*answer));
@@ -742,6 +792,7 @@ void Loop::say(std::string type, std::string text) {
   line.type = std::move(type);
   line.text = std::move(text);
   const EventLine& kept = events_.add(std::move(line));
+  recorder_->add_event(kept);
   log(kept);
   routes_.tell_event(kept);
 }
