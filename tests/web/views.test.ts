@@ -102,8 +102,11 @@ test('a metric is the sum of its samples and of nothing that begins like it', ()
 });
 
 test('the daemon costs what it took per second of its life', () => {
-  assert.equal(own_cpu_ratio({ uptime_seconds: 200, own: { cpu_seconds: 1 } }), 0.005);
-  assert.equal(own_cpu_ratio({ uptime_seconds: 0, own: { cpu_seconds: 1 } }), null);
+  const started_at = '2026-11-20T12:00:00Z';
+  const node = { uptime_seconds: 9e9, started_at, own: { cpu_seconds: 1 } };
+  assert.equal(own_cpu_ratio(node, Date.parse(started_at) + 200_000), 0.005);
+  assert.equal(own_cpu_ratio(node, Date.parse(started_at)), null);
+  assert.equal(own_cpu_ratio({ ...node, started_at: null }, Date.parse(started_at) + 1), null);
 });
 
 test('a refusal is told with what helps, and without nonsense', () => {

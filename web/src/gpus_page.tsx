@@ -3,18 +3,18 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { list, number, type Gpu, type Maybe, type Process, type Processes, type RoomItem } from './api';
 import { address_with, use_setting } from './address';
-import { Chart, type Scale } from './chart';
+import { Chart, Curve, type Scale } from './chart';
 import { use_fetched } from './fetched';
 import { format_bytes, format_duration, format_ratio, kUnknown } from './format';
 import { format_of_limit, gpu_title, state_text } from './gpu';
 import { Empty, Meter, More, Section, StateMark, Value } from './parts';
 import { ProcessTable } from './processes_page';
 import { format_amount, terms_of } from './room';
-import { room_items, type State } from './state';
+import { room_items, series_key, type Series, type State } from './state';
 import { MemoryStack } from './stack';
 import { dispatch, use_now, use_state } from './store';
 import { marks_of } from './thresholds';
-import { history_path, use_window, WindowChoice, type Window } from './window';
+import { history_path, kWindows, use_window, WindowChoice, type Window } from './window';
 
 const kShownCards = 8;
 const kShownRows = 200;
@@ -46,6 +46,9 @@ function Fact({ name, children, reason, text, ratio, level }: {
     </div>
   );
 }
+
+/** The daemon keeps no past of a device's power: the chart is what came by the stream. */
+const kNoSeries: Series = { at: [], value: [] };
 
 /** The share of a limit; null when either is unknown. */
 function share(value: Maybe<number>, limit: Maybe<number>): number | null {
@@ -141,6 +144,39 @@ function Slices({ slices, items }: { slices: Gpu[]; items: RoomItem[] }) {
   );
 }
 
+/** The past of what this device tells: a reading it does not give has no chart. */
+function GpuCharts({ gpu, state, window, end }: { gpu: Gpu; state: State; window: Window; end: number }) {
+  const heat_limit = number(gpu.temperature_limit_celsius);
+  const heat_marks = [
+    ...marks_of(state, 'gpu_temperature', gpu.id),
+    ...(heat_limit === null ? [] : [{ value: heat_limit, label: 'slows itself down' }]),
+  ];
+  const known = [gpu.busy_ratio, gpu.temperature_celsius, gpu.power_watts].some((value) => number(value) !== null);
+  if (!known) return null;
+  return (
+    <div class="charts gpu-charts">
+      {number(gpu.busy_ratio) !== null && (
+        <Chart title="busy time" resource="gpu_utilization" device={gpu.id} window={window} marks={[]} end={end} height={96} />
+      )}
+      {number(gpu.temperature_celsius) !== null && (
+        <Chart title="heat" resource="gpu_temperature" device={gpu.id} window={window} scale={kHeat} marks={heat_marks} end={end} height={96} />
+      )}
+      {number(gpu.power_watts) !== null && (
+        <Curve
+          title="power"
+          detail="15 min, as seen here"
+          series={state.history[series_key('gpu_power', gpu.id)] ?? kNoSeries}
+          window={kWindows[0]!}
+          scale={watts_up_to(gpu.power_limit_watts)}
+          marks={[]}
+          end={end}
+          height={96}
+        />
+      )}
+    </div>
+  );
+}
+
 function GpuCard({ gpu, slices, state, window, end, processes }: {
   gpu: Gpu;
   slices: Gpu[];
@@ -157,11 +193,6 @@ function GpuCard({ gpu, slices, state, window, end, processes }: {
   const age = number(gpu.age_seconds);
   const here = on_device(processes, gpu);
   const percents = marks_of(state, 'gpu_memory', gpu.id);
-  const heat_limit = number(gpu.temperature_limit_celsius);
-  const heat_marks = [
-    ...marks_of(state, 'gpu_temperature', gpu.id),
-    ...(heat_limit === null ? [] : [{ value: heat_limit, label: 'slows itself down' }]),
-  ];
   const silent = gpu.state === 'asleep' || gpu.state === 'lost'; // it has no readings at all
   const errors = errors_of(gpu);
   const title = item?.name ?? gpu_title(gpu);
@@ -206,13 +237,7 @@ function GpuCard({ gpu, slices, state, window, end, processes }: {
         />
         {!silent && <GpuFacts gpu={gpu} />}
         {silent && errors.bad && <p class="fact-bad"><strong>Errors:</strong> {errors.text}</p>}
-        {!silent && (
-          <div class="charts gpu-charts">
-            <Chart title="busy time" resource="gpu_utilization" device={gpu.id} window={window} marks={[]} end={end} height={96} />
-            <Chart title="heat" resource="gpu_temperature" device={gpu.id} window={window} scale={kHeat} marks={heat_marks} end={end} height={96} />
-            <Chart title="power" resource="gpu_power" device={gpu.id} window={window} scale={watts_up_to(gpu.power_limit_watts)} marks={[]} end={end} height={96} />
-          </div>
-        )}
+        {!silent && <GpuCharts gpu={gpu} state={state} window={window} end={end} />}
         <Slices slices={slices} items={items} />
         {here.length > 0 ? (
           <div class="inner">

@@ -2,18 +2,18 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { fetch_text, number, type NodeInfo } from './api';
 import { Curve } from './chart';
-import { format_bytes, format_duration, kUnknown } from './format';
+import { format_bytes, format_duration, kUnknown, parse_time } from './format';
 import { Section, Value } from './parts';
 import { kChartSeconds, type Series, type State } from './state';
 
 const kAgainMs = 5000;
 const kMost = kChartSeconds / (kAgainMs / 1000) + 1;
 
-/** CPU time of the daemon per second of its life. */
-export function own_cpu_ratio(node: NodeInfo): number | null {
+/** CPU time of the daemon per second of its life; `now` is ms by its clock. */
+export function own_cpu_ratio(node: NodeInfo, now: number): number | null {
   const seconds = number(node.own?.cpu_seconds);
-  const up = number(node.uptime_seconds);
-  return seconds === null || up === null || up <= 0 ? null : seconds / up;
+  const started = parse_time(node.started_at); // its uptime is the machine's
+  return seconds === null || started === null || now <= started ? null : (1000 * seconds) / (now - started);
 }
 
 /** The value of one family of the Prometheus text, its samples summed; null when it is not there. */
@@ -81,7 +81,7 @@ function use_metrics(): string | null {
 export function OwnCost({ state, node, now }: { state: State; node: NodeInfo; now: number }) {
   const seen = use_own_past(node, now);
   const metrics = use_metrics();
-  const ratio = own_cpu_ratio(node);
+  const ratio = own_cpu_ratio(node, now);
   const of = (name: string) => (metrics === null ? null : metric_of(metrics, name));
   const count = (value: number | null) => (value === null ? kUnknown : value.toLocaleString('en-GB').replace(/,/g, '\u00a0'));
   const disk = of('headroom_history_bytes') ?? of('headroom_history_disk_bytes');

@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { parse_address } from './address';
 import { list, type NodeInfo } from './api';
 import { Configuration } from './configuration';
-import { format_bytes, format_clock, format_duration, kUnknown, parse_time } from './format';
+import { format_bytes, format_ago, format_clock, format_duration, kUnknown, parse_time } from './format';
 import { Cores, Disks, HeatAndPower, Memory, Network } from './machine';
 import { OwnCost } from './own_cost';
 import { Section, Value } from './parts';
@@ -115,7 +115,8 @@ export function SystemPage() {
     ['control groups', node.tier ?? kUnknown],
     ['profile', node.profile ?? kUnknown],
     ['strategy', node.strategy ?? kUnknown],
-    ['started', `${format_clock(started, now)}, ${format_duration(node.uptime_seconds)} ago`],
+    ['started', `${format_clock(started, now)}, ${format_ago(started, now)}`],
+    ['machine up', format_duration(node.uptime_seconds)],
   ];
   return (
     <>
