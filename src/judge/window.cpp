@@ -77,6 +77,25 @@ void History::push(Instant at, std::span<const Reading> readings) {
   }
 }
 
+void History::refill(WallTime at, std::chrono::nanoseconds step, std::span<const Past> past,
+                     Instant now) {
+  std::size_t slots = 0;
+  for (const Past& each : past) slots = std::max(slots, each.values.size());
+  std::vector<Reading> readings;
+  for (std::size_t i = 0; i < slots; ++i) {
+    const WallTime wall = at + step * static_cast<std::int64_t>(i);
+    const BootTime boot = now.boot - (now.wall - wall);
+    if (boot >= now.boot) break;
+    readings.clear();
+    for (const Past& each : past) {
+      if (i < each.values.size() && !std::isnan(each.values[i])) {
+        readings.push_back({each.series, static_cast<double>(each.values[i])});
+      }
+    }
+    if (!readings.empty()) push({boot, wall}, readings);
+  }
+}
+
 Result<Series> History::query(std::string_view name, std::chrono::nanoseconds window,
                               std::chrono::nanoseconds step, Instant now) const {
   if (window.count() < 0 || step.count() < 0) {

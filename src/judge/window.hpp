@@ -66,6 +66,15 @@ class History {
   /// with no value left in the ring is forgotten. A sample not newer than the last is dropped.
   void push(Instant at, std::span<const Reading> readings);
 
+  /// One series of an earlier run: equally spaced values, where not a number is a gap.
+  struct Past {
+    std::string_view series;
+    std::span<const float> values;
+  };
+  /// Puts back what an earlier run measured: `past` from `at` on, `step` apart. To be called before
+  /// the first push(), else it is dropped as not newer; as is what would not be before `now`.
+  void refill(WallTime at, std::chrono::nanoseconds step, std::span<const Past> past, Instant now);
+
   /// The series over the last `window` before `now` (0: all that is kept), averaged over buckets
   /// of `step` (0: as sampled), which lie at multiples of `step` on the boot clock, so that they
   /// do not wander from query to query. A bucket is dated by its start. A bucket without values

@@ -217,5 +217,24 @@ TEST(History, AgreesWithAPlainListOnRandomSamples) {
   }
 }
 
+TEST(History, WhatAnEarlierRunMeasuredComesBackBeforeTheFirstSample) {
+  History history(100);
+  const float gap = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> memory{1, 2, gap, 4, 5};
+  const std::vector<float> cpu{gap, gap, gap, 8, gap};
+  const std::vector<History::Past> past{{"memory", memory}, {"cpu", cpu}};
+  const Instant now = at(1000s);
+  // The last of them would be at this very moment: the sample that comes now takes its place.
+  history.refill(now.wall - 4s, 1s, past, now);
+  push(history, at(1000s), "memory", 9);
+  const auto series = history.query("memory", 0s, 0s, now);
+  ASSERT_TRUE(series);
+  EXPECT_EQ(series->count, 4U);
+  EXPECT_EQ(series->last, 9);
+  EXPECT_EQ(series->oldest, now.wall - 4s);
+  EXPECT_EQ(history.query("cpu", 0s, 0s, now)->last, 8);
+  EXPECT_EQ(history.out_of_order(), 0U);
+}
+
 }  // namespace
 }  // namespace headroom::judge

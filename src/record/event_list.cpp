@@ -1,5 +1,7 @@
 #include "record/event_list.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace headroom::record {
@@ -9,6 +11,12 @@ const EventLine& EventList::add(EventLine line) {
   lines_.push_back(std::move(line));
   if (lines_.size() > keep_) lines_.pop_front();
   return lines_.back();
+}
+
+void EventList::restore(std::vector<EventLine> lines, std::uint64_t last) {
+  lines_.assign(std::make_move_iterator(lines.begin()), std::make_move_iterator(lines.end()));
+  while (lines_.size() > keep_) lines_.pop_front();
+  last_ = lines_.empty() ? last : std::max(last, lines_.back().id);
 }
 
 std::vector<EventLine> EventList::newest(const Filter& filter) const {

@@ -22,6 +22,10 @@ class EventList {
   /// Gives the event its number and keeps it; returns it as kept.
   const EventLine& add(EventLine line);
 
+  /// Puts back the events of an earlier run, oldest first; the next one gets a number above `last`
+  /// and above theirs.
+  void restore(std::vector<EventLine> lines, std::uint64_t last);
+
   struct Filter {
     std::optional<WallTime> since;
     std::uint64_t after = 0;  ///< only those numbered higher

@@ -205,6 +205,7 @@ void History::append(Instant at, std::span<const Named> values) {
     ++out_of_order_;
     return;
   }
+  if (!last_) aged_.fill(at.boot);
   ++samples_;
   const Millis step = tiers_[0].step;
   const Millis slot = floor_to(millis(at.wall), step);
@@ -419,8 +420,12 @@ bool History::rewrite(std::size_t number, Millis span_at, std::span<const Fresh>
 
 void History::age_out() {
   const Millis newest = open_ ? open_->at : last_ ? millis(last_->wall) : 0;
-  for (std::size_t number = 1; number <= tiers_.size(); ++number) {
+  for (std::size_t number = 1; last_ && number <= tiers_.size(); ++number) {
     const Tier& of = tier(number);
+    // A tier loses about as much as time passes: a clock that is wrong for a while empties nothing.
+    BootTime& aged = aged_[number - 1];
+    if (last_->boot - aged < milliseconds(of.span)) continue;
+    aged = last_->boot;
     std::int64_t oldest = 0;
     {
       auto rows = database_.rows("SELECT min(at) FROM block WHERE tier=?1",

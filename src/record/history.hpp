@@ -70,8 +70,8 @@ struct HistoryOptions {
 ///
 /// **Bounds.** 500 series: when they are all in use a new one is refused and counted, else the one
 /// that was quiet longest gives way. Whatever does not fit the database's budget goes by age,
-/// finest tier first. An hour never ages out more than two spans of a tier, so that a clock that is
-/// wrong for a while does not empty it.
+/// finest tier first. What ages out goes no faster than time passes (two spans of a tier in each
+/// span), so that a clock that is wrong for a while does not empty a tier.
 ///
 /// Not thread-safe; `database` must outlive it.
 class History {
@@ -160,6 +160,7 @@ class History {
   std::vector<Fresh> fresh_;  // in the order they were written
   std::optional<Open> open_;
   std::optional<Instant> last_;
+  std::array<BootTime, 3> aged_{};  // when each tier last let go of what is too old
   std::uint64_t samples_ = 0;
   std::uint64_t overflowed_ = 0;
   std::uint64_t out_of_order_ = 0;

@@ -31,7 +31,10 @@ constexpr WallTime kStart(std::chrono::seconds(1800000000));  // a multiple of 3
 class Folder {
  public:
   Folder() {
-    std::string name = (fs::temp_directory_path() / "history-XXXXXX").string();
+    // In memory where there is such a place: nothing here is about a slow disk.
+    const bool shm = fs::is_directory("/dev/shm") && access("/dev/shm", W_OK) == 0;
+    const fs::path parent = shm ? fs::path("/dev/shm") : fs::temp_directory_path();
+    std::string name = (parent / "history-XXXXXX").string();
     path_ = mkdtemp(name.data());
   }
   Folder(const Folder&) = delete;
@@ -222,9 +225,10 @@ TEST(History, TheLastHourComesBackToFillMemory) {
   ASSERT_EQ(recent.series.size(), 2U);
   EXPECT_EQ(recent.series[0].name, "cpu");
   ASSERT_EQ(recent.series[0].values.size(), 3600U);
-  EXPECT_EQ(recent.series[0].values[3598], 4999.0F);
-  EXPECT_TRUE(std::isnan(recent.series[0].values[3599]));  // the second that begins now
-  EXPECT_EQ(recent.at, machine.clock.now.wall - 3599s);
+  EXPECT_EQ(recent.series[0].values[3599], 4999.0F);
+  EXPECT_TRUE(
+      std::isnan(machine.history.recent(machine.clock.now.wall + 2s, 1h).series[0].values[3599]));
+  EXPECT_EQ(recent.at, machine.clock.now.wall - 1h);
 }
 
 TEST(History, AKillCostsAtMostTheMinuteInHand) {
@@ -391,26 +395,26 @@ TEST(History, ADeviceThatWentAwayAgesOut) {
 TEST(History, FortyDaysOfFortySeriesStayWithinTheBudget) {
   const Folder folder;
   HistoryOptions options;
-  options.step = 60s;
+  options.step = 100s;
   Machine machine(folder.path(), options);
   std::vector<Named> values;
   for (int s = 0; s < 40; ++s) values.emplace_back("series " + std::to_string(s), 0.0);
   std::uint64_t random = 1;
   std::int64_t largest = 0;
-  for (int i = 0; i < 40 * 1440; ++i) {
+  for (int i = 0; i < 40 * 864; ++i) {
     for (auto& [name, value] : values) {
       random = random * 6364136223846793005ULL + 1442695040888963407ULL;
       value =
           std::clamp(value + static_cast<double>(random >> 33) / 2147483648.0 * 6 - 3, 0.0, 100.0);
     }
-    machine.sample(values, 60s);
-    if (i % 60 == 0) largest = std::max(largest, size_of(folder.path()));
+    machine.sample(values, 100s);
+    if (i % 36 == 0) largest = std::max(largest, size_of(folder.path()));
   }
   EXPECT_EQ(machine.database.problem(), "");
   EXPECT_LE(largest, kBudget.count());
   const Series month = machine.last("series 3", 720h);
   EXPECT_EQ(known(month), 8640U);
-  EXPECT_EQ(known(machine.last("series 39", 24h)), 1440U);
+  EXPECT_EQ(known(machine.last("series 39", 24h)), 864U);
   RecordProperty("bytes", static_cast<int>(largest));
   std::printf("40 series, 40 days: at most %.2f MB on disk\n", static_cast<double>(largest) / 1e6);
   EXPECT_LE(*machine.history.oldest("series 3"), machine.clock.now.wall - 720h);
@@ -422,12 +426,12 @@ TEST(History, ASmallBudgetDropsTheOldestOfTheFinestTierFirst) {
   HistoryOptions options;
   options.step = 10s;
   options.keep_fine = std::chrono::hours(720);
-  constexpr Bytes kSmall(1500 << 10);
+  constexpr Bytes kSmall(900 << 10);
   Machine machine(folder.path(), options, kSmall);
   std::vector<Named> values;
   for (int s = 0; s < 20; ++s) values.emplace_back("series " + std::to_string(s), 0.0);
   std::uint64_t random = 1;
-  for (int i = 0; i < 10 * 8640; ++i) {
+  for (int i = 0; i < 4 * 8640; ++i) {
     for (auto& [name, value] : values) {
       random = random * 6364136223846793005ULL + 1442695040888963407ULL;
       value = static_cast<double>(random >> 33) / 2147483648.0 * 100;
@@ -442,7 +446,7 @@ TEST(History, ASmallBudgetDropsTheOldestOfTheFinestTierFirst) {
       machine.history.query("series 1", machine.clock.now.wall - 1h, machine.clock.now.wall, 0ms);
   ASSERT_TRUE(fine);
   EXPECT_EQ(known(*fine), 360U);
-  EXPECT_LT(*machine.history.oldest("series 1"), machine.clock.now.wall - 72h);
+  EXPECT_LT(*machine.history.oldest("series 1"), machine.clock.now.wall - 48h);
 }
 
 TEST(History, ABudgetThatIsTooSmallIsSaidAndMemoryGoesOn) {
