@@ -1,5 +1,8 @@
 #include "http/access.hpp"
 
+#include <string>
+#include <vector>
+
 #include <gtest/gtest.h>
 
 #include "http/message.hpp"
@@ -112,6 +115,38 @@ TEST(Query, ReadsHowLongToWait) {
   for (const char* bad : {"", "s", "-1s", "25h", "1d", "1 s", "nan", "inf", "1e9", "1ss", "0x1s"}) {
     EXPECT_FALSE(parse_wait(bad)) << bad;
   }
+}
+
+TEST(Access, HostsOfThisDaemonAreTheLoopbackTheListeningAddressAndTheNamedOnes) {
+  const std::vector<std::string> names = {"gpubox.lan"};
+  const auto own = [&](std::string_view host, std::string_view listen) {
+    return host_is_own(host, listen, names);
+  };
+  EXPECT_TRUE(own("localhost:8000", "127.0.0.1:8000"));
+  EXPECT_TRUE(own("GPUBOX.lan:8000", "127.0.0.1:8000"));
+  EXPECT_TRUE(own("192.168.1.5:8000", "192.168.1.5:8000"));
+  EXPECT_FALSE(own("192.168.1.6:8000", "192.168.1.5:8000"));
+  EXPECT_TRUE(own("[fd00::5]:8000", "[fd00::5]:8000"));
+  EXPECT_TRUE(own("192.168.1.6", "0.0.0.0:8000")) << "no name leads here";
+  EXPECT_TRUE(own("[fd00::6]", "[::]:8000"));
+  for (const char* host :
+       {"", "evil.example", "gpubox.lan.evil.example", "1.2.3.4.evil.example", "192.168.1.6:port",
+        "fd00::6", "[192.168.1.6]", "localhost.evil.example"}) {
+    EXPECT_FALSE(own(host, "0.0.0.0:8000")) << host;
+    EXPECT_FALSE(own(host, "")) << host;
+  }
+}
+
+TEST(Access, ATokenIsTakenWholeAndNeverAnEmptyOne) {
+  EXPECT_TRUE(is_bearer("Bearer sesame", "sesame"));
+  EXPECT_TRUE(is_bearer("bearer sesame", "sesame"));
+  for (const char* header : {"", "Bearer", "Bearer ", "Bearer sesam", "Bearer sesamE",
+                             "Bearer sesame ", "Basic sesame", "sesame", "Bearersesame"}) {
+    EXPECT_FALSE(is_bearer(header, "sesame")) << header;
+  }
+  EXPECT_FALSE(is_bearer("Bearer ", ""));
+  EXPECT_TRUE(same_secret("", ""));
+  EXPECT_FALSE(same_secret("a", "ab"));
 }
 
 TEST(Sse, WritesEventsWithSeveralLines) {

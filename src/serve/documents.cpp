@@ -120,6 +120,13 @@ std::vector<InTheWay> in_the_way(const Verdict& verdict, const View* view) {
   return out;
 }
 
+const char* history_unit(std::string_view resource) {
+  if (resource.ends_with("temperature")) return "celsius";
+  if (resource.ends_with("power")) return "watts";
+  if (resource == "network" || resource == "disk_io") return "bytes_per_second";
+  return resource == "load" ? "tasks" : "percent";
+}
+
 const char* strategy_word(Strategy strategy) {
   static constexpr const char* kWords[] = {"conservative", "balanced",   "aggressive", "adaptive",
                                            "dynamic",      "predictive", "cooperative"};
@@ -606,10 +613,8 @@ struct Described<HistoryDocument> {
   static constexpr auto fields = std::tuple{
       Field{"resource", "", &D::resource},
       Field{"device", "", [](const D& d) { return MaybeText{d.device}; }},
-      Field{"unit", "percent, or celsius.",
-            [](const D& d) -> std::string_view {
-              return d.resource == "gpu_temperature" ? "celsius" : "percent";
-            }},
+      Field{"unit", "percent, celsius, watts, bytes_per_second or tasks.",
+            [](const D& d) -> std::string_view { return history_unit(d.resource); }},
       Field{"window_seconds", "", [](const D& d) { return d.query.window; }},
       Field{"step_seconds", "0: as sampled.", [](const D& d) { return d.query.step; }},
       Field{"oldest", "The oldest value there is.", [](const D& d) { return d.answer.oldest; }},

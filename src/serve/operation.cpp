@@ -171,6 +171,8 @@ std::optional<WallTime> parse_since(std::string_view text, WallTime now) {
   using namespace std::chrono;
   const year_month_day date{year(y), month(static_cast<unsigned>(mo)),
                             day(static_cast<unsigned>(d))};
+  // Nanoseconds since 1970 reach to 2262.
+  if (y < 1970 || y > 2261) return std::nullopt;
   if (!date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60) return std::nullopt;
   return WallTime(sys_days(date)) + hours(h) + minutes(mi) + std::chrono::seconds(s);
 }

@@ -16,8 +16,8 @@ constexpr Parameter kSnapshotQuery[] = {
 };
 constexpr Parameter kHistoryQuery[] = {
     {"resource", Kind::word, "Whose history.",
-     "cpu|memory|swap|load|stall_cpu|stall_memory|stall_io|gpu_memory|gpu_utilization|disk|gpu_"
-     "temperature|temperature|power|network",
+     "cpu|memory|swap|load|stall_cpu|stall_memory|stall_io|network|disk_io|temperature|power|"
+     "gpu_memory|gpu_utilization|gpu_temperature|gpu_power|disk",
      0, 0, "", true},
     {"device", Kind::text, "A GPU's UUID or index, a mount; the first where it is left out."},
     {"window", Kind::seconds, "How far back.", "", 1, 30 * kDay, "300"},

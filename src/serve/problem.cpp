@@ -94,7 +94,9 @@ std::string problem_html(std::string_view type) {
       "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>";
   out.append(kind->title)
-      .append(" - headroom</title><link rel=\"stylesheet\" href=\"../docs/docs.css\"></head>")
+      .append(
+          " - headroom</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" "
+          "href=\"../docs/docs.css\"></head>")
       .append("<body><main class=\"page\"><p class=\"status\">")
       .append(std::to_string(kind->status))
       .append(" ")

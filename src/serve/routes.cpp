@@ -28,7 +28,8 @@ Response no_such_path(std::string_view path) {
 // A web page can make a browser send requests here; it cannot make it lie about where from.
 std::optional<Response> foreign_page(const Request& request, Backend& backend) {
   const std::string_view host = request.header("host");
-  if (!http::host_is_own(host, backend.node().listen, backend.config().http.names)) {
+  const Config::Http& config = backend.config().http;
+  if (!http::host_is_own(host, config.listen, config.names)) {
     return refuse(ErrorKind::not_allowed, "this address is not for that host name",
                   "Host is \"" + std::string(host.substr(0, kShown)) + "\"",
                   "use 127.0.0.1 or localhost, or name it in http.names");

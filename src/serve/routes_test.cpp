@@ -503,7 +503,9 @@ TEST(Routes, OtherHostsAndOriginsAreRefused) {
   EXPECT_EQ(from({{"Host", "gpubox.lan"}}), 403);
   auto config = std::make_shared<Config>();
   config->http.names = {"gpubox.lan"};
+  config->http.listen = "0.0.0.0:8000";
   backend.view_.config = config;
+  EXPECT_EQ(from({{"Host", "192.168.1.5:8000"}}), 200) << "a number cannot be made to mean another";
   EXPECT_EQ(from({{"Host", "gpubox.lan:8000"}}), 200);
   EXPECT_EQ(from({{"Host", "gpubox.lan"}, {"Origin", "http://localhost"}}), 403);
 }
