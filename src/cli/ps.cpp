@@ -113,7 +113,6 @@ std::string rate_cell(const value& process, const Style& style) {
 }
 
 std::string rest_cell(const value& rest, const Style& style) {
-  if (client::find(rest, "memory_bytes") == nullptr) return "the driver names no processes";
   const auto reserved = client::whole(rest, "reserved_bytes").value_or(0);
   std::string cell = "unattributed";
   if (reserved > 0) cell += " (driver " + bytes_cell(style, reserved) + " not counted)";
@@ -193,17 +192,27 @@ std::string render_ps(const value& processes, const PsOptions& options, const St
                since_cell(style, client::text(*process, "started_at")),
                what_cell(*process, style)});
   }
+  std::string silent;  // devices whose driver does not say who uses them
   for (const auto& rest : client::list(processes, "unattributed")) {
     const auto bytes = client::whole(rest, "memory_bytes");
-    if (bytes && *bytes == 0) continue;
     const auto index = client::whole(rest, "index");
-    table.row({kNone, kNone, index ? std::to_string(*index) : kNone, bytes_cell(style, bytes),
-               kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone,
-               rest_cell(rest, style)});
+    const auto number = index ? std::to_string(*index) : std::string(kNone);
+    const bool asked_for = options.gpu.empty() || options.gpu == number ||
+                           options.gpu == "gpu" + number ||
+                           options.gpu == client::text(rest, "device");
+    if (!options.rest || !asked_for || (bytes && *bytes == 0)) continue;
+    if (!bytes) {
+      silent += (silent.empty() ? "GPU " : ", ") + number;
+      continue;
+    }
+    table.row({kNone, kNone, number, bytes_cell(style, bytes), kNone, kNone, kNone, kNone, kNone,
+               kNone, kNone, kNone, kNone, rest_cell(rest, style)});
   }
   if (csv) return table.render(style);
   if (shown.empty() && table.empty()) return "no processes\n" + last_line(processes, 0, style);
-  return table.render(style) + last_line(processes, shown.size(), style);
+  if (!silent.empty()) silent += ": the driver does not say who uses them";
+  return table.render(style) + (silent.empty() ? "" : dim(style, silent) + "\n") +
+         last_line(processes, shown.size(), style);
 }
 
 int ps_command(Words words) {
@@ -230,6 +239,8 @@ int ps_command(Words words) {
           Error{ErrorKind::invalid_request, "'" + most + "' is no number of rows", "", "-n 20"});
     }
   }
+  ps.gpu = gpu;
+  ps.rest = user.empty();
   std::string target = std::string("/api/v1/processes?limit=") + kMost;
   if (!gpu.empty()) target += "&gpu=" + http::encode_segment(gpu);
   if (!user.empty()) target += "&user=" + http::encode_segment(user);
