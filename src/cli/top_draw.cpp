@@ -980,12 +980,12 @@ class Picture {
       return;
     }
     table(Panel::leases, inner,
-          {{"LEASE", 6, false, 3},
+          {{"LEASE", 6, false, 6},
            {"NAME", 14, false, 0, true},
            {"OWNER", 8, false, 5},
            {"STATE", 9, false, 0},
-           {"BOOKED", 32, false, 4},
-           {"MEASURED", 32, false, 6},
+           {"BOOKED", 24, false, 3},
+           {"MEASURED", 24, false, 4},
            {"WHERE", 6, false, 2},
            {"FOR", 9, true, 1}},
           rows, [&](const value& lease) { return lease_cells(lease); });
