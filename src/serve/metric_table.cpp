@@ -318,10 +318,22 @@ void http_requests(const MetricFacts& facts, MetricSink& sink) {
 void sensors(const MetricFacts& facts, MetricSink& sink) {
   if (facts.sample == nullptr) return;
   const std::vector<Absence>& absent = facts.sample->absent;
-  for (const string_view sensor : {"cpu", "memory", "stall", "network", "disk", "gpu"}) {
-    const bool missing = std::any_of(absent.begin(), absent.end(),
-                                     [&](const Absence& a) { return a.sensor == sensor; });
-    if (!missing) sink.whole({sensor}, 1);
+  const std::pair<string_view, bool> known[] = {
+      {"cpu", true},
+      {"memory", true},
+      {"stall", true},
+      {"network", true},
+      {"disk", true},
+      // Read beside the others: in the first samples neither there nor absent.
+      {"gpu", !facts.sample->gpus.empty()},
+      {"temperature", !facts.sample->temperatures.empty()},
+      {"power", !facts.sample->powers.empty()},
+  };
+  for (const auto& [sensor, read] : known) {
+    const bool missing =
+        std::any_of(absent.begin(), absent.end(),
+                    [name = sensor](const Absence& a) { return a.sensor == name; });
+    if (read && !missing) sink.whole({sensor}, 1);
   }
   each_sensor(absent, [&](string_view name, const Absence& a) {
     sink.whole({name, string_view(a.reason).substr(0, kLongestReason)}, 0);

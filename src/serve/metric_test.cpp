@@ -171,6 +171,18 @@ TEST(Metrics, TwoSensorsOfOneNameAreToldApart) {
   EXPECT_THAT(text, HasSubstr("hw_temperature_celsius{hw_id=\"nvme Composite #2\"} 43\n"));
 }
 
+TEST(Metrics, ASensorIsUpOnlyWhereItRead) {
+  StillMachine machine;
+  fill(machine);
+  machine.sample_->powers.clear();
+  const std::string text = metrics_text(machine);
+  EXPECT_THAT(text, HasSubstr("headroom_sensor_up{sensor=\"gpu\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("headroom_sensor_up{sensor=\"temperature\",reason=\"there is no "
+                              "\\\"hwmon\\\"\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("{sensor=\"temperature\"} 1")));
+  EXPECT_THAT(text, Not(HasSubstr("sensor=\"power\"")));
+}
+
 TEST(Metrics, BucketsAddUpAndBoundsAreWrittenAlike) {
   StillMachine machine;
   fill(machine);
@@ -178,6 +190,7 @@ TEST(Metrics, BucketsAddUpAndBoundsAreWrittenAlike) {
     const std::string text = metrics_text(machine, format);
     EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_bucket{le=\"1e-05\"} 0\n"));
     EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_bucket{le=\"2.5e-05\"} 2\n"));
+    EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_bucket{le=\"0.0001\"} 2\n"));
     EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_bucket{le=\"1.0\"} 2\n"));
     EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_bucket{le=\"+Inf\"} 3\n"));
     EXPECT_THAT(text, HasSubstr("headroom_sample_duration_seconds_count 3\n"));

@@ -127,9 +127,10 @@ class TextSink final : public MetricSink {
     headed_ = true;
   }
 
-  // "1.0", not "1": both formats then name the same series.
+  // As OpenMetrics wants them ("0.0001", "1e-05", "1.0"): both formats then name the same series.
   static std::size_t write_bound(double bound, char (&text)[40]) {
-    auto [end, error] = std::to_chars(text, text + sizeof text - 2, bound);
+    auto [end, error] =
+        std::to_chars(text, text + sizeof text - 2, bound, std::chars_format::general);
     (void)error;  // the shortest form of a double has at most 24 characters
     if (std::find_if(text, end, [](char c) { return c == '.' || c == 'e'; }) == end) {
       *end++ = '.';
