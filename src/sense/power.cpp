@@ -153,8 +153,9 @@ void PowerMeters::read_energy(BootTime now, ReadBuffer& buffer, std::vector<Powe
     }
     const auto range = positive(read_value(zone.folder + "/max_energy_range_uj", buffer));
     PowerReading reading{zone.name, std::nullopt, static_cast<double>(*microjoules) * 1e-6};
-    const auto old = std::find_if(energies_.begin(), energies_.end(),
-                                  [&](const Energy& energy) { return energy.name == zone.name; });
+    const auto old = std::find_if(energies_.begin(), energies_.end(), [&](const Energy& energy) {
+      return energy.folder == zone.folder;
+    });
     if (old != energies_.end()) {
       const auto passed = now - old->at;
       const auto used = energy_between(old->microjoules, *microjoules, range);
@@ -164,7 +165,7 @@ void PowerMeters::read_energy(BootTime now, ReadBuffer& buffer, std::vector<Powe
         if (watts * 1e6 <= static_cast<double>(kMostMicrowatts)) reading.watts = watts;
       }
     }
-    energies.push_back({zone.name, *microjoules, now});
+    energies.push_back({zone.folder, *microjoules, now});
     out.push_back(std::move(reading));
   }
   energies_ = std::move(energies);

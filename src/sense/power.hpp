@@ -37,7 +37,7 @@ class PowerMeters {
  private:
   /// A counter of energy as it was when it was last read.
   struct Energy {
-    std::string name;
+    std::string folder;
     std::uint64_t microjoules = 0;
     BootTime at{};
   };
