@@ -7,6 +7,7 @@
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/source.hpp"
+#include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "http/query.hpp"
 #include "settings/parse.hpp"
@@ -18,12 +19,23 @@ using client::json::value;
 namespace {
 
 constexpr const char* kHelp =
-    "  headroom history memory                  the last five minutes\n"
-    "  headroom history cpu --window 1h --step 10s\n"
-    "  headroom history gpu_memory --device 0 -o csv\n"
+    "  headroom history                         every resource, one line each\n"
+    "  headroom history memory                  the last five minutes, drawn\n"
+    "  headroom history cpu --window 24h --step 5m\n"
+    "  headroom history gpu_memory --device 0 --window 30d --csv > gpu.csv\n"
     "\n"
-    "Resources: memory cpu disk gpu_memory swap stall_cpu stall_memory stall_io and more.\n";
+    "Resources: cpu memory swap load stall_cpu stall_memory stall_io network disk_io disk\n"
+    "temperature power gpu_memory gpu_utilization gpu_temperature gpu_power.\n";
 
+constexpr std::array kResources{"cpu",        "memory",          "swap",
+                                "load",       "stall_cpu",       "stall_memory",
+                                "stall_io",   "network",         "disk_io",
+                                "disk",       "temperature",     "power",
+                                "gpu_memory", "gpu_utilization", "gpu_temperature",
+                                "gpu_power"};
+
+constexpr std::size_t kRows = 8;
+constexpr std::array<const char*, 9> kEighths{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 constexpr std::size_t kWidthWithoutTerminal = 60;
 
 double number_of(const value& number) { return client::number(number, "").value_or(0); }
@@ -51,28 +63,69 @@ std::string sparkline(const std::vector<std::optional<double>>& values, double l
   return line;
 }
 
-std::string render_history(const value& history, const Style& style) {
-  if (style.output == Output::csv) {
-    std::string text = style.header ? "at," + client::text(history, "resource") + "\n" : "";
-    for (const auto& point : client::list(history, "points")) {
-      const auto* pair = point.if_array();
-      if (pair == nullptr || pair->size() != 2) continue;
-      const bool known = (*pair)[1].is_number();
-      text += printable(client::text((*pair)[0], "")) + "," +
-              (known ? show_number(number_of((*pair)[1]), 3) : "") + "\n";
-    }
-    return text;
-  }
-  std::vector<std::optional<double>> values;
+namespace {
+
+// One answer, taken apart.
+struct Drawn {
+  std::string unit;
+  std::vector<std::pair<double, std::optional<double>>> points;  // seconds since 1970
+};
+
+Drawn drawn_of(const value& history) {
+  Drawn drawn;
+  drawn.unit = client::text(history, "unit");
   for (const auto& point : client::list(history, "points")) {
     const auto* pair = point.if_array();
     if (pair == nullptr || pair->size() != 2) continue;
-    values.push_back((*pair)[1].is_number() ? std::optional(number_of((*pair)[1])) : std::nullopt);
+    const auto at = parse_time(client::text((*pair)[0], ""));
+    if (!at) continue;
+    drawn.points.emplace_back(
+        *at, (*pair)[1].is_number() ? std::optional(number_of((*pair)[1])) : std::nullopt);
   }
-  const auto unit = client::text(history, "unit");
-  const bool percent = unit == "percent";
-  const auto low = client::number(history, "statistics.min");
-  const auto high = client::number(history, "statistics.max");
+  return drawn;
+}
+
+// The largest value of each of `columns` equal parts of the time. A part between two points that
+// lie further apart than parts are long takes the one before; a gap stays one.
+std::vector<std::optional<double>> columns_of(const Drawn& drawn, double from, double to,
+                                              std::size_t columns) {
+  std::vector<std::optional<double>> all(columns);
+  if (to <= from || columns == 0) return all;
+  const auto place = [&](double at) {
+    const double part = (at - from) / (to - from) * static_cast<double>(columns);
+    return static_cast<std::size_t>(std::clamp(part, 0.0, static_cast<double>(columns) - 1));
+  };
+  for (std::size_t i = 0; i < drawn.points.size(); ++i) {
+    const auto& [at, one] = drawn.points[i];
+    if (!one || at < from || at > to) continue;
+    const bool more = i + 1 < drawn.points.size();
+    const std::size_t first = place(at);
+    const std::size_t next = more ? place(drawn.points[i + 1].first) : first + 1;
+    for (std::size_t column = first; column < std::max(first + 1, next); ++column) {
+      all[column] = std::max(all[column].value_or(*one), *one);
+    }
+  }
+  return all;
+}
+
+std::string amount(const Style& style, const std::string& unit, std::optional<double> value,
+                   int digits) {
+  if (!value) return kNone;
+  if (style.bytes) return show_number(*value, 3);
+  if (unit == "percent") return show_number(*value, digits) + " %";
+  if (unit == "celsius") return show_number(*value, digits) + " °C";
+  if (unit == "watts") return show_number(*value, digits) + " W";
+  if (unit == "bytes") return show_bytes(std::llround(*value));
+  if (unit == "bytes_per_second") return show_bytes(std::llround(*value)) + "/s";
+  return show_number(*value, std::max(2, digits));
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+  const std::size_t wide = width_of(text);
+  return (wide < width ? std::string(width - wide, ' ') : std::string()) + text;
+}
+
+std::string head_of(const value& history) {
   std::string head = text_cell(client::text(history, "resource"));
   if (const auto device = client::text(history, "device"); !device.empty()) {
     head += " of " + printable(device);
@@ -80,24 +133,148 @@ std::string render_history(const value& history, const Style& style) {
   if (const auto window = client::number(history, "window_seconds")) {
     head += ", last " + show_span(*window);
   }
-  if (const auto step = client::number(history, "step_seconds"))
+  if (const auto step = client::number(history, "step_seconds"); step && *step > 0) {
     head += ", step " + show_span(*step);
-  if (!low || !high) return head + "\nnothing is known of that time\n";
-  const auto width =
-      style.width > 0 ? static_cast<std::size_t>(style.width) : kWidthWithoutTerminal;
-  // A share is drawn against the whole, so that flat stays flat; all else against its own range.
-  const auto line = sparkline(values, percent ? 0 : *low, percent ? 100 : *high, width);
-  const auto show = [&](const char* name) -> std::string {
-    const auto one = client::number(history, std::string("statistics.") + name);
-    if (!one) return kNone;
-    if (unit == "bytes") return bytes_cell(style, static_cast<std::int64_t>(*one));
-    return show_number(*one, 1) + (percent ? " %" : "");
-  };
-  std::string tail = "min " + show("min") + "   avg " + show("avg") + "   max " + show("max") +
-                     "   p95 " + show("p95");
-  if (!percent && unit != "bytes" && !unit.empty()) tail += "   (" + printable(unit) + ")";
-  return head + "\n" + line + "\n" + tail + "\n";
+  }
+  return head;
 }
+
+std::string csv_of(const value& history, const Style& style) {
+  std::string text = style.header ? "at," + client::text(history, "resource") + "\n" : "";
+  for (const auto& point : client::list(history, "points")) {
+    const auto* pair = point.if_array();
+    if (pair == nullptr || pair->size() != 2) continue;
+    const bool known = (*pair)[1].is_number();
+    text += printable(client::text((*pair)[0], "")) + "," +
+            (known ? show_number(number_of((*pair)[1]), 3) : "") + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string render_history(const value& history, const Style& style) {
+  if (style.output == Output::csv) return csv_of(history, style);
+  const Drawn drawn = drawn_of(history);
+  const auto low = client::number(history, "statistics.min");
+  const auto high = client::number(history, "statistics.max");
+  if (!low || !high || drawn.points.empty()) {
+    return head_of(history) + "\nnothing is known of that time\n";
+  }
+  // A share is drawn against the whole, so that flat stays flat; all else against its own largest,
+  // from zero where it is never less.
+  const bool share = drawn.unit == "percent";
+  const double bottom = share ? 0 : std::min(0.0, *low);
+  double top = share ? std::max(100.0, *high) : *high;
+  if (top <= bottom) top = bottom + 1;
+
+  const std::string labels[] = {amount(style, drawn.unit, top, 0),
+                                amount(style, drawn.unit, bottom + (top - bottom) / 2, 0),
+                                amount(style, drawn.unit, bottom, 0)};
+  std::size_t label = 0;
+  for (const auto& each : labels) label = std::max(label, width_of(each));
+  const std::size_t width =
+      style.width > 0 ? static_cast<std::size_t>(style.width) : kWidthWithoutTerminal + label + 2;
+  const std::size_t columns = width > label + 12 ? width - label - 2 : 10;
+  const double to = drawn.points.back().first;
+  const double window = client::number(history, "window_seconds").value_or(0);
+  // No wider than what is known: a daemon of today has no month to draw.
+  const double from = std::max(to - window, drawn.points.front().first);
+  const auto values = columns_of(drawn, from, to, columns);
+
+  std::string text = head_of(history) + "\n";
+  for (std::size_t row = kRows; row-- > 0;) {
+    const std::string& name = row + 1 == kRows       ? labels[0]
+                              : row == kRows / 2 - 1 ? labels[1]
+                              : row == 0             ? labels[2]
+                                                     : std::string();
+    std::string line;
+    for (const auto& each : values) {
+      // Something that is known is seen, even if it is the least.
+      const double eighths =
+          each ? std::max(1.0, (*each - bottom) / (top - bottom) * kRows * 8) : 0;
+      const double here = std::clamp(eighths - static_cast<double>(row) * 8, 0.0, 8.0);
+      line += kEighths[static_cast<std::size_t>(std::lround(here))];
+    }
+    while (!line.empty() && line.back() == ' ') line.pop_back();
+    text += dim(style, padded(name, label) + " │") + line + "\n";
+  }
+  const std::string begin = show_time(from, style.now);
+  const std::string end = show_time(to, style.now);
+  const std::size_t used = width_of(begin) + width_of(end);
+  std::string axis(label + 2, ' ');
+  axis += columns > used ? begin + std::string(columns - used, ' ') + end : begin;
+  text += dim(style, axis) + "\n";
+
+  const auto show = [&](const char* name) {
+    return amount(style, drawn.unit, client::number(history, std::string("statistics.") + name), 1);
+  };
+  text += "min " + show("min") + "   avg " + show("avg") + "   max " + show("max") + "   p95 " +
+          show("p95");
+  if (drawn.unit == "tasks") text += "   (tasks)";
+  if (const auto oldest = parse_time(client::text(history, "oldest"))) {
+    text += dim(style, "   since " + show_time(*oldest, style.now));
+  }
+  return text + "\n";
+}
+
+std::string render_histories(const std::vector<value>& histories, const Style& style) {
+  Table table({{"RESOURCE"},
+               {"DEVICE", Align::left, false, true},
+               {"NOW", Align::right},
+               {"AVG", Align::right},
+               {"MAX", Align::right},
+               {style.output == Output::csv ? "UNIT" : "LAST 5 MIN"}});
+  for (const value& history : histories) {
+    const Drawn drawn = drawn_of(history);
+    if (drawn.points.empty()) continue;
+    const auto low = client::number(history, "statistics.min").value_or(0);
+    const auto high = client::number(history, "statistics.max").value_or(0);
+    const bool share = drawn.unit == "percent";
+    const auto values =
+        columns_of(drawn, drawn.points.front().first, drawn.points.back().first, 30);
+    const auto show = [&](std::optional<double> one) { return amount(style, drawn.unit, one, 1); };
+    const auto device = client::text(history, "device");
+    table.row({text_cell(client::text(history, "resource")),
+               device.empty() ? kNone : printable(device), show(drawn.points.back().second),
+               show(client::number(history, "statistics.avg")), show(high),
+               style.output == Output::csv
+                   ? drawn.unit
+                   : sparkline(values, share ? 0 : std::min(0.0, low), share ? 100 : high, 30)});
+  }
+  return table.empty() ? "nothing was measured yet\n" : table.render(style);
+}
+
+namespace {
+
+// What there is of every resource, one line each.
+int overview(const Common& common, Source& source) {
+  std::vector<value> all;
+  for (const char* resource : kResources) {
+    const auto body = source.get(std::string("/api/v1/history?resource=") + resource);
+    if (!body) {
+      // This machine has no such thing; without a daemon it is the same for all.
+      if (body.error().kind == ErrorKind::not_found) continue;
+      return report(body.error());
+    }
+    if (source.local()) return report(Source::only_daemon("the history"));
+    auto document = client::parse_json(*body);
+    if (document) all.push_back(std::move(*document));
+  }
+  if (common.output == Output::json || common.output == Output::jsonl) {
+    const bool lines = common.output == Output::jsonl;
+    std::string text = lines ? "" : "{\"items\":[";
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      text += (i > 0 && !lines ? "," : "") + client::write_json(all[i]) + (lines ? "\n" : "");
+    }
+    write_out(stdout, text + (lines ? "" : "]}\n"));
+    return 0;
+  }
+  write_out(stdout, render_histories(all, style_for(common, stdout)));
+  return 0;
+}
+
+}  // namespace
 
 int history_command(Words words) {
   Options options("history RESOURCE", kHelp);
@@ -115,8 +292,8 @@ int history_command(Words words) {
   if (const auto over = options.parse(std::move(words), common)) return *over;
   if (csv) common.output = Output::csv;
   if (names.empty()) {
-    return report(Error{ErrorKind::invalid_request, "history needs a resource", "",
-                        "headroom history memory"});
+    Source source(common);
+    return repeat(common, [&] { return overview(common, source); });
   }
   std::string target = "/api/v1/history?resource=" + http::encode_segment(names.front());
   const auto add = [&](const char* name, const std::string& text) -> std::optional<int> {
@@ -135,9 +312,20 @@ int history_command(Words words) {
   return repeat(common, [&] {
     const auto body = source.get(target);
     if (!body) return report(body.error());
-    if (print_document(common, *body)) return 0;
+    if (common.output == Output::json && print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);
     if (!document) return report(document.error());
+    if (common.output == Output::jsonl) {
+      std::string lines;
+      for (const auto& point : client::list(*document, "points")) {
+        const auto* pair = point.if_array();
+        if (pair == nullptr || pair->size() != 2) continue;
+        lines += "{\"at\":" + client::write_json((*pair)[0]) +
+                 ",\"value\":" + client::write_json((*pair)[1]) + "}\n";
+      }
+      write_out(stdout, lines);
+      return 0;
+    }
     write_out(stdout, render_history(*document, style_for(common, stdout)));
     return 0;
   });

@@ -15,7 +15,10 @@ namespace headroom::cli {
 std::string sparkline(const std::vector<std::optional<double>>& values, double low, double high,
                       std::size_t width);
 
-/// The answer to GET /history: a sparkline and its statistics; with CSV the points. Pure.
+/// The answer to GET /history, drawn with its axes and its statistics; with CSV the points. Pure.
 std::string render_history(const client::json::value& history, const Style& style);
+
+/// Several such answers, a line each. Pure.
+std::string render_histories(const std::vector<client::json::value>& histories, const Style& style);
 
 }  // namespace headroom::cli
