@@ -320,8 +320,8 @@ int history_command(Words words) {
       for (const auto& point : client::list(*document, "points")) {
         const auto* pair = point.if_array();
         if (pair == nullptr || pair->size() != 2) continue;
-        lines += "{\"at\":" + client::write_json((*pair)[0]) +
-                 ",\"value\":" + client::write_json((*pair)[1]) + "}\n";
+        lines += "{\"at\":" + client::write_json((*pair)[0]) + ",\"value\":" +
+                 ((*pair)[1].is_number() ? show_number(number_of((*pair)[1]), 3) : "null") + "}\n";
       }
       write_out(stdout, lines);
       return 0;
