@@ -130,7 +130,8 @@ std::string setting_of(const value& config, const std::string& key) {
 }
 
 /// What the daemon keeps: its journal and the history on disk.
-std::vector<Check> checks_of_keeping(const std::string& metrics, const value& config) {
+std::vector<Check> checks_of_keeping(const std::string& metrics, const value& config,
+                                     const value& node) {
   std::vector<Check> checks;
   const auto folder = printable(setting_of(config, "state.dir"));
   if (const auto failures = metric(metrics, "headroom_journal_failures_total")) {
@@ -152,9 +153,13 @@ std::vector<Check> checks_of_keeping(const std::string& metrics, const value& co
       checks.push_back(
           {Check::Outcome::ok, "history", "kept in memory only, as sample.keep says", ""});
     } else {
+      // The first block of a history is written after some minutes.
+      const auto started = parse_time(client::text(node, "started_at"));
+      const bool young = started && static_cast<double>(std::time(nullptr)) - *started < 1800;
       checks.push_back(
-          {Check::Outcome::warn, "history", "nothing is on disk yet",
-           "headroom event --type sensor tells whether " + folder + " cannot be written"});
+          {young ? Check::Outcome::ok : Check::Outcome::warn, "history", "nothing is on disk yet",
+           young ? std::string()
+                 : "headroom event --type sensor tells whether " + folder + " cannot be written"});
     }
   }
   if (const auto failed = metric(metrics, "headroom_notification_failures_total");
@@ -317,13 +322,14 @@ std::vector<Check> checks_of_snapshot(const value& snapshot) {
       checks.push_back({Check::Outcome::ok, name, "is asleep and left so" + tail, ""});
     } else {
       const auto* known = client::find(gpu, "processes_known");
-      const bool named = known == nullptr || !known->is_bool() || known->as_bool();
+      const bool simulated = client::is_true(gpu, "simulated");
+      const bool named = simulated || known == nullptr || !known->is_bool() || known->as_bool();
       auto text = text_cell(client::text(gpu, "name"));
       if (const auto total = client::whole(gpu, "memory_total_bytes"))
         text += ", " + show_bytes(*total);
-      if (known != nullptr)
+      if (known != nullptr && !simulated)
         text += named ? ", memory of each process: yes" : ", memory of each process: no";
-      if (client::is_true(gpu, "simulated")) text += ", simulated";
+      if (simulated && client::text(gpu, "name") != "simulated") text += ", simulated";
       checks.push_back({named ? Check::Outcome::ok : Check::Outcome::absent, name, text,
                         named ? ""
                               : "the driver does not say it (WSL, MIG or a virtual GPU); leases "
@@ -412,7 +418,7 @@ int doctor_command(Words words) {
         checks.push_back(std::move(*port));
       }
       if (const auto metrics = daemon.get("/metrics")) {
-        add(checks_of_keeping(*metrics, *config));
+        add(checks_of_keeping(*metrics, *config, *node));
       }
       if (api || self_test) add(checks_of_targets(*config));
     }

@@ -302,7 +302,7 @@ class Picture {
                                     {"▒", Pen{Ink::booked}},  {"booked", kFaint, 1},
                                     {"╱", Pen{Ink::reserve}}, {"kept back", kFaint, 1},
                                     {"·", Pen{Ink::frame}},   {"room", kFaint, 1}};
-    constexpr int kLegend = 34;
+    constexpr int kLegend = 38;
     if (x + kLegend < end) flow(end - kLegend, y, end, legend);
   }
 
@@ -442,7 +442,7 @@ class Picture {
       return;
     }
     // The graph of the last minutes stands at the right of all lines.
-    const int graph_width = rect.width >= 74 ? std::min(rect.width * 3 / 10, 60) : 0;
+    const int graph_width = rect.width >= 66 ? std::min(rect.width * 3 / 10, 60) : 0;
     const int text_width = rect.width - graph_width - (graph_width > 0 ? 2 : 0);
     const int end = rect.x + text_width;
     std::vector<Piece> first{{number + " " + name, name_pen, 0}};
@@ -515,8 +515,9 @@ class Picture {
 
   void gpu_last_line(const Rect& rect, int end, const value& gpu, bool fresh) {
     std::vector<Piece> pieces;
+    int x = rect.x;
     if (const auto reason = client::text(gpu, "state_reason"); !fresh && !reason.empty()) {
-      pieces.push_back({printable(reason), kFaint});
+      x = flow(x, rect.y + 3, end, {{printable(reason), kFaint}}) + 2;
     }
     const auto add = [&](const char* what, const std::string& text, Pen pen = {}) {
       pieces.push_back({what, kFaint});
@@ -544,7 +545,7 @@ class Picture {
       add(("pid " + std::to_string(pid)).c_str(),
           process_name(pid) + " " + bytes(client::whole(*holders[i], "memory_bytes")));
     }
-    flow(rect.x, rect.y + 3, end, pieces);
+    flow_pairs(x, rect.y + 3, end, pieces);
   }
 
   std::string process_name(std::int64_t pid) const {

@@ -9,7 +9,7 @@ namespace {
 constexpr int kHeader = 1;
 constexpr int kFooter = 1;
 constexpr int kThreeAcross = 112;   ///< columns from which CPU, memory and traffic stand together
-constexpr int kTablesAcross = 150;  ///< columns from which leases and processes stand together
+constexpr int kTablesAcross = 180;  ///< columns from which leases and processes stand together
 constexpr int kGpusAcross = 150;    ///< columns from which GPUs stand in two columns
 constexpr int kNoEnd = 1000;
 
