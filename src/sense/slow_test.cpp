@@ -5,6 +5,9 @@
 #include <fstream>
 #include <string>
 
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -219,6 +222,37 @@ TEST(LiveSlowSensors, TellOfThisMachineWhatItsFilesSay) {
       EXPECT_FALSE(link.speed);
     }
   }
+}
+
+TEST(LiveSlowSensors, AFilesystemWhoseProcessIsDumbHoldsUpNobody) {
+  const int device = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  char folder[] = "/tmp/headroom-dumb-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  // In a mount table of this test's own, so that nobody else runs into it.
+  const std::string options =
+      "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0";
+  if (device < 0 || ::unshare(CLONE_NEWNS) != 0 ||
+      ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("dumb", folder, "fuse.dumb", 0, options.c_str()) != 0) {
+    if (device >= 0) ::close(device);
+    fs::remove(folder);
+    GTEST_SKIP() << "a FUSE mount is not allowed here";
+  }
+  SlowSensors sensors("/", std::chrono::milliseconds(20));
+  SlowReading slow;
+  for (int i = 0; i < 3; ++i) sensors.read(at(i), slow);  // nobody answers the statfs
+  const Absence* const absence = absence_of(slow.absent, std::string("disk ") + folder);
+  Sampler sampler({"/", GpuSource::none, "", ""});
+  Sample sample;
+  sampler.take(slow);
+  sampler.read(at(4), {}, sample);  // would hang here if it asked
+  ::umount2(folder, MNT_DETACH);
+  ::close(device);  // now the kernel gives the waiting thread an error
+  ASSERT_NE(absence, nullptr);
+  EXPECT_EQ(absence->reason, "dumb does not answer");
+  for (const FilesystemReading& each : sample.filesystems) EXPECT_NE(each.mount, folder);
+  EXPECT_NE(absence_of(sample.absent, std::string("disk ") + folder), nullptr);
+  fs::remove(folder);
 }
 
 }  // namespace
