@@ -421,6 +421,7 @@ struct Hang {
   bool at_start = false;  ///< made only when the driver is started or attached to
   enum { device, all, events } about = device;
   Lines with = {};
+  bool seldom = false;  ///< not in every read
 };
 std::string name_of(const ::testing::TestParamInfo<Hang>& info) { return info.param.call; }
 void PrintTo(const Hang& hang, std::ostream* out) { *out << hang.call; }
@@ -435,8 +436,9 @@ TEST_P(GpuHangTest, IsStaleWithinTwoIntervalsAndRecoversWithoutARestart) {
     return is(sample, "GPU-aaaa", GpuState::ok) && is(sample, "GPU-bbbb", GpuState::ok);
   })) << absences();
   const auto used = find(look(), "GPU-aaaa")->memory_used;
-  say(hang.about == Hang::device ? "gpu0.hang" : "hang", hang.call);
+  ASSERT_TRUE(until_answered());  // no request is under way
   forget_calls();
+  say(hang.about == Hang::device ? "gpu0.hang" : "hang", hang.call);
   if (hang.at_start) {
     const auto replaced = watch().replaced();
     ::kill(watch().helper_pid(), SIGKILL);
@@ -473,7 +475,10 @@ TEST_P(GpuHangTest, IsStaleWithinTwoIntervalsAndRecoversWithoutARestart) {
       const GpuReading* const gpu = find(sample, "GPU-bbbb");
       return gpu->state == GpuState::ok && gpu->age < now().boot - since;
     })) << absences();
-    EXPECT_TRUE(is(look(), "GPU-aaaa", GpuState::stale));
+    // A read without that call is a good one.
+    if (!hang.seldom) {
+      EXPECT_TRUE(is(look(), "GPU-aaaa", GpuState::stale));
+    }
     EXPECT_EQ(find(look(), "GPU-aaaa")->memory_used, used);  // as old as its age says
   }
   unsay(hang.about == Hang::device ? "gpu0.hang" : "hang");
@@ -512,7 +517,7 @@ const Hang kHangs[] = {
      Hang::device,
      {{"without", "nvmlDeviceGetCurrentClocksEventReasons"}}},
     {"nvmlDeviceGetFanSpeed"},
-    {"nvmlDeviceGetPcieThroughput"},
+    {"nvmlDeviceGetPcieThroughput", false, Hang::device, {}, true},
     {"nvmlDeviceGetTotalEccErrors"},
     {"nvmlDeviceGetCudaComputeCapability"},
     {"nvmlDeviceGetComputeRunningProcesses_v3"},
@@ -634,6 +639,7 @@ TEST_F(GpuWatchTest, LiesAreRefusedOneByOne) {
   lines_["gpu1.processes"] = "compute:9:20GiB";
   write();
   ASSERT_TRUE(until([&](const Sample& sample) { return !sample.gpus[0].memory_used; }));
+  ASSERT_TRUE(until_answered(2));
   const GpuReading gpu = look().gpus[0];
   EXPECT_EQ(gpu.state, GpuState::ok);
   EXPECT_FALSE(gpu.busy);
