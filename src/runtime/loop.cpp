@@ -40,6 +40,7 @@
 #include "runtime/series.hpp"
 #include "runtime/slow_sensors.hpp"
 #include "sense/gpu.hpp"
+#include "sense/gpu_holder.hpp"
 #include "sense/sampler.hpp"
 #include "serve/otlp.hpp"
 #include "serve/routes.hpp"
@@ -53,6 +54,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
+constexpr auto kTight = 100ms;         // between two looks while memory is tight
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
 
@@ -69,6 +71,7 @@ class Loop final : public serve::Backend {
         hooks_(hooks),
         control_(options_.config),
         machine_(options_.root != "/", options_.config.state.dir),
+        gpu_holders_(options_.root == "/" ? "" : options_.root),
         history_(judge::History::capacity_for(options_.config.sample.history)),
         routes_(*this),
         server_(io_, limits(),
@@ -121,7 +124,11 @@ class Loop final : public serve::Backend {
   void turn(const Event& event, Instant at);
   void keep(const Effects& effects);
   void carry_out(Effect& effect);
-  void sample(bool per_cpu);
+  /// Whole: everything, with new shares and rates. Between: what can fill up. After a release: the
+  /// per-CPU free lists too.
+  enum class Look { whole, between, after_release };
+  void sample(Look look);
+  bool memory_is_tight() const;
   void remember(const Sample& sample);
   void next_sample(std::chrono::nanoseconds after);
   void arm_deadline();
@@ -151,6 +158,7 @@ class Loop final : public serve::Backend {
   std::optional<sense::Sampler> sampler_;
   std::optional<SlowSensors> slow_sensors_;
   std::optional<GpuWatch> gpus_;
+  sense::GpuHolders gpu_holders_;
   std::optional<ProcessReader> process_reader_;
   std::optional<OtlpPush> otlp_;
   Counting counting_;
@@ -177,6 +185,7 @@ class Loop final : public serve::Backend {
   std::string token_;
   std::array<std::shared_ptr<Sample>, 3> samples_;
   std::uint64_t sample_number_ = 0;
+  BootTime last_whole_{};
   std::uint64_t tracked_ = 0;
   std::optional<BootTime> armed_;
   std::string tcp_problem_;
@@ -226,7 +235,7 @@ Result<void> Loop::run() {
   });
 
   // The devices must be known before the leases on them are.
-  sample(false);
+  sample(Look::whole);
   restore(std::move(opened->records), opened->same_boot);
   for (const std::string& note : opened->notes) say("daemon.journal", note);
 
@@ -509,7 +518,7 @@ void Loop::turn(const Event& event, Instant at) {
       carry_out(effect);
     }
   }
-  if (sense) sample(per_cpu);
+  if (sense) sample(per_cpu ? Look::after_release : Look::between);
 }
 
 void Loop::keep(const Effects& effects) {
@@ -616,15 +625,30 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
   sample_timer_.expires_after(after);
   sample_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
-    sample(false);
+    // The second one makes the first rates.
+    const bool whole = sample_number_ < 2 ||
+                       now().boot - last_whole_ >= options_.config.sample.interval - kTight / 2;
+    sample(whole ? Look::whole : Look::between);
     drop_unused_watches();
     // The timers stand still while the machine sleeps; deadlines do not.
     if (const auto next = control_.next_deadline(); next && *next <= now().boot) dispatch(Ticked{});
-    next_sample(options_.config.sample.interval);
+    const std::chrono::nanoseconds interval = options_.config.sample.interval;
+    next_sample(memory_is_tight() ? std::min<std::chrono::nanoseconds>(interval, kTight)
+                                  : interval);
   });
 }
 
-void Loop::sample(bool per_cpu) {
+// Memory that is nearly full fills in less than a second: then it is looked at more often. Nothing
+// else kills, and looking ten times a second all day would cost more than it tells.
+bool Loop::memory_is_tight() const {
+  for (const auto& [key, gauge] : control_.state().gauges) {
+    const bool memory = key.first == Resource::memory || key.first == Resource::gpu_memory;
+    if (memory && gauge.level() >= Level::warning) return true;
+  }
+  return false;
+}
+
+void Loop::sample(Look look) {
   const control::State& state = control_.state();
   if (tracked_ != state.tracked) {
     tracked_ = state.tracked;
@@ -632,8 +656,9 @@ void Loop::sample(bool per_cpu) {
     for (const auto& [id, lease] : state.promises.leases) {
       if (!decide::holds(lease.state) || lease.parent != 0) continue;
       if (lease.holder.pid == 0 && lease.group == Group()) continue;
-      targets.push_back({id, lease.group, lease.holder});
+      targets.push_back({id, lease.group, lease.holder, lease.gpu});
     }
+    gpu_holders_.track(targets);
     sampler_->track(std::move(targets));
   }
   // Samples go round: one is with the state, one with readers, one is filled.
@@ -643,17 +668,22 @@ void Loop::sample(bool per_cpu) {
   }
   if (!*slot || slot->use_count() != 1) *slot = std::make_shared<Sample>();
   const Instant at = now();
-  sampler_->read(at, {per_cpu, true}, **slot);
+  const bool whole = look == Look::whole;
+  sampler_->read(at, {look == Look::after_release, whole, whole}, **slot);
   gpus_->readings(at, **slot);
+  gpu_holders_.read((*slot)->gpus, (*slot)->holders);
   (*slot)->number = ++sample_number_;
   (*slot)->took = now().boot - at.boot;
-  if (!per_cpu || sample_number_ == 1) remember(**slot);
+  if (whole) {
+    last_whole_ = at.boot;
+    remember(**slot);
+    process_reader_->tick();
+  }
   counting_.sampled((*slot)->took);
   gpus_->poll();
-  process_reader_->tick();
   dispatch(Sampled{*slot});
   counting_.levels(control_.state());
-  routes_.tell_sample();
+  if (whole) routes_.tell_sample();
 }
 
 void Loop::remember(const Sample& sample) {

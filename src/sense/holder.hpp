@@ -21,6 +21,7 @@ struct Target {
   LeaseId lease = 0;
   Group group;
   Holder holder;
+  std::string gpu = {};  ///< UUID of the device the lease is on; "" = none
   bool operator==(const Target&) const = default;
 };
 

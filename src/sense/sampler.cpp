@@ -582,7 +582,7 @@ void Sampler::Files::take(const SlowReading& slow) {
 
 void Sampler::Files::read(Instant at, ReadOptions options, Sample& out) {
   now_ = at.boot;
-  new_rates_ = first_ || now_ - rates_from_ >= kShortest;
+  new_rates_ = first_ || (options.rates && now_ - rates_from_ >= kShortest);
   if (new_rates_) {
     if (!first_) per_seconds_ = 1.0 / std::chrono::duration<double>(now_ - rates_from_).count();
     rates_from_ = now_;

@@ -29,6 +29,9 @@ struct ReadOptions {
   bool per_cpu_free = false;  ///< read what lies on the per-CPU free lists too (10 us more)
   /// Ask the filesystems how full they are; false repeats what they said last.
   bool filesystems = true;
+  /// Make shares and rates anew; false repeats those of the read before: a look in between at what
+  /// is there now must not make them shares of a moment.
+  bool rates = true;
 };
 
 /// Reads the machine. Holds its files open and reuses its memory, so that a read in the steady

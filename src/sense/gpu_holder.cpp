@@ -1,0 +1,99 @@
+#include "sense/gpu_holder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "sense/account.hpp"
+#include "sense/process.hpp"
+
+namespace headroom::sense {
+
+namespace {
+
+constexpr int kMostAncestors = 64;  // garbled files could make a ring of them
+
+std::string read_small(const std::string& path) {
+  std::array<char, 8192> buffer;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+  close(fd);
+  return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
+}
+
+bool in_group(const Group& group, std::string_view job) {
+  return std::string_view(group.memory).ends_with(job) ||
+         std::string_view(group.unified).ends_with(job) ||
+         std::string_view(group.cpu).ends_with(job);
+}
+
+}  // namespace
+
+void GpuHolders::track(std::vector<Target> targets) {
+  targets_ = std::move(targets);
+  known_.clear();
+}
+
+LeaseId GpuHolders::find(pid_t pid) const {
+  const std::string process = root_ + "/proc/" + std::to_string(pid);
+  const Membership membership = parse_membership(read_small(process + "/cgroup"));
+  if (!membership.job.empty()) {
+    for (const Target& target : targets_) {
+      if (in_group(target.group, membership.job)) return target.lease;
+    }
+  }
+  for (int i = 0; pid > 1 && i < kMostAncestors; ++i) {
+    const auto stat =
+        parse_process_stat(read_small(root_ + "/proc/" + std::to_string(pid) + "/stat"));
+    if (!stat) return 0;
+    for (const Target& target : targets_) {
+      if (target.holder.pid == pid && target.holder.start_time == stat->start_time) {
+        return target.lease;
+      }
+    }
+    pid = stat->parent;
+  }
+  return 0;
+}
+
+void GpuHolders::read(const std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders) {
+  std::set<pid_t> named;
+  std::map<std::pair<LeaseId, std::string>, Bytes> held;
+  std::set<std::string> told;  // devices whose driver says it all
+  for (const GpuReading& gpu : gpus) {
+    const bool complete = gpu.processes_known && gpu.state == GpuState::ok &&
+                          std::all_of(gpu.processes.begin(), gpu.processes.end(),
+                                      [](const GpuProcess& one) { return one.memory.has_value(); });
+    if (complete) told.insert(gpu.id);
+    // A process that computes and draws is named twice, with the same memory.
+    std::map<pid_t, Bytes> by_process;
+    for (const GpuProcess& process : gpu.processes) {
+      named.insert(process.pid);
+      Bytes& memory = by_process[process.pid];
+      memory = std::max(memory, process.memory.value_or(Bytes()));
+    }
+    for (const auto& [pid, memory] : by_process) {
+      const auto [at, fresh] = known_.try_emplace(pid, 0);
+      if (fresh) at->second = find(pid);
+      if (at->second != 0) held[{at->second, gpu.id}] += memory;
+    }
+  }
+  std::erase_if(known_, [&](const auto& one) { return !named.contains(one.first); });
+  for (const Target& target : targets_) {
+    if (target.gpu.empty() || !told.contains(target.gpu)) continue;
+    const auto holder = std::find_if(holders.begin(), holders.end(), [&](const HolderReading& one) {
+      return one.lease == target.lease;
+    });
+    if (holder == holders.end()) continue;
+    const auto found = held.find({target.lease, target.gpu});
+    holder->gpu = target.gpu;
+    holder->gpu_memory = found == held.end() ? Bytes() : found->second;
+  }
+}
+
+}  // namespace headroom::sense

@@ -1,0 +1,38 @@
+// What leases hold on GPUs, by what the drivers say of processes.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <sys/types.h>
+
+#include <headroom/sample.hpp>
+
+#include "sense/holder.hpp"
+
+namespace headroom::sense {
+
+/// Finds out under which lease each process runs that a driver names. That is asked once, when the
+/// process is first named: by its control group, else by its ancestors. Not thread-safe.
+class GpuHolders {
+ public:
+  /// `root` stands in for "/" ("" is the machine).
+  explicit GpuHolders(std::string root) : root_(std::move(root)) {}
+
+  /// The leases from now on; what was known of processes is asked anew.
+  void track(std::vector<Target> targets);
+
+  /// Sets gpu and gpu_memory of the holders whose lease is on a GPU whose driver names all its
+  /// processes and their memory; the others stay as they are.
+  void read(const std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders);
+
+ private:
+  LeaseId find(pid_t pid) const;
+
+  std::string root_;
+  std::vector<Target> targets_;
+  std::map<pid_t, LeaseId> known_;  ///< 0 = of no lease
+};
+
+}  // namespace headroom::sense
