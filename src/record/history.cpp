@@ -8,7 +8,6 @@
 namespace headroom::record {
 namespace {
 
-using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
 constexpr Millis kMinute = 60 * 1000;

@@ -82,7 +82,8 @@ void lay_over(Grid& to, const Grid& from) {
 void coarsen_onto(Grid& to, const Grid& from) {
   const Millis begin = std::max(to.at, floor_to(from.at, to.step));
   const Millis end = std::min(to.until(), from.until());
-  const double whole = static_cast<double>(to.step / from.step);
+  const Millis parts = to.step / from.step;
+  const auto whole = static_cast<double>(parts);
   for (Millis at = begin; at < end; at += to.step) {
     const auto slot = static_cast<std::size_t>((at - to.at) / to.step);
     const Millis first = std::max<Millis>(0, (at - from.at) / from.step);
