@@ -906,6 +906,27 @@ TEST(Readings, AStaleOrLostDeviceTakesNobody) {
   }
 }
 
+TEST(Readings, AMountThatDoesNotAnswerAndACutDeviceTakeNobody) {
+  Bench b;
+  b.sample.filesystems[1].free = b.sample.filesystems[1].available = 1_GiB;
+  b.sample.filesystems[1].stale = true;
+  GpuReading slice = b.sample.gpus[0];
+  slice.id = "MIG-1";
+  slice.parent = "GPU-A";
+  slice.index = 2;
+  b.sample.gpus.push_back(slice);
+  for (int i = 0; i < 6; ++i) {
+    b.pass(seconds(1));
+    b.read();
+  }
+  EXPECT_TRUE(b.control.state().alerts.open().empty());
+  const auto pool = [&](int at) { return b.control.state().ledger.pool(at); };
+  const decide::Ledger& ledger = b.control.state().ledger;
+  EXPECT_NE(pool(ledger.disk("/data/x")).unknown, "");
+  EXPECT_NE(pool(ledger.gpu("GPU-A")).unknown, "");
+  EXPECT_EQ(pool(ledger.gpu("MIG-1")).unknown, "");
+}
+
 TEST(Readings, WhatZfsKeepsAsCacheIsNoPressure) {
   Bench b;
   b.sample.memory.available = 10_GiB;

@@ -318,7 +318,9 @@ void Control::judge(const Sample& sample) {
   }
   feed(Resource::memory, "", memory);
   for (const FilesystemReading& fs : sample.filesystems) {
-    feed(Resource::disk, fs.mount, percent((fs.total - fs.free).count(), fs.total.count()));
+    std::optional<double> used;
+    if (!fs.stale) used = percent((fs.total - fs.free).count(), fs.total.count());
+    feed(Resource::disk, fs.mount, used);
   }
   // These two have no lines unless somebody draws some.
   if (state_.config->pressure.power != Rungs{}) feed(Resource::power, "", node_watts(sample));

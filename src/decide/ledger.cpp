@@ -134,6 +134,13 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
                      (reading.state_reason.empty() ? "" : ": " + reading.state_reason);
       continue;
     }
+    const bool is_cut =
+        std::any_of(sample.gpus.begin(), sample.gpus.end(),
+                    [&](const GpuReading& other) { return other.parent == reading.id; });
+    if (is_cut) {
+      pool.unknown = "the device is cut into slices: they are booked, not the whole";
+      continue;
+    }
     if (!reading.memory_used) {
       pool.unknown = "the device does not say how much of its memory is used";
       continue;
@@ -144,6 +151,10 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
   }
   for (const FilesystemReading& reading : sample.filesystems) {
     Pool& pool = pools_[static_cast<std::size_t>(device(Resource::disk, reading.mount))];
+    if (reading.stale) {
+      pool.unknown = "it does not answer";
+      continue;
+    }
     pool.unknown.clear();
     pool.capacity = reading.total.count();
     pool.reserve = (reading.free - reading.available).count();  // kept for root

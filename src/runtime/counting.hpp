@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <headroom/pressure.hpp>
@@ -27,6 +28,12 @@ class Counting {
   void sampled(std::chrono::nanoseconds took) { counts_.samples.add(took); }
   /// One turn of the control machine.
   void decided(std::chrono::nanoseconds took) { counts_.decisions.add(took); }
+
+  /// A request of that path ("" = none of ours) was answered.
+  void answered(std::string_view route, int status, std::chrono::nanoseconds took) {
+    counts_.answered(route, status);
+    counts_.requests.add(took);
+  }
 
   serve::MetricCounts& counts() { return counts_; }
   /// Fills in what is counted here.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <deque>
@@ -242,8 +241,11 @@ Result<void> Loop::run() {
   read_token();
   if (auto listening = listen(); !listening) return listening;
   server_.set_header("X-Headroom-Node", node_.name);
+  routes_.on_answer([this](std::string_view route, int status, std::chrono::nanoseconds took) {
+    counting_.answered(route, status, took);
+  });
   if (hooks_.ready) {
-    hooks_.ready(node_.socket, options_.config.http.listen, tcp_problem_);
+    hooks_.ready(node_.socket, node_.listen, tcp_problem_);
   }
   push_metrics();
   say("daemon.started", "headroom " + node_.version + " on " + node_.name);
@@ -267,22 +269,9 @@ void Loop::open_history() {
   Recorder::Restored before = recorder_->restored();
   events_.restore(std::move(before.events), before.last.event);
   control_.number_alerts_after(before.last.alert);
-  // The hour before this start, by its age: the clock of this boot need not have run then.
-  const auto age = start.wall - before.hour.at;
-  std::size_t samples = 0;
-  for (const auto& past : before.hour.series) samples = std::max(samples, past.values.size());
-  std::vector<judge::Reading> readings;
-  for (std::size_t i = 0; i < samples; ++i) {
-    readings.clear();
-    for (const auto& past : before.hour.series) {
-      if (i < past.values.size() && std::isfinite(past.values[i])) {
-        readings.push_back({past.name, past.values[i]});
-      }
-    }
-    if (readings.empty()) continue;
-    const auto later = before.hour.step * static_cast<std::int64_t>(i);
-    history_.push({start.boot - age + later, before.hour.at + later}, readings);
-  }
+  std::vector<judge::History::Past> hour;
+  for (const auto& past : before.hour.series) hour.push_back({past.name, past.values});
+  history_.refill(before.hour.at, before.hour.step, hour, start);
 }
 
 void Loop::watch_gpus() {
@@ -404,6 +393,9 @@ void Loop::listen_tcp() {
     if (!tcp_problem_.empty())
       say("daemon.listening", "now also on " + options_.config.http.listen);
     tcp_problem_.clear();
+    node_.listen =
+        address->host.find(':') == std::string::npos ? address->host : "[" + address->host + "]";
+    node_.listen += ":" + std::to_string(server_.tcp_port());
     return;
   }
   // A taken port must not stop the daemon: the socket works, and the port may come free.
@@ -477,6 +469,7 @@ void Loop::stop() {
   routes_.close();
   server_.stop_listening();
   server_.close();
+  slow_sensors_->stop();
   recorder_->stop();
   io_.stop();
 }
@@ -642,8 +635,7 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
 // else kills, and looking ten times a second all day would cost more than it tells.
 bool Loop::memory_is_tight() const {
   for (const auto& [key, gauge] : control_.state().gauges) {
-    const bool memory = key.first == Resource::memory || key.first == Resource::gpu_memory;
-    if (memory && gauge.level() >= Level::warning) return true;
+    if (key.first == Resource::memory && gauge.level() >= Level::warning) return true;
   }
   return false;
 }
@@ -678,9 +670,9 @@ void Loop::sample(Look look) {
     last_whole_ = at.boot;
     remember(**slot);
     process_reader_->tick();
+    gpus_->poll();
   }
   counting_.sampled((*slot)->took);
-  gpus_->poll();
   dispatch(Sampled{*slot});
   counting_.levels(control_.state());
   if (whole) routes_.tell_sample();

@@ -241,7 +241,20 @@ std::string_view Call::body() const {
   return request != nullptr ? request->body : std::string_view();
 }
 
+void Client::count_as(std::string_view route, const CountAnswer& count, Backend& backend) {
+  if (!count) return;
+  route_ = route;
+  count_ = &count;
+  backend_ = &backend;
+  asked_ = backend.now().boot;
+}
+
+void Client::counted(int status) const {
+  if (count_ != nullptr) (*count_)(route_, status, backend_->now().boot - asked_);
+}
+
 void Client::send(http::Response response) {
+  counted(response.status);
   // A body that was compressed where it was made says so by its first bytes.
   bool compressed = is_gzip(response.body);
   if (gzip_ && !compressed && worth_compressing(response)) {
@@ -262,6 +275,7 @@ void Client::send(http::Response response) {
 }
 
 void Client::send(int status, std::string_view type, std::string_view body) {
+  counted(status);
   if (into_ != nullptr) {
     http::Response response = text_response(type, std::string(body));
     response.status = status;

@@ -95,11 +95,19 @@ struct Call {
 
 /// Where an answer goes: to the one who asked over HTTP, or into a value. A weak handle, as
 /// http::Reply is; a value must outlive it.
+/// Told of every answer: the path of its operation ("" where there is none), its status, and how
+/// long it took.
+using CountAnswer =
+    std::function<void(std::string_view route, int status, std::chrono::nanoseconds took)>;
+
 class Client {
  public:
   Client(http::Reply reply, bool gzip) : reply_(std::move(reply)), gzip_(gzip) {}
   explicit Client(std::optional<http::Response>& into, bool gzip = false)
       : into_(&into), gzip_(gzip) {}
+
+  /// `count` is told of the answer; it and `backend` outlive the client.
+  void count_as(std::string_view route, const CountAnswer& count, Backend& backend);
 
   /// Compresses what is worth it.
   void send(http::Response response);
@@ -113,8 +121,14 @@ class Client {
 
  private:
   http::Reply reply_;
+  void counted(int status) const;
+
   std::optional<http::Response>* into_ = nullptr;
   bool gzip_ = false;
+  const CountAnswer* count_ = nullptr;
+  Backend* backend_ = nullptr;
+  std::string_view route_;
+  BootTime asked_{};
 };
 
 enum class Who {

@@ -114,6 +114,8 @@ void Routes::handle(const Request& request, Client client) {
   }
   const std::string_view path = request.path;
   const Found found = find_operation(request.method, path);
+  client.count_as(found.operation != nullptr ? found.operation->path.text : std::string_view(),
+                  count_, backend_);
   if (found.operation == nullptr) {
     const bool get = request.method == http::Method::get || request.method == http::Method::head;
     if (const Asset* asset = get ? find_asset(path) : nullptr) {

@@ -18,6 +18,9 @@ class Routes {
   explicit Routes(Backend& backend);
   ~Routes();
 
+  /// `count` is told of every answer from now on.
+  void on_answer(CountAnswer count) { count_ = std::move(count); }
+
   /// Answers at once, or keeps the reply until there is an answer.
   void handle(const http::Request& request, http::Reply reply);
   void handle(const http::Request& request, Client client);
@@ -36,6 +39,7 @@ class Routes {
   UserNames names_;
   Pages pages_;
   Streams streams_;
+  CountAnswer count_;
 };
 
 /// What a GET answers at once; for the command in its own process.
