@@ -103,8 +103,30 @@ std::vector<std::string> command_environment(const Notify& news, const std::stri
   return all;
 }
 
+// Holds back the signal of a pipe that nobody reads any more, for this thread and this long.
+class PipeSignalHeld {
+ public:
+  PipeSignalHeld() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~PipeSignalHeld() {
+    const timespec now{};
+    if (sigismember(&before_, SIGPIPE) == 0) sigtimedwait(&pipe_, nullptr, &now);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  PipeSignalHeld(const PipeSignalHeld&) = delete;
+  PipeSignalHeld& operator=(const PipeSignalHeld&) = delete;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+};
+
 // Writes what a pipe takes before `end`; a reader that goes away early is its own business.
 void feed(int fd, std::string_view text, Clock::time_point end) {
+  const PipeSignalHeld held;
   while (!text.empty()) {
     const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now()).count();
     pollfd ready{fd, POLLOUT, 0};

@@ -153,6 +153,11 @@ TEST_F(TellTest, ACommandThatFailsHangsOrIsNotThere) {
   EXPECT_THAT(notify(target, news(), "n", 30s).error().why, HasSubstr("ended with 3"));
   target.run = {"/no/such/program"};
   EXPECT_THAT(notify(target, news(), "n", 30s).error().why, HasSubstr("cannot be run"));
+  // One that reads nothing, and is told more than a pipe holds.
+  Notify long_news = news();
+  long_news.alert.text = std::string(300'000, 'x');
+  target.run = {"true"};
+  EXPECT_TRUE(notify(target, long_news, "n", 30s));
   // What it started goes with it: the grandchild holds the file's lock no more.
   target.run = {"sh", "-c", "sleep 600 & echo $! > \"$0/pid\"; wait", dir_};
   EXPECT_THAT(notify(target, news(), "n", 500ms).error().why, HasSubstr("took longer than 500 ms"));

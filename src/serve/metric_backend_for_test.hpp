@@ -12,7 +12,7 @@
 namespace headroom::serve::testing {
 
 /// One view and nothing that moves. Its sample is the caller's to change.
-class StillMachine final : public Backend {
+class StillMachine : public Backend {
  public:
   StillMachine() {
     view_.sample = sample_;

@@ -73,7 +73,7 @@ TEST_F(GpuDaemon, TellsWhatTheDriverTells) {
 TEST_F(GpuDaemon, ACallThatHangsIsWaitedForByNobody) {
   const pid_t daemon = daemon_->pid();
   for (const char* call :
-       {"nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetTemperature", "nvmlDeviceGetUtilizationRates",
+       {"nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetTemperatureV", "nvmlDeviceGetUtilizationRates",
         "nvmlDeviceGetComputeRunningProcesses_v3"}) {
     say(std::string("gpu0.hang = ") + call + "\n");
     ASSERT_TRUE(becomes("stale")) << call;
