@@ -40,7 +40,7 @@ std::unique_ptr<control::Control> machine_with(int leases) {
     gpu.memory_used = Bytes();
     sample->gpus.push_back(gpu);
   }
-  sample->filesystems.push_back({"/", "disk", "ext4", total, total, total});
+  sample->filesystems.push_back({"/", "disk", "ext4", total, total, total, false, false, {}, {}});
   control->apply(Sampled{sample}, at(1));
   for (int i = 0; i < leases; ++i) {
     AskLease ask;

@@ -13,7 +13,7 @@ struct PsOptions {
   std::string sort = "gpu";  ///< gpu mem cpu io; equal ones by memory
   bool all = false;          ///< not only those that matter
   std::size_t most = 0;      ///< rows; 0 = no bound but what matters
-  std::string gpu;           ///< of what no process accounts for: only this device's; "" = all
+  std::string gpu = {};      ///< of what no process accounts for: only this device's; "" = all
   bool rest = true;          ///< show what no process accounts for
 };
 

@@ -181,7 +181,7 @@ Sample Machine::read(const decide::Promises& promises, Instant at, std::uint64_t
   for (std::size_t i = 0; i < kDisks; ++i) {
     const Bytes free(capacity[kDisk + i] - used(kDisk + i));
     sample.filesystems.push_back(
-        {mounts[i], "disk", "ext4", Bytes(capacity[kDisk + i]), free, free});
+        {mounts[i], "disk", "ext4", Bytes(capacity[kDisk + i]), free, free, false, false, {}, {}});
   }
   for (std::size_t i = 0; i < gpus.size(); ++i) {
     if (!gpus[i].present) continue;
