@@ -23,7 +23,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 bool parse_address(int family, std::string_view text, void* out) {
   std::array<char, 64> copy{};
   if (text.size() >= copy.size() || text.find('\0') != std::string_view::npos) return false;
-  std::memcpy(copy.data(), text.data(), text.size());
+  text.copy(copy.data(), text.size());  // of no text, where memcpy() may not be asked to
   return ::inet_pton(family, copy.data(), out) == 1;
 }
 
