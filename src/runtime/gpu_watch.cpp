@@ -173,6 +173,7 @@ class GpuWatch::Impl : public std::enable_shared_from_this<GpuWatch::Impl> {
   using Unreaped = std::list<asio::posix::stream_descriptor>;
 
   milliseconds deadline() const;
+  const Absence& absent(BootTime now);
   bool start_helper();
   void send(const std::string& bytes);
   void ask();
@@ -200,7 +201,9 @@ class GpuWatch::Impl : public std::enable_shared_from_this<GpuWatch::Impl> {
   BootTime start_at_{};
   int failures_ = 0;  ///< of helpers in a row, for which no device is to blame
   BootTime events_off_until_{};
-  std::string trouble_;  ///< why there is no helper, or it does not answer
+  std::string trouble_;            ///< why there is no helper, or it does not answer
+  std::optional<Absence> absent_;  ///< why there is no device, as of absent_at_
+  BootTime absent_at_{};
 };
 
 GpuWatch::Impl::Impl(asio::io_context& io, GpuWatchOptions options)
@@ -464,10 +467,19 @@ void GpuWatch::Impl::readings(Instant at, Sample& out) {
     if (helper_ && cards_.silent()) {
       out.absent.push_back({"gpu", "the driver is being asked for the first time", ""});
     } else {
-      out.absent.push_back(sense::absent_gpu(options_.root == "/" ? "" : options_.root,
-                                             options_.source == GpuSource::nvml));
+      out.absent.push_back(absent(at.boot));
     }
   }
+}
+
+// Looked for as often as the hardware is: nine files that are not there cost as much as a sample.
+const Absence& GpuWatch::Impl::absent(BootTime now) {
+  if (!absent_ || now - absent_at_ >= kLookEvery) {
+    absent_ = sense::absent_gpu(options_.root == "/" ? "" : options_.root,
+                                options_.source == GpuSource::nvml);
+    absent_at_ = now;
+  }
+  return *absent_;
 }
 
 GpuWatch::GpuWatch(asio::io_context& io, GpuWatchOptions options)
