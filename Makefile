@@ -33,7 +33,7 @@ test: setup-test build
 check: setup-check
 	@tools/check
 
-bench: build
+bench: setup-bench build
 	@bench/run.sh $(BIN)
 
 demo: build

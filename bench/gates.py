@@ -14,86 +14,30 @@ import os
 import pathlib
 import platform
 import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from ratio import Failure, figure_of
-from watch import cpu_seconds, pss_kib, stat_of, tree_of
+from own import Connection, Daemon, fill_day, tree_cpu
+from overload import overload
+from ratio import Failure
+from rows import Row, alternately, microseconds, show
+import serving
+from watch import pss_kib, stat_of, tree_of
 
 
-class Row:
-    """One line of the table: a figure, what it is set against, and what it may be at most."""
-
-    def __init__(self, name, ours, floor, values, gate, form="{:.2f}"):
-        self.name, self.ours, self.floor, self.values, self.gate, self.form = name, ours, floor, values, gate, form
-
-    def value(self):
-        return statistics.median(self.values)
-
-    def holds(self):
-        return self.value() <= self.gate
-
-    def cells(self):
-        spread = f" ({self.form.format(min(self.values))}–{self.form.format(max(self.values))})" \
-            if len(self.values) > 1 else ""
-        return (self.name, self.ours, self.floor, self.form.format(self.value()) + spread,
-                self.form.format(self.gate), "yes" if self.holds() else "NO")
-
-
-def microseconds(ns: float) -> str:
-    return f"{ns / 1000:.1f} µs" if ns < 1e6 else f"{ns / 1e6:.2f} ms"
-
-
-def alternately(name, ours, floor, gate, rounds):
-    """The ratio of two commands that print their figure in nanoseconds last."""
-    figures = {ours: [], floor: []}
-    for number in range(rounds):
-        for command in (ours, floor) if number % 2 == 0 else (floor, ours):
-            figures[command].append(figure_of(command))
-    return Row(name, microseconds(statistics.median(figures[ours])), microseconds(statistics.median(figures[floor])),
-               [a / b for a, b in zip(figures[ours], figures[floor])], gate)
-
-
-class Daemon:
-    """headroomd with a socket and a state of its own; ended with the block."""
-
-    def __init__(self, programs: pathlib.Path, folder: str):
-        self.socket = f"{folder}/socket"
-        pathlib.Path(folder, "headroom.toml").touch()
-        self.log = open(f"{folder}/log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen(
-            [programs / "headroomd", "--config", f"{folder}/headroom.toml", "--socket", self.socket,
-             "--state", f"{folder}/state", "--listen", ""], stderr=self.log, stdout=subprocess.DEVNULL)
-
-    def __enter__(self):
-        for _ in range(1000):
-            with socket.socket(socket.AF_UNIX) as client:
-                if client.connect_ex(self.socket) == 0:
-                    return self
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.01)
-        self.__exit__()
-        self.log.seek(0)
-        raise Failure("headroomd did not start: " + self.log.read())
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait()
-
-
-def tree_cpu(pid: int) -> float:
-    return sum(cpu_seconds(number) or 0.0 for number in tree_of(pid))
+HERE = pathlib.Path(__file__).resolve().parent
+PARTS = ("sample", "reserve", "decide", "command", "processes", "scrape", "status", "history", "overload", "idle")
 
 
 def idle(programs, folder, seconds, windows=6):
-    """The daemon with nothing to do, beside the paced floor, window by window."""
+    """The daemon with nothing to do, beside the paced floor, window by window; it has a day of history, which
+    was asked for once."""
+    fill_day(programs, folder)
     with Daemon(programs, folder) as daemon:
+        Connection(daemon.address).get("/api/v1/history?resource=memory&window=24h")
         floor = subprocess.Popen([programs / "floor", "--period-ms", "1000", "-n", str(seconds + 600)],
                                  stdout=subprocess.DEVNULL)
         try:
@@ -120,10 +64,10 @@ def idle(programs, folder, seconds, windows=6):
     row = Row(f"idle daemon, {seconds} s, CPU", f"{whole[0]:.4f} %", f"{whole[1]:.4f} %",
               [ratios[0], whole[0] / whole[1], ratios[-1]], 2.0)
     row.value = lambda: whole[0] / whole[1]
-    return [row, Row("idle daemon, PSS in MiB", f"{most:.1f}", "–", [most], 12.0, "{:.1f}")]
+    return [row, Row("idle daemon with 24 h of history, PSS in MiB", f"{most:.1f}", "–", [most], 12.0, "{:.1f}")]
 
 
-def status(programs, folder, rounds):
+def command(programs, folder, rounds):
     """`headroom` as a whole process beside `free -m`."""
     with Daemon(programs, folder) as daemon:
         time.sleep(1)
@@ -131,6 +75,14 @@ def status(programs, folder, rounds):
         spawn = f"{programs}/headroom-bench spawn --ns -n 300 --"
         return [alternately("headroom (status), against free -m", f"{spawn} {programs}/headroom", f"{spawn} free -m",
                             2.0, rounds)]
+
+
+def processes(bench, rounds):
+    """The table of all processes beside psutil: as the machine is, and with a crowd of sleepers more."""
+    ours, theirs = f"{bench} processes --ns -n 200", f"/usr/bin/python3 {HERE}/psutil_processes.py -n 20"
+    crowd = f"{sys.executable} {HERE}/crowd.py 1000 "
+    return [alternately("the table of processes, against psutil", ours, theirs, 0.05, rounds, "{:.4f}"),
+            alternately("the same with 1000 processes more", crowd + ours, crowd + theirs, 0.05, rounds, "{:.4f}")]
 
 
 def decision(programs, rounds):
@@ -148,20 +100,13 @@ def decision(programs, rounds):
             Row("a decision, 100 000 leases against 10 000", "–", "–", growth, 2.0)]
 
 
-def show(rows):
-    head = ("what", "ours", "floor", "ratio (least–most)", "gate", "holds")
-    table = [head] + [row.cells() for row in rows]
-    widths = [max(len(line[column]) for line in table) for column in range(len(head))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="what headroom costs, beside what this machine's kernel allows")
     parser.add_argument("programs", type=pathlib.Path, help="the folder of the built programs")
     parser.add_argument("-r", "--rounds", type=int, default=5)
     parser.add_argument("--idle", type=int, default=60, help="seconds for which the idle daemon is watched")
-    parser.add_argument("--only", choices=("sample", "reserve", "decide", "status", "idle"))
+    parser.add_argument("--hours", type=int, default=24, help="of history that is stored")
+    parser.add_argument("--only", action="append", choices=PARTS, help="may be said more than once")
     arguments = parser.parse_args()
     programs = arguments.programs.resolve()
     rounds = arguments.rounds
@@ -179,19 +124,25 @@ def main() -> int:
                                             f"{bench} reserve-pair --ns", f"{programs}/floor --echo --ns", 5.5,
                                             rounds)],
             "decide": lambda: decision(programs, rounds),
-            "status": lambda: status(programs, folder("status"), rounds),
+            "command": lambda: command(programs, folder("command"), rounds),
+            "processes": lambda: processes(bench, rounds),
+            "scrape": lambda: serving.scrape(programs, folder("scrape"), rounds),
+            "status": lambda: serving.status(programs, folder("status"), rounds),
+            "history": lambda: serving.history(programs, folder("history"), rounds, arguments.hours),
+            "overload": lambda: overload(programs, folder("overload")),
             "idle": lambda: idle(programs, folder("idle"), arguments.idle),
         }
-        rows = []
-        try:
-            for name, measure in parts.items():
-                if arguments.only in (None, name):
-                    rows += measure()
-        except (Failure, OSError) as failure:
-            print(f"bench: {failure}", file=sys.stderr)
-            return 2
+        rows, failed = [], False
+        for name, measure in parts.items():
+            if arguments.only is not None and name not in arguments.only:
+                continue
+            try:
+                rows += measure()
+            except (Failure, OSError) as failure:
+                print(f"bench: {name}: {failure}", file=sys.stderr)
+                failed = True
     show(rows)
-    return 0 if all(row.holds() for row in rows) else 1
+    return 2 if failed else 0 if all(row.holds() for row in rows) else 1
 
 
 if __name__ == "__main__":

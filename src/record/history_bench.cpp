@@ -96,11 +96,11 @@ void query(benchmark::State& state) {
 }
 BENCHMARK(query)->Arg(300)->Arg(3600)->Arg(86400)->Arg(30 * 86400);
 
-// A day of 22 series of a set that others store too: bench/history.sh names the file.
+// A day of 22 series of a set that others store too: bench/serving.py names the file.
 void on_disk(benchmark::State& state) {
   const char* path = std::getenv("HEADROOM_HISTORY_SET");
   if (path == nullptr) {
-    state.SkipWithError("HEADROOM_HISTORY_SET names no set: see bench/history.sh");
+    state.SkipWithError("HEADROOM_HISTORY_SET names no set: see bench/serving.py");
     return;
   }
   std::ifstream in(path, std::ios::binary);
