@@ -3,18 +3,18 @@ import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { list, number, type Gpu, type Maybe, type Process, type Processes, type RoomItem } from './api';
 import { address_with, use_setting } from './address';
-import { Chart, Curve, type Scale } from './chart';
+import { Chart, type Scale } from './chart';
 import { use_fetched } from './fetched';
 import { format_bytes, format_duration, format_ratio, kUnknown } from './format';
 import { format_of_limit, gpu_title, state_text } from './gpu';
 import { Empty, Meter, More, Section, StateMark, Value } from './parts';
 import { ProcessTable } from './processes_page';
 import { format_amount, terms_of } from './room';
-import { room_items, series_key, type Series, type State } from './state';
+import { room_items, type State } from './state';
 import { MemoryStack } from './stack';
 import { dispatch, use_now, use_state } from './store';
 import { marks_of } from './thresholds';
-import { history_path, kWindows, use_window, WindowChoice, type Window } from './window';
+import { history_path, use_window, WindowChoice, type Window } from './window';
 
 const kShownCards = 8;
 const kShownRows = 200;
@@ -46,9 +46,6 @@ function Fact({ name, children, reason, text, ratio, level }: {
     </div>
   );
 }
-
-/** The daemon keeps no past of a device's power: the chart is what came by the stream. */
-const kNoSeries: Series = { at: [], value: [] };
 
 /** The share of a limit; null when either is unknown. */
 function share(value: Maybe<number>, limit: Maybe<number>): number | null {
@@ -162,16 +159,7 @@ function GpuCharts({ gpu, state, window, end }: { gpu: Gpu; state: State; window
         <Chart title="heat" resource="gpu_temperature" device={gpu.id} window={window} scale={kHeat} marks={heat_marks} end={end} height={96} />
       )}
       {number(gpu.power_watts) !== null && (
-        <Curve
-          title="power"
-          detail="15 min, as seen here"
-          series={state.history[series_key('gpu_power', gpu.id)] ?? kNoSeries}
-          window={kWindows[0]!}
-          scale={watts_up_to(gpu.power_limit_watts)}
-          marks={[]}
-          end={end}
-          height={96}
-        />
+        <Chart title="power" resource="gpu_power" device={gpu.id} window={window} scale={watts_up_to(gpu.power_limit_watts)} marks={[]} end={end} height={96} />
       )}
     </div>
   );
