@@ -47,6 +47,7 @@ class Machine final : public testing::StillMachine {
  public:
   explicit Machine(unsigned how) : how_(how) {
     testing::fill(*this);
+    view_.config = std::make_shared<const Config>();
     auto list = std::make_shared<ProcessList>();
     list->at = now();
     ProcessReading process;
