@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kPatience = 60s;        // nothing takes that long unless it is broken
+constexpr auto kBookEvery = 10ms;      // a hundred leases a second are news enough for slow readers
 constexpr auto kLookAfter = 100ms;     // how often readers that were dropped come again
 constexpr std::size_t kTogether = 64;  // new connections that wait for their first answer
 constexpr std::size_t kBuffer = 256 << 10;
@@ -182,9 +183,12 @@ void Crowd::done(Client& client) {
     if (client.role == Role::booker && !client.lease.empty()) ask_next(client);
     return;
   }
-  if (client.role == Role::booker || options_.rate <= 0) return ask_next(client);
-  const std::chrono::duration<double> pause(options_.busy / options_.rate);
-  due_.emplace_back(client.asked + std::chrono::duration_cast<Clock::duration>(pause), &client);
+  const bool rests = client.role == Role::booker && client.lease.empty();
+  const bool paced = client.role == Role::busy && options_.rate > 0;
+  if (!rests && !paced) return ask_next(client);
+  const std::chrono::duration<double> pause =
+      rests ? kBookEvery : options_.busy / options_.rate * 1s;
+  due_.emplace(client.asked + std::chrono::duration_cast<Clock::duration>(pause), &client);
 }
 
 void Crowd::pump(std::chrono::milliseconds at_most) {
@@ -268,7 +272,7 @@ Result<void> Crowd::load(std::chrono::milliseconds length) {
     (*client)->question = static_cast<std::size_t>(i) % kQuestions.size();
     if (options_.rate > 0) {  // not all of them at once
       const std::chrono::duration<double> turn(i / options_.rate);
-      due_.emplace_back(start + std::chrono::duration_cast<Clock::duration>(turn), *client);
+      due_.emplace(start + std::chrono::duration_cast<Clock::duration>(turn), *client);
     } else {
       ask_next(**client);
     }
@@ -276,9 +280,9 @@ Result<void> Crowd::load(std::chrono::milliseconds length) {
   for (auto look = start; Clock::now() < start + length;) {
     pump(due_.empty() ? 10ms : 1ms);
     const auto now = Clock::now();
-    while (!due_.empty() && due_.front().first <= now) {
-      ask_next(*due_.front().second);
-      due_.pop_front();
+    while (!due_.empty() && due_.begin()->first <= now) {
+      ask_next(*due_.begin()->second);
+      due_.erase(due_.begin());
     }
     if (now < look) continue;
     look = now + kLookAfter;

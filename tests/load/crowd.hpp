@@ -4,7 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,7 +50,7 @@ struct Asked {
 
 struct Told {
   std::array<Asked, kQuestions.size()> questions;
-  std::uint64_t leases = 0;  ///< booked and released, by one more connection
+  std::uint64_t leases = 0;  ///< booked and released, by one more connection that pauses in between
   std::uint64_t idle_answered = 0;
   std::uint64_t wrong = 0;  ///< answers that were not right, and connections that broke
   std::string first_wrong;
@@ -109,7 +109,7 @@ class Crowd {
   http::Fd poll_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::vector<http::Fd> readers_;
-  std::deque<std::pair<Clock::time_point, Client*>> due_;  // the busy that pause, soonest first
+  std::multimap<Clock::time_point, Client*> due_;  // those that pause
   std::vector<char> buffer_;
   std::size_t waiting_ = 0;
   bool loading_ = false;
