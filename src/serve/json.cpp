@@ -18,8 +18,6 @@ void two(char* at, unsigned value) {
 // at the end. As to_chars() has them, in a fifth of its time: most of what a history costs is this.
 char* seven_digits(char* at, double value) {
   constexpr double kScales[] = {1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10};
-  constexpr std::int64_t kWhole[] = {10,      100,      1000,      10000,      100000,
-                                     1000000, 10000000, 100000000, 1000000000, 10000000000};
   double size = value;
   if (value < 0) {
     *at++ = '-';
@@ -27,18 +25,22 @@ char* seven_digits(char* at, double value) {
   }
   std::size_t decimals = 0;  // less one: the fewest there can be are one
   while (decimals + 1 < std::size(kScales) && size * kScales[decimals] < 1e6) ++decimals;
-  const std::int64_t scaled = std::llrint(size * kScales[decimals]);
-  at = std::to_chars(at, at + 20, scaled / kWhole[decimals]).ptr;
-  std::int64_t rest = scaled % kWhole[decimals];
-  if (rest == 0) return at;
-  *at++ = '.';
-  for (std::size_t i = decimals + 1; i > 0; --i) {
-    at[i - 1] = static_cast<char>('0' + rest % 10);
-    rest /= 10;
+  auto rest = static_cast<std::uint32_t>(std::llrint(size * kScales[decimals]));
+  char text[10];
+  char* first = text + sizeof text;
+  for (; rest > 0; rest /= 10) *--first = static_cast<char>('0' + rest % 10);
+  const auto count = static_cast<std::size_t>(text + sizeof text - first);
+  const std::size_t after = decimals + 1;
+  if (count > after) {
+    at = std::copy(first, first + (count - after), at);
+    first += count - after;
+    *at++ = '.';
+  } else {
+    at = std::fill_n(std::copy_n("0.", 2, at), after - count, '0');
   }
-  at += decimals + 1;
+  at = std::copy(first, text + sizeof text, at);
   while (at[-1] == '0') --at;
-  return at;
+  return at[-1] == '.' ? at - 1 : at;
 }
 
 }  // namespace
@@ -68,7 +70,7 @@ void append_rfc3339(std::string& out, WallTime time) {
   const year_month_day date{day};
   const auto in_day = floor<milliseconds>(time - day);
   const auto ms = static_cast<unsigned>(in_day.count());
-  char text[24] = {};
+  char text[24];
   const int year = std::clamp(static_cast<int>(date.year()), 0, 9999);
   two(text, static_cast<unsigned>(year) / 100);
   two(text + 2, static_cast<unsigned>(year) % 100);

@@ -20,6 +20,9 @@ namespace {
 using http::Response;
 
 constexpr std::size_t kShown = 64;
+// Bytes of a history's document: what is around the points, and of a point.
+constexpr std::size_t kHistoryHead = 512;
+constexpr std::size_t kHistoryPoint = 38;
 
 const LeaseView* find_lease(const View& view, LeaseId id) {
   const auto found = std::find_if(view.leases.begin(), view.leases.end(),
@@ -189,6 +192,7 @@ void get_history(const Call& call, Client client) {
     if (csv) {
       body = history_csv(answer);
     } else {
+      body.reserve(kHistoryHead + answer.points.size() * kHistoryPoint);
       Json json(body);
       write_history(json, query, resource, device, answer);
     }
