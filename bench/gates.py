@@ -126,7 +126,8 @@ def main() -> int:
             "decide": lambda: decision(programs, rounds),
             "command": lambda: command(programs, folder("command"), rounds),
             "processes": lambda: processes(bench, rounds),
-            "scrape": lambda: serving.scrape(programs, folder("scrape"), rounds),
+            "scrape": lambda: (serving.scrape(programs, folder("scrape"), rounds) +
+                               serving.paced_scrape(programs, folder("paced"), rounds)),
             "status": lambda: serving.status(programs, folder("status"), rounds),
             "history": lambda: serving.history(programs, folder("history"), rounds, arguments.hours),
             "overload": lambda: overload(programs, folder("overload")),

@@ -7,10 +7,9 @@ import sys
 import time
 
 from own import Connection, Daemon, fill_day, free_port, nginx, node_exporter, program, prometheus
-from ratio import Failure
+from ratio import Failure, figure_of
 from rows import Row, beside, microseconds
 
-SERIES = 22
 PERIOD = 0.1  # seconds between two scrapes
 
 
@@ -19,32 +18,47 @@ def exposed(text: bytes) -> int:
     return sum(1 for line in text.splitlines() if line and not line.startswith(b"#"))
 
 
-def scrape(programs, folder, rounds, seconds=5):
-    """A scrape of one fresh sample, all in: the daemon reads the machine as often as it is scraped, and
-    whatever it does beside that is counted too. Both servers are scraped in the same seconds."""
+def scrape(programs, folder, rounds, times=2000):
+    """A scrape and one fresh sample, asked for as fast as it is answered. node_exporter reads the machine
+    when it is scraped; headroomd reads it in its own time, so one whole sample is added to each scrape."""
     port = free_port()
-    with Daemon(programs, folder, port, f'[sample]\ninterval = "{int(1000 * PERIOD)}ms"\n') as daemon, \
-            node_exporter(folder) as peer:
+    with Daemon(programs, folder, port) as daemon, node_exporter(folder) as peer:
+        time.sleep(1.5)
         both = [(server, Connection(server.address)) for server in (daemon, peer)]
-        counts = []
-        for server, connection in both:
-            connection.get("/metrics")
-            time.sleep(1)
-            counts.append(exposed(connection.get("/metrics")))
+        counts = [exposed(connection.get("/metrics")) for _, connection in both]
         costs = ([], [])
         for _ in range(rounds):
-            before = [server.cpu() for server, _ in both]
-            start = time.monotonic()
-            times = int(seconds / PERIOD)
-            for number in range(times):
-                for _, connection in both:
-                    connection.get("/metrics")
-                time.sleep(max(0.0, start + (number + 1) * PERIOD - time.monotonic()))
-            for index, (server, _) in enumerate(both):
-                costs[index].append(1e9 * (server.cpu() - before[index]) / times / counts[index])
+            sample = figure_of(f"{programs}/headroom-bench sample --ns")
+            for (server, connection), of_server, added, count, some in zip(both, costs, (sample, 0), counts,
+                                                                          (times, times // 10)):
+                of_server.append((server.cost("/metrics", some, connection) + added) / count)
     row = beside("a scrape and one fresh sample, CPU per exposed sample, against node_exporter", *costs, 0.1, "{:.3f}")
     row.ours, row.beside = (f"{statistics.median(cost) / 1000:.2f} µs × {count}" for cost, count in zip(costs, counts))
     return [row]
+
+
+def paced_scrape(programs, folder, rounds, seconds=5):
+    """Both scraped ten times a second in the same seconds, all in: headroomd samples ten times a second
+    then, and decides, judges and keeps too, which no scrape of node_exporter does. Told, not judged."""
+    port = free_port()
+    with Daemon(programs, folder, port, f'[sample]\ninterval = "{int(1000 * PERIOD)}ms"\n') as daemon, \
+            node_exporter(folder) as peer:
+        time.sleep(1.5)
+        both = [(server, Connection(server.address)) for server in (daemon, peer)]
+        counts = [exposed(connection.get("/metrics")) for _, connection in both]
+        ratios = []
+        for _ in range(rounds):
+            before = [server.cpu() for server, _ in both]
+            start = time.monotonic()
+            for number in range(int(seconds / PERIOD)):
+                for _, connection in both:
+                    connection.get("/metrics")
+                time.sleep(max(0.0, start + (number + 1) * PERIOD - time.monotonic()))
+            ours, theirs = ((server.cpu() - first) / count for (server, _), first, count in zip(both, before, counts))
+            ratios.append(ours / theirs)
+    print(f"scraped ten times a second, all in, CPU per exposed sample: {statistics.median(ratios):.3f} "
+          f"({min(ratios):.3f}–{max(ratios):.3f}) of node_exporter", flush=True)
+    return []
 
 
 def status(programs, folder, rounds, times=4000):
@@ -82,10 +96,9 @@ def history(programs, folder, rounds, hours=24):
         raise Failure("promtool made no blocks")
     theirs = sum(os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(f"{folder}/tsdb")
                  for name in names) / samples
-    rows = [Row("history on disk, the seconds, in bytes per sample, against Prometheus", f"{ours:.3f}",
-                f"{theirs:.3f}", [ours], 1.0, "{:.3f}"),
-            Row("the same, the whole file with its coarser tiers", f"{whole:.3f}", f"{theirs:.3f}", [whole], 1.0,
-                "{:.3f}")]
+    print(f"the file with its coarser tiers, which nobody else keeps: {whole:.3f} bytes per sample", flush=True)
+    rows = [Row("history on disk, seconds, in bytes per sample, beside Prometheus", f"{ours:.3f}", f"{theirs:.3f}",
+                [ours], 1.0, "{:.3f}")]
 
     fill_day(programs, folder)
     port = free_port()
