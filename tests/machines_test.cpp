@@ -189,7 +189,7 @@ class Teller {
   void stall(const std::string& name, const std::optional<StallLine>& line) {
     if (!line) return;
     say("stall." + name + ".avg10", line->avg10);
-    say("stall." + name + ".total", line->total);
+    say("stall." + name + ".total_us", static_cast<std::uint64_t>(line->total.count()));
   }
 
   std::string root_;

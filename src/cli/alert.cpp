@@ -36,7 +36,7 @@ std::string render_alerts(const value& alerts, const Style& style) {
   Table table({{"ID"},
                {"SEVERITY"},
                {"RESOURCE"},
-               {"DEVICE", Align::left, true},
+               {"DEVICE"},
                {"VALUE", Align::right},
                {"LINE", Align::right},
                {"FOR", Align::right},

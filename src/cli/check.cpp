@@ -185,6 +185,8 @@ CheckLine judge_check(const CheckDocuments& documents, const CheckOptions& optio
     const bool of_gpu = resource == "gpu_memory" || resource == "gpu_temperature";
     if (!device.empty() && client::text(item, "device") != device) continue;
     about_gpus = about_gpus || of_gpu;
+    // A device without a thermometer is not in an unknown state for that.
+    if (resource == "gpu_temperature" && !client::number(item, "value")) continue;
     parts.push_back(judge_pressure(item, documents.config));
   }
   if (parts.empty()) {

@@ -78,7 +78,10 @@ int set(const Common& common, const std::string& key, const std::string& value) 
   for (const auto& setting : client::list(*answer)) {
     write_out(stdout, text_cell(client::text(setting, "key")) + " = " +
                           text_cell(client::text(setting, "value")) + "\n");
-    if (client::is_true(setting, "at_start")) {
+    const auto origin = client::text(setting, "origin");
+    if (!value.empty() && origin.find("set.toml") == std::string::npos) {
+      write_out(stderr, "headroom: it is kept, but " + text_cell(origin) + " lies over it\n");
+    } else if (client::is_true(setting, "at_start")) {
       write_out(stderr, "headroom: it takes effect when the daemon starts again\n");
     }
   }

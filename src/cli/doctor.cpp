@@ -67,19 +67,29 @@ Check check_ready(client::Daemon& daemon) {
 
 /// The daemon's own port, as its configuration names it.
 std::optional<Check> check_port(const value& config, const std::string& node_name) {
-  for (const auto& setting : client::list(config)) {
+  const auto settings = client::list(config);
+  const bool speaks_tls = std::any_of(settings.begin(), settings.end(), [](const value& setting) {
+    return client::text(setting, "key") == "http.cert" && client::text(setting, "value").size() > 2;
+  });
+  for (const auto& setting : settings) {
     if (client::text(setting, "key") != "http.listen") continue;
     auto address = client::text(setting, "value");
     address.erase(std::remove(address.begin(), address.end(), '"'), address.end());
     if (address.empty())
       return Check{Check::Outcome::ok, "http", "no TCP port; the socket alone", ""};
+    const auto colon = address.rfind(':');
+    const auto port = colon == std::string::npos ? 0 : std::atoi(address.c_str() + colon + 1);
+    if (speaks_tls) {
+      const auto who = who_listens(port);
+      if (who.find("headroomd") != std::string::npos) {
+        return Check{Check::Outcome::ok, "http", "TLS on " + printable(address), ""};
+      }
+    }
     client::Daemon door("http://" + address, kPortWithin);
     const auto node = door.document("/api/v1/node");
     if (node && client::text(*node, "name") == node_name) {
       return Check{Check::Outcome::ok, "http", "answers on " + printable(address), ""};
     }
-    const auto colon = address.rfind(':');
-    const auto port = colon == std::string::npos ? 0 : std::atoi(address.c_str() + colon + 1);
     const auto who = port > 0 ? who_listens(port) : std::string();
     return Check{Check::Outcome::warn, "http",
                  printable(address) + (who.empty() ? " does not answer" : " is held by " + who) +

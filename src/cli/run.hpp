@@ -32,6 +32,10 @@ struct RunRequest {
 /// The last part of the path of the command, without what a lease's name may not hold.
 std::string name_of(const std::string& command);
 
+/// What a command is called when nobody says: its program, or what an interpreter is given to run.
+/// ("python3 big.py" is big.py; "sh -c …" has no better name than sh.)
+std::string default_name(const Words& command);
+
 /// The body of POST /leases for a run held by `pid`.
 client::json::object booking_of(const RunRequest& request, int pid);
 

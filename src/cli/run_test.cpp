@@ -85,13 +85,17 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
   request.for_seconds = 60;
   EXPECT_EQ(
       client::write_json(booking_of(request, 42)),
-      R"({"name":"python3","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
+      R"({"name":"x.py","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
       R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","group":true,"fence":true,)"
       R"("enforce":false})");
 }
 
 TEST(Run, NamesALeaseByItsCommand) {
   EXPECT_EQ(name_of("/opt/x/train me.sh"), "train-me.sh");
+  EXPECT_EQ(default_name({"/usr/bin/python3.11", "-u", "dir/big.py", "--epochs", "3"}), "big.py");
+  EXPECT_EQ(default_name({"python3", "-m", "torch.distributed"}), "torch.distributed");
+  EXPECT_EQ(default_name({"sh", "-c", "make all"}), "sh");
+  EXPECT_EQ(default_name({"./train", "data.bin"}), "train");
   EXPECT_EQ(name_of("a/"), "command");
 }
 

@@ -57,9 +57,27 @@ std::string name_of(const std::string& command) {
   return name.empty() ? "command" : name;
 }
 
+std::string default_name(const Words& command) {
+  static constexpr std::string_view kInterpreters[] = {"python", "sh",   "bash", "dash",   "zsh",
+                                                       "node",   "perl", "ruby", "Rscript"};
+  const std::string program = name_of(command.front());
+  const bool interprets =
+      std::any_of(std::begin(kInterpreters), std::end(kInterpreters), [&](std::string_view one) {
+        return program == one || (one == "python" && program.starts_with(one));
+      });
+  if (!interprets) return program;
+  // What they run is what is learned about: its file, or nothing that has a name.
+  for (std::size_t i = 1; i < command.size(); ++i) {
+    if (!command[i].starts_with('-')) return name_of(command[i]);
+    if (command[i] == "-m" && i + 1 < command.size()) return name_of(command[i + 1]);
+    if (command[i] == "-c" || command[i] == "-e") break;
+  }
+  return program;
+}
+
 object booking_of(const RunRequest& request, int pid) {
   object body;
-  body["name"] = request.name.empty() ? name_of(request.command.front()) : request.name;
+  body["name"] = request.name.empty() ? default_name(request.command) : request.name;
   if (!request.needs.empty()) body["needs"] = request.needs;
   body["priority"] = request.priority;
   if (request.wait_seconds) {

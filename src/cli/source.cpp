@@ -18,6 +18,10 @@ Result<std::string> Source::get(std::string_view target) {
     if (connected.error().kind != ErrorKind::unavailable) {
       return tl::unexpected<Error>(connected.error());
     }
+    // An address of another machine is not answered with the readings of this one.
+    if (!daemon_.url().starts_with("unix:") && !daemon_.url().starts_with('/')) {
+      return tl::unexpected<Error>(connected.error());
+    }
     local_ = true;
     if (!quiet_) {
       write_out(stderr, "headroom: no daemon answers on " + daemon_.url() +

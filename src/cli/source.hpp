@@ -13,8 +13,9 @@ class Source {
  public:
   explicit Source(const Common& common);
 
-  /// The daemon's answer to GET `target`. When no daemon listens, says so once on stderr and reads
-  /// the machine directly; a daemon that listens but fails is a failure.
+  /// The daemon's answer to GET `target`. When no daemon listens on its Unix socket, says so once
+  /// on stderr and reads the machine directly; a daemon that listens but fails is a failure, and so
+  /// is one that is asked over TCP and not there.
   Result<std::string> get(std::string_view target);
   /// The same, parsed.
   Result<client::json::value> document(std::string_view target);

@@ -54,6 +54,7 @@ class Control {
   void ask(const Asked& asked, const AskAcknowledge& ask);
   void ask(const Asked& asked, const AskMute& ask);
   void tell(const Alert& alert, judge::AlertStep step);
+  void say_of(const Alert& alert, const char* type, uid_t by);
   void respond(RequestId request, const Lease& lease);
   void refuse(RequestId request, Error error, std::optional<Verdict> verdict = {});
   /// The lease if the caller may change it; else it refuses.

@@ -870,7 +870,7 @@ TEST(Alerts, AMutedOneIsToldToNobodyUntilItsTimeAlsoOverARestart) {
   };
   EXPECT_EQ(tight(), 1U);
   const std::uint64_t id = b.control.state().alerts.open()[0].id;
-  const Alert muted = *b.answer<Alert>(b.ask(AskMute{id, b.now().wall + hours(1)}));
+  const Alert muted = *b.answer<Alert>(b.ask(AskMute{id, b.now().wall + hours(1)}, 0, true));
   ASSERT_TRUE(muted.muted_until);
   EXPECT_EQ(tight(), 0U) << "neither its end nor its return";
   EXPECT_TRUE(b.control.state().alerts.open()[0].muted_until);
@@ -881,11 +881,34 @@ TEST(Alerts, AMutedOneIsToldToNobodyUntilItsTimeAlsoOverARestart) {
   EXPECT_TRUE(b.shadow.muted.empty());
 
   const std::uint64_t now = b.control.state().alerts.open()[0].id;
-  b.ask(AskMute{now, b.now().wall + hours(1)});
-  b.ask(AskMute{now, b.now().wall});  // and taken back
+  b.ask(AskMute{now, b.now().wall + hours(1)}, 0, true);
+  b.ask(AskMute{now, b.now().wall}, 0, true);  // and taken back
   EXPECT_TRUE(b.shadow.muted.empty());
-  EXPECT_EQ(b.refusal(b.ask(AskMute{999, b.now().wall + hours(1)}))->error.kind,
+  EXPECT_EQ(b.refusal(b.ask(AskMute{999, b.now().wall + hours(1)}, 0, true))->error.kind,
             ErrorKind::not_found);
+}
+
+TEST(Alerts, ABookingThatNobodyHasUsedEndsNoAlert) {
+  Bench b;
+  b.sample.gpus[0].memory_used = 22_GiB;  // 92 %, booked by nobody
+  const auto live = [&] {
+    for (int i = 0; i < 6; ++i) {
+      b.pass(seconds(1));
+      b.read();
+    }
+  };
+  live();
+  ASSERT_EQ(b.control.state().alerts.open().size(), 1U);
+  AskLease ask;
+  ask.name = "small";
+  ask.needs.gpu_memory = 1_GiB;
+  ask.needs.gpu = "GPU-A";
+  ask.ttl = seconds(600);
+  b.ask(ask);
+  live();
+  EXPECT_EQ(b.control.state().alerts.open().size(), 1U);
+  b.ask(AskMute{b.control.state().alerts.open()[0].id, b.now().wall + hours(1)});
+  EXPECT_TRUE(b.shadow.muted.empty()) << "not by everybody";
 }
 
 TEST(Readings, AStaleOrLostDeviceTakesNobody) {

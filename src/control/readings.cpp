@@ -333,7 +333,8 @@ void Control::judge(const Sample& sample) {
     if (gpu.memory_used && answers) {
       std::int64_t counts = gpu.memory_used->count();
       if (state_.config->pressure.gpu_memory_basis == Basis::unbooked) {
-        counts = std::max<std::int64_t>(0, counts - state_.ledger.pool(pool).booked);
+        // Not what is booked: a booking that nobody has used yet takes nothing off the device.
+        counts = std::max<std::int64_t>(0, counts - state_.ledger.pool(pool).measured);
       }
       used = percent(counts, gpu.memory_total.count());
     }

@@ -403,6 +403,17 @@ void Control::ask(const Asked& asked, const AskEnd& ask) {
   respond(asked.request, state_.promises.leases.at(ask.lease));
 }
 
+void Control::say_of(const Alert& alert, const char* type, uid_t by) {
+  EventLine line;
+  line.at = at_.wall;
+  line.type = type;
+  line.resource = alert.resource;
+  line.device = alert.device;
+  line.text = alert.text + (alert.device.empty() ? "" : " on " + alert.device) + ", by uid " +
+              std::to_string(by);
+  effects_.emplace_back(Say{std::move(line)});
+}
+
 void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
   if (!asked.caller.known) {
     return refuse(asked.request,
@@ -416,6 +427,7 @@ void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
                                "", "it ends with its alert"));
   if (!alert) return refuse(asked.request, alert.error());
   keep(PutAcknowledged{alert->resource, alert->device, true});
+  say_of(*alert, "alert.acknowledged", asked.caller.uid);
   effects_.emplace_back(Changed{*alert});
   effects_.emplace_back(Respond{asked.request, *alert});
 }
@@ -426,10 +438,16 @@ void Control::ask(const Asked& asked, const AskMute& ask) {
                   {ErrorKind::not_allowed, "it is not known who asks",
                    "the kernel does not tell the user of this connection", "use the Unix socket"});
   }
+  if (!asked.caller.trusted) {
+    return refuse(asked.request,
+                  {ErrorKind::not_allowed, "an alert is muted by root and the group headroom",
+                   "others want to hear of it", "acknowledge it: headroom alert ack"});
+  }
   const bool quiet = ask.until > at_.wall;
   auto alert = state_.alerts.mute(ask.alert, quiet ? std::optional(ask.until) : std::nullopt);
   if (!alert) return refuse(asked.request, alert.error());
   keep(PutMuted{alert->resource, alert->device, quiet ? ask.until : WallTime()});
+  say_of(*alert, quiet ? "alert.muted" : "alert.unmuted", asked.caller.uid);
   effects_.emplace_back(Changed{*alert});
   effects_.emplace_back(Respond{asked.request, *alert});
 }

@@ -6,6 +6,8 @@
 namespace headroom::decide {
 namespace {
 
+constexpr const char* kGone = "the device does not answer";
+
 // Short bursts of other programs on a few percent of the cores are always there; a request for all
 // cores of an idle machine must still fit. CPU is compressible: being wrong by this slows, never
 // kills.
@@ -117,7 +119,7 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
 
   for (Pool& pool : pools_) {
     if (sample.at.boot > pool.unseen_at) pool.unseen = 0;
-    if (pool.resource == Resource::gpu_memory) pool.unknown = "the device does not answer";
+    if (pool.resource == Resource::gpu_memory) pool.unknown = kGone;
     if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
   }
   for (const GpuReading& reading : sample.gpus) {
@@ -288,6 +290,8 @@ std::vector<Room> Ledger::rooms() const {
   std::vector<Room> out;
   out.reserve(pools_.size());
   for (const Pool& pool : pools_) {
+    // A device that was taken out concerns nobody once its last lease has ended.
+    if (pool.unknown == kGone && pool.leases == 0) continue;
     Room room;
     room.resource = pool.resource;
     room.device = pool.device;

@@ -416,7 +416,10 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
   if (!wanted.gpus.empty()) {
     int largest = wanted.gpus.front();
     for (const int gpu : wanted.gpus) {
-      if (ledger.pool(gpu).most() > ledger.pool(largest).most()) largest = gpu;
+      const auto size = [&](int one) {
+        return std::pair(ledger.pool(one).most(), ledger.pool(one).room());
+      };
+      if (size(gpu) > size(largest)) largest = gpu;
     }
     if (too_large(largest, wanted.amounts.gpu_memory.count())) {
       verdict.best_gpu = ledger.pool(largest).device;

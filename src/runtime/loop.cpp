@@ -53,7 +53,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
-constexpr auto kTight = 100ms;         // between two looks while memory is tight
+constexpr auto kTight = 80ms;          // between two looks while memory is tight
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
 
@@ -833,6 +833,14 @@ void Loop::log(const EventLine& line) {
 }  // namespace
 
 Result<void> check_config(const Config& config) {
+  if (!config.http.cert.empty()) {
+    const auto context = http::TlsContext::open(config.http.cert, config.http.key);
+    if (!context) return tl::unexpected(context.error());
+  }
+  if (!config.http.token_file.empty()) {
+    const auto token = read_secret(config.http.token_file);
+    if (!token) return tl::unexpected(token.error());
+  }
   if (config.sample.gpu != GpuSource::sim) return {};
   auto gpus = sense::parse_gpu_sim(config.sample.gpu_sim);
   if (!gpus) return tl::unexpected(gpus.error());

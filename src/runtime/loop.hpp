@@ -36,7 +36,8 @@ struct LoopHooks {
   std::function<Result<std::vector<Setting>>(std::string_view toml)> check;
 };
 
-/// What a configuration says that only the rooms below can judge (the text of simulated GPUs).
+/// What a configuration says that only the rooms below can judge: simulated GPUs, a certificate, a
+/// token.
 Result<void> check_config(const Config& config);
 
 /// Runs the daemon until SIGTERM or SIGINT. Fails when it cannot start.

@@ -200,8 +200,9 @@ void GpuPlausible::identify(std::vector<GpuReading>& readings, std::vector<std::
     }
     reading.pci = families.back().place;
   }
-  std::stable_sort(families.begin(), families.end(), [](const Family& a, const Family& b) {
-    return place_of(a.place) < place_of(b.place);
+  // Families of one place stay in their order.
+  std::sort(families.begin(), families.end(), [](const Family& a, const Family& b) {
+    return std::pair(place_of(a.place), a.first) < std::pair(place_of(b.place), b.first);
   });
   std::vector<GpuReading> sorted;
   sorted.reserve(readings.size());

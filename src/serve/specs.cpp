@@ -24,20 +24,24 @@ struct GpuTotals {
   bool available = false;
   Bytes used;
   Bytes total;
-  double busy = 0;         // mean over devices, percent
+  double busy = 0;         // mean over the devices that say, percent
   double temperature = 0;  // the hottest
 };
 
 GpuTotals gpu_totals(const Sample& sample) {
   GpuTotals t{sample, false, {}, {}, 0, 0};
+  int busy = 0;  // devices that say so
   for (const GpuReading& gpu : sample.gpus) {
     t.available = true;
     t.total += gpu.memory_total;
     t.used += gpu.memory_used.value_or(Bytes());
-    t.busy += gpu.busy.value_or(Ratio()).percent();
+    if (gpu.busy) {
+      t.busy += gpu.busy->percent();
+      ++busy;
+    }
     t.temperature = std::max(t.temperature, gpu.celsius.value_or(0.0));
   }
-  if (t.available) t.busy /= static_cast<double>(sample.gpus.size());
+  if (busy > 0) t.busy /= busy;
   return t;
 }
 

@@ -98,7 +98,7 @@ class Any {
         return PutAcknowledged{static_cast<Resource>(below(7)), text(), yes()};
       case 4:
         return PutMuted{static_cast<Resource>(below(7)), text(),
-                        WallTime(std::chrono::milliseconds(number()))};
+                        WallTime(WallTime::duration(number()))};
       default:
         return PutNextLease{1 + below(1'000'000)};
     }

@@ -72,9 +72,8 @@ TEST_F(GpuDaemon, TellsWhatTheDriverTells) {
 // answering, and when it comes back so does the device, without a restart.
 TEST_F(GpuDaemon, ACallThatHangsIsWaitedForByNobody) {
   const pid_t daemon = daemon_->pid();
-  for (const char* call :
-       {"nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetTemperatureV", "nvmlDeviceGetUtilizationRates",
-        "nvmlDeviceGetComputeRunningProcesses_v3"}) {
+  for (const char* call : {"nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetTemperatureV",
+                           "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetPowerUsage"}) {
     say(std::string("gpu0.hang = ") + call + "\n");
     ASSERT_TRUE(becomes("stale")) << call;
     EXPECT_THAT(text(gpu(), "state_reason"), HasSubstr(call));
