@@ -60,7 +60,7 @@ std::string name_of(const std::string& command) {
 std::string default_name(const Words& command) {
   static constexpr std::string_view kInterpreters[] = {"python", "sh",   "bash", "dash",   "zsh",
                                                        "node",   "perl", "ruby", "Rscript"};
-  const std::string program = name_of(command.front());
+  std::string program = name_of(command.front());
   const bool interprets =
       std::any_of(std::begin(kInterpreters), std::end(kInterpreters), [&](std::string_view one) {
         return program == one || (one == "python" && program.starts_with(one));

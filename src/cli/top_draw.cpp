@@ -941,7 +941,8 @@ class Picture {
     const int first = scroll_to(panel, rows, lines);
     if (view_.focus == panel) view_.page = lines;
     for (int i = 0; i < lines && first + i < static_cast<int>(rows.size()); ++i) {
-      const auto& row = *rows[static_cast<std::size_t>(first + i)];
+      const int at = first + i;
+      const auto& row = *rows[static_cast<std::size_t>(at)];
       line(inner.y + 1 + i, cells_of(row));
       if (view_.focus == panel && row_key(panel, row) == view_.selected[panel]) {
         canvas_.mark(inner.x - 1, inner.y + 1 + i, inner.width + 2, true, true);

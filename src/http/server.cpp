@@ -93,7 +93,8 @@ void Server::Core::admit(int fd, bool tcp) {
   }
   const std::uint64_t id = ++last_id_;
   std::unique_ptr<TlsSession> session;
-  if (tcp && tls && (session = tls->accept()) == nullptr) {
+  if (tcp && tls) session = tls->accept();
+  if (tcp && tls && !session) {
     ::close(fd);
     ++counters.accept_errors;
     return;

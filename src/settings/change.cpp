@@ -100,7 +100,7 @@ Result<std::string> as_toml(const std::string& key, const std::string& text) {
 
 Result<Loaded> change(const Input& input,
                       const std::vector<std::pair<std::string, std::string>>& changes) {
-  const auto now = load(input);
+  auto now = load(input);
   if (!now) return now;
   auto set = read_set(now->set_file);
   if (!set) return tl::unexpected(set.error());
