@@ -609,6 +609,29 @@ TEST(Gpu, WhatTheDeviceDoesNotGiveBackIsQuarantinedAndComesBackLate) {
   EXPECT_EQ(b.state(id), LeaseState::ended);
 }
 
+TEST(Gpu, ALeaseThatGaveItsPartBackDoesNotGrowBesideOneThatIsAloneThere) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  Needs both = gpu_memory(2_GiB);
+  both.memory = 1_GiB;
+  const LeaseId first = b.granted(want(both, 50));
+  AskChange change;
+  change.lease = first;
+  change.needs = memory(1_GiB);
+  ASSERT_NE(b.lease(b.ask(change)), nullptr);
+  Needs whole = gpu_memory(4_GiB);
+  whole.gpus = 1;
+  const LeaseId alone = b.granted(want(whole, 51));
+  change.needs = both;
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::conflict);
+  EXPECT_EQ(b.control.state().ledger.pool(b.control.state().ledger.gpu("GPU-A")).leases, 1);
+  change.lease = alone;
+  change.needs = whole;
+  change.needs->gpu_memory = 5_GiB;
+  EXPECT_NE(b.lease(b.ask(change)), nullptr) << "the one that is alone grows";
+}
+
 TEST(Gpu, ALoadBesideADeathDoesNotLookLikeBytesThatWereKept) {
   Bench b;
   b.sample.gpus.pop_back();

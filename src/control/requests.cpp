@@ -336,10 +336,13 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
           more(wanted->amounts.disk, lease.booked.disk)};
       growth.gpus.clear();
       if (growth.amounts.gpu_memory.count() > 0) {
-        if (lease.gpu.empty()) {
+        // One that gave all of it back is on the device no longer; another may be alone there now.
+        if (lease.gpu.empty() || lease.booked.gpu_memory.count() == 0) {
           return refuse(asked.request,
                         {ErrorKind::conflict, "a lease cannot move to a device",
-                         "it was granted without one", "book a second lease for the device"});
+                         lease.gpu.empty() ? "it was granted without one"
+                                           : "it gave its part of " + lease.gpu + " back",
+                         "book a second lease for the device"});
         }
         growth.gpus.push_back(state_.ledger.device(Resource::gpu_memory, lease.gpu));
       }

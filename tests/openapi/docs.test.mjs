@@ -88,6 +88,8 @@ test('every operation opens, by the keyboard too, and has its place in the index
   for (const id of ids) {
     if (!(await panel(page, id).evaluate((one) => one.open))) await panel(page, id).locator('summary').first().click();
   }
+  // A panel is filled when its toggle event comes, a moment after the click.
+  await page.locator('details.operation[open] .go').nth(ids.length - 1).waitFor();
   assert.equal(await page.locator('details.operation[open] .go').count(), ids.length);
   await assert_no_overflow(page);
   await page.locator('#filter').fill('v1/processes');
