@@ -83,11 +83,10 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
   request.needs = {{"memory_bytes", 5}};
   request.parent = "l-70";
   request.for_seconds = 60;
-  EXPECT_EQ(
-      client::write_json(booking_of(request, 42)),
-      R"({"name":"x.py","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
-      R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","group":true,"fence":true,)"
-      R"("enforce":false})");
+  EXPECT_EQ(client::write_json(booking_of(request, 42)),
+            R"({"name":"x.py","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
+            R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","group":true,"fence":true,)"
+            R"("enforce":false})");
 }
 
 TEST(Run, NamesALeaseByItsCommand) {

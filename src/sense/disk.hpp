@@ -22,8 +22,8 @@ constexpr std::size_t kMostDisks = 256;
 
 /// Text of /proc/diskstats into `out`, replacing what it held: disks as the kernel met them.
 /// Left out are partitions, and devices without a disk of their own: loop, RAM, zram, optical and
-/// floppy drives, network block devices, and what is laid over other disks (dm-, md, bcache, drbd, zd),
-/// since the same bytes are counted again in the disks below. A line that is not understood is
+/// floppy drives, network block devices, and what is laid over other disks (dm-, md, bcache, drbd,
+/// zd), since the same bytes are counted again in the disks below. A line that is not understood is
 /// left out too.
 /// Returns how many more than `kMostDisks` there were.
 std::size_t parse_diskstats(std::string_view text, std::vector<DiskCounters>& out);

@@ -463,8 +463,7 @@ struct Described<Setting> {
       Field{"alias", "The specifications' name for it.",
             [](const Setting& s) { return MaybeText{s.alias}; }},
       Field{"about", "", &Setting::about},
-      Field{"at_start", "A change takes effect when the daemon starts again.",
-            &Setting::at_start},
+      Field{"at_start", "A change takes effect when the daemon starts again.", &Setting::at_start},
   };
 };
 

@@ -52,12 +52,12 @@ Result<Loaded> load(const Input& input);
 /// the file in messages and origins. Touches nothing.
 Result<Loaded> load_text(std::string_view toml, const std::string& name);
 
-/// Sets keys (or takes back what was set, with an empty value; "" in quotes is the empty text) in `file`, the set file of load():
-/// after the configuration's own files, before the environment. The values are plain text. The file
-/// is replaced as a whole, so that a crash leaves the old one or the new one.
-/// Errors: invalid_request for a key that does not exist, a value that it does not take, or one
-/// that contradicts the rest of `input`; nothing is written then. unavailable: it cannot be
-/// written.
+/// Sets keys (or takes back what was set, with an empty value; "" in quotes is the empty text) in
+/// `file`, the set file of load(): after the configuration's own files, before the environment. The
+/// values are plain text. The file is replaced as a whole, so that a crash leaves the old one or
+/// the new one. Errors: invalid_request for a key that does not exist, a value that it does not
+/// take, or one that contradicts the rest of `input`; nothing is written then. unavailable: it
+/// cannot be written.
 Result<Loaded> change(const Input& input,
                       const std::vector<std::pair<std::string, std::string>>& changes);
 
