@@ -43,6 +43,50 @@ char* seven_digits(char* at, double value) {
   return at[-1] == '.' ? at - 1 : at;
 }
 
+constexpr std::size_t kTime = 24;
+constexpr std::size_t kReal = 40;
+
+void write_time_of_minute(char* at, unsigned ms) {
+  two(at + 17, ms / 1000);
+  at[19] = '.';
+  at[20] = static_cast<char>('0' + ms % 1000 / 100);
+  two(at + 21, ms % 100);
+  at[23] = 'Z';
+}
+
+// Writes kTime bytes.
+void write_time(char* at, WallTime time) {
+  using namespace std::chrono;
+  const auto day = floor<days>(time);
+  const year_month_day date{day};
+  const auto ms = static_cast<unsigned>(floor<milliseconds>(time - day).count());
+  const int year = std::clamp(static_cast<int>(date.year()), 0, 9999);
+  two(at, static_cast<unsigned>(year) / 100);
+  two(at + 2, static_cast<unsigned>(year) % 100);
+  at[4] = '-';
+  two(at + 5, static_cast<unsigned>(date.month()));
+  at[7] = '-';
+  two(at + 8, static_cast<unsigned>(date.day()));
+  at[10] = 'T';
+  two(at + 11, ms / 3600000);
+  at[13] = ':';
+  two(at + 14, ms / 60000 % 60);
+  at[16] = ':';
+  write_time_of_minute(at, ms % 60000);
+}
+
+// Writes at most kReal bytes, and returns their end.
+char* write_real(char* at, double value) {
+  const double size = std::abs(value);
+  if (size < 1e15 && value == std::floor(value)) {
+    if (std::signbit(value)) *at++ = '-';
+    at = std::to_chars(at, at + kReal - 3, static_cast<std::int64_t>(size)).ptr;
+    return std::copy_n(".0", 2, at);
+  }
+  if (size >= 1e-4 && size < 1e6) return seven_digits(at, value);
+  return std::to_chars(at, at + kReal, value, std::chars_format::general, 7).ptr;
+}
+
 }  // namespace
 
 std::size_t utf8_sequence(std::string_view text) {
@@ -65,29 +109,8 @@ std::size_t utf8_sequence(std::string_view text) {
 }
 
 void append_rfc3339(std::string& out, WallTime time) {
-  using namespace std::chrono;
-  const auto day = floor<days>(time);
-  const year_month_day date{day};
-  const auto in_day = floor<milliseconds>(time - day);
-  const auto ms = static_cast<unsigned>(in_day.count());
-  char text[24];
-  const int year = std::clamp(static_cast<int>(date.year()), 0, 9999);
-  two(text, static_cast<unsigned>(year) / 100);
-  two(text + 2, static_cast<unsigned>(year) % 100);
-  text[4] = '-';
-  two(text + 5, static_cast<unsigned>(date.month()));
-  text[7] = '-';
-  two(text + 8, static_cast<unsigned>(date.day()));
-  text[10] = 'T';
-  two(text + 11, ms / 3600000);
-  text[13] = ':';
-  two(text + 14, ms / 60000 % 60);
-  text[16] = ':';
-  two(text + 17, ms / 1000 % 60);
-  text[19] = '.';
-  text[20] = static_cast<char>('0' + ms % 1000 / 100);
-  two(text + 21, ms % 100);
-  text[23] = 'Z';
+  char text[kTime];
+  write_time(text, time);
   out.append(text, sizeof text);
 }
 
@@ -98,21 +121,8 @@ std::string rfc3339(WallTime time) {
 }
 
 void append_real(std::string& out, double value) {
-  char digits[40];
-  char* const last = digits + sizeof digits;
-  char* end = digits;
-  const double size = std::abs(value);
-  if (size < 1e15 && value == std::floor(value)) {
-    if (std::signbit(value)) *end++ = '-';
-    end = std::to_chars(end, last, static_cast<std::int64_t>(size)).ptr;
-    *end++ = '.';
-    *end++ = '0';
-  } else if (size >= 1e-4 && size < 1e6) {
-    end = seven_digits(digits, value);
-  } else {
-    end = std::to_chars(digits, last, value, std::chars_format::general, 7).ptr;
-  }
-  out.append(digits, end);
+  char digits[kReal];
+  out.append(digits, write_real(digits, value));
 }
 
 Json& Json::text(std::string_view value) {
@@ -168,6 +178,36 @@ Json& Json::real(double value) {
     append_real(out_, value);
   }
   return *this;
+}
+
+Json& Json::points(const TimedValues& values) {
+  using namespace std::chrono;
+  list();
+  // Most points are in the same minute as the one before: a date is worked out once for them.
+  char text[2 + kTime + 2 + kReal + 2] = {'[', '"'};
+  char* const at = text + 2;
+  char* const after = at + kTime + 2;
+  std::copy_n("\",", 2, at + kTime);
+  std::optional<WallTime> minute;
+  for (const auto& [time, value] : values) {
+    if (minute && time >= *minute && time < *minute + minutes(1)) {
+      write_time_of_minute(at, static_cast<unsigned>(floor<milliseconds>(time - *minute).count()));
+    } else {
+      write_time(at, time);
+      minute = floor<minutes>(time);
+    }
+    char* end = after;
+    if (value && std::isfinite(*value)) {
+      end = write_real(after, *value);
+    } else {
+      end = std::copy_n("null", 4, after);
+    }
+    *end++ = ']';
+    *end++ = ',';
+    out_.append(text, end);
+  }
+  if (!values.empty()) out_.pop_back();
+  return end_list();
 }
 
 Json& Json::time(std::string_view key, WallTime value) { return name(key), time(value); }

@@ -9,11 +9,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <headroom/instant.hpp>
 #include <headroom/units.hpp>
 
 namespace headroom::serve {
+
+using TimedValues = std::vector<std::pair<WallTime, std::optional<double>>>;
 
 /// "2026-01-12T14:10:03.120Z"
 std::string rfc3339(WallTime time);
@@ -69,6 +73,8 @@ class Json {
   Json& real(std::string_view key, const std::optional<double>& value) {
     return value ? real(key, *value) : null(key);
   }
+  /// A list of pairs of a time and a value: what a history is, as fast as it can be written.
+  Json& points(const TimedValues& values);
   /// A key; its value comes next. Ours: short, and without need for escapes.
   Json& key(std::string_view text) { return name(text); }
   /// A key that is data: of any length, escaped.

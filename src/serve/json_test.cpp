@@ -56,6 +56,37 @@ TEST(Json, WritesNumbersThatReadBack) {
   }
 }
 
+TEST(Json, WritesAHistoryAsItWouldWriteEachOfItsValues) {
+  using std::chrono::milliseconds;
+  const TimedValues none;
+  std::string empty;
+  Json(empty).points(none);
+  EXPECT_EQ(empty, "[]");
+  TimedValues values;
+  std::string expected = "[";
+  std::uint64_t random = 7;
+  const auto next = [&] { return random = random * 6364136223846793005 + 1442695040888963407; };
+  WallTime at{milliseconds(1768227003120)};
+  for (int i = 0; i < 20000; ++i) {
+    at += milliseconds(static_cast<std::int64_t>(next() >> 33) % 40000);
+    if (i % 1000 == 999) at -= std::chrono::hours(30 * 24 * 365);  // also to before 1970
+    const double size = static_cast<double>(next() >> 40) / static_cast<double>(next() >> 44 | 1);
+    std::optional<double> value = i % 3 == 0 ? std::round(size) : -size;
+    if (i % 7 == 0) value = size * 1e18;
+    if (i % 11 == 0) value.reset();
+    values.emplace_back(at, value);
+    std::string one;
+    Json json(one);
+    json.list().time(at);
+    value ? json.real(*value) : json.null();
+    json.end_list();
+    expected += (i == 0 ? "" : ",") + one;
+  }
+  std::string out;
+  Json(out).open().key("points").points(values).number("after", 1).close();
+  EXPECT_EQ(out, "{\"points\":" + expected + "],\"after\":1}");
+}
+
 TEST(Json, WritesTimesInUtcWithMilliseconds) {
   using namespace std::chrono;
   const WallTime at = sys_days(year(2026) / 1 / 12) + hours(14) + minutes(10) + seconds(3) + 120ms;

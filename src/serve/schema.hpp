@@ -214,6 +214,8 @@ void put(Json& json, const V& value) {
       put(json, item);
     }
     json.close();
+  } else if constexpr (std::is_same_v<V, TimedValues>) {
+    json.points(value);
   } else if constexpr (is_pair<V>::value) {
     json.list();
     put(json, value.first);
