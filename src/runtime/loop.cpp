@@ -230,7 +230,12 @@ Result<void> Loop::run() {
 
   open_history();
   notifier_.emplace(io_, node_.name, [this](const std::string& who, const std::string& problem) {
-    say("daemon.notify", problem.empty() ? "notify." + who + " works again" : problem);
+    const std::string target = "notify." + who;
+    say("daemon.notify", problem.empty() ? target + " works again" : problem);
+    std::erase_if(node_.cannot, [&](const Absence& one) { return one.sensor == target; });
+    if (!problem.empty()) {
+      node_.cannot.push_back({target, problem, "headroom config show " + target + " shows where"});
+    }
   });
 
   // The devices must be known before the leases on them are.

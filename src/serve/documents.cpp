@@ -37,6 +37,10 @@ struct CannotDocument {
 struct OwnDocument {
   const Sample* sample;
 };
+struct AlertDocument {
+  const Alert& alert;
+  const View& view;
+};
 struct PressureDocument {
   const Pressure& pressure;
   const View& view;
@@ -148,29 +152,35 @@ struct Described<ListOf<LeaseDocument>> {
 };
 
 template <>
-struct Described<Alert> {
+struct Described<AlertDocument> {
+  using D = AlertDocument;
   static constexpr std::string_view name = "Alert";
   static constexpr auto fields = std::tuple{
-      Field{"id", "", [](const Alert& a) { return "a" + std::to_string(a.id); }},
-      Field{"severity", "", &Alert::level},
-      Field{"resource", "", &Alert::resource},
-      Field{"device", "", [](const Alert& a) { return MaybeText{a.device}; }},
-      Field{"text", "", &Alert::text},
-      Field{"value", "When its level last changed.", &Alert::value},
-      Field{"threshold", "The line it crossed.", &Alert::threshold},
-      Field{"since", "", &Alert::since},
-      Field{"ended", "", &Alert::ended},
-      Field{"lasted_seconds", "", &Alert::lasted},
-      Field{"acknowledged", "", &Alert::acknowledged},
-      Field{"muted_until", "Nobody is told of it until then.", &Alert::muted_until},
-      Field{"recommendations", "", [](const Alert& a) { return recommendations(a); }},
+      Field{"id", "", [](const D& d) { return "a" + std::to_string(d.alert.id); }},
+      Field{"severity", "", [](const D& d) { return d.alert.level; }},
+      Field{"resource", "", [](const D& d) { return d.alert.resource; }},
+      Field{"device", "", [](const D& d) { return MaybeText{d.alert.device}; }},
+      Field{"name", "Of the device: GPU 0, or where it is mounted.",
+            [](const D& d) {
+              return MaybeOwnText{device_name(d.view, d.alert.resource, d.alert.device)};
+            }},
+      Field{"text", "", [](const D& d) -> const auto& { return d.alert.text; }},
+      Field{"value", "When its level last changed.", [](const D& d) { return d.alert.value; }},
+      Field{"threshold", "The line it crossed.", [](const D& d) { return d.alert.threshold; }},
+      Field{"since", "", [](const D& d) { return d.alert.since; }},
+      Field{"ended", "", [](const D& d) { return d.alert.ended; }},
+      Field{"lasted_seconds", "", [](const D& d) { return d.alert.lasted; }},
+      Field{"acknowledged", "", [](const D& d) { return d.alert.acknowledged; }},
+      Field{"muted_until", "Nobody is told of it until then.",
+            [](const D& d) { return d.alert.muted_until; }},
+      Field{"recommendations", "", [](const D& d) { return recommendations(d.alert); }},
   };
 };
 
 template <>
-struct Described<ListOf<Alert>> {
+struct Described<ListOf<AlertDocument>> {
   static constexpr std::string_view name = "Alerts";
-  static constexpr auto fields = kListFields<Alert>;
+  static constexpr auto fields = kListFields<AlertDocument>;
 };
 
 template <>
@@ -627,7 +637,7 @@ struct Described<HistoryDocument> {
 
 void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<LeaseDocument>>(all);
-  (void)schema_of<ListOf<Alert>>(all);
+  (void)schema_of<ListOf<AlertDocument>>(all);
   (void)schema_of<ListOf<EventLine>>(all);
   (void)schema_of<SnapshotDocument>(all);
   (void)schema_of<NodeDocument>(all);
@@ -711,9 +721,13 @@ void write_leases(Json& json, const View& view, UserNames& names,
   put(json, list);
 }
 
-void write_alert(Json& json, const Alert& alert) { put(json, alert); }
-void write_alerts(Json& json, const std::vector<Alert>& alerts) {
-  put(json, ListOf<Alert>{alerts});
+void write_alert(Json& json, const Alert& alert, const View& view) {
+  put(json, AlertDocument{alert, view});
+}
+void write_alerts(Json& json, const std::vector<Alert>& alerts, const View& view) {
+  ListOf<AlertDocument> list;
+  for (const Alert& alert : alerts) list.items.push_back({alert, view});
+  put(json, list);
 }
 void write_event(Json& json, const EventLine& line) { put(json, line); }
 void write_events(Json& json, const std::vector<EventLine>& lines) {

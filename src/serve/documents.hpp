@@ -20,8 +20,9 @@ void write_lease(Json& json, const LeaseView& lease, UserNames& names);
 /// Those of the leases that `wanted` picks.
 void write_leases(Json& json, const View& view, UserNames& names,
                   const std::function<bool(const Lease&)>& wanted);
-void write_alert(Json& json, const Alert& alert);
-void write_alerts(Json& json, const std::vector<Alert>& alerts);
+/// `view` has the names of devices.
+void write_alert(Json& json, const Alert& alert, const View& view);
+void write_alerts(Json& json, const std::vector<Alert>& alerts, const View& view);
 void write_event(Json& json, const EventLine& line);
 void write_events(Json& json, const std::vector<EventLine>& lines);
 void write_rooms(Json& json, const View& view);

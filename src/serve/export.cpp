@@ -24,7 +24,7 @@ std::vector<Part> parts(Backend* backend, UserNames* names) {
       {"snapshot", "Snapshot", [=](Json& j) { write_snapshot(j, *view, backend->now()); }},
       {"room", "Rooms", [=](Json& j) { write_rooms(j, *view); }},
       {"pressure", "Pressures", [=](Json& j) { write_pressures(j, *view); }},
-      {"alerts", "Alerts", [=](Json& j) { write_alerts(j, view->alerts); }},
+      {"alerts", "Alerts", [=](Json& j) { write_alerts(j, view->alerts, *view); }},
       {"leases", "Leases",
        [=](Json& j) { write_leases(j, *view, *names, [](const Lease&) { return true; }); }},
       {"config", "Settings",

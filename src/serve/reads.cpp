@@ -220,7 +220,7 @@ Response get_events(const Call& call) {
 
 Response get_alerts(const Call& call) {
   const auto alerts = pick_alerts(call, call.arguments.flag("all"), 1000);
-  return document([&](Json& json) { write_alerts(json, alerts); });
+  return document([&](Json& json) { write_alerts(json, alerts, *call.backend.view()); });
 }
 
 Response get_alert(const Call& call) {
@@ -228,7 +228,7 @@ Response get_alert(const Call& call) {
   const auto view = call.backend.view();
   for (const Alert& alert : view->alerts) {
     if (alert.id == id && id != 0) {
-      return document([&](Json& json) { write_alert(json, alert); });
+      return document([&](Json& json) { write_alert(json, alert, *view); });
     }
   }
   return refuse(ErrorKind::not_found, "there is no alert " + call.item.substr(0, kShown), "",

@@ -307,6 +307,15 @@ TEST(Routes, SayWhatIsMissingAndWhatIsThere) {
   answer(backend, "/api/v1/leases/%zz", 400);
 }
 
+TEST(Routes, AnAlertNamesItsDevice) {
+  Still backend;
+  EXPECT_TRUE(answer(backend, "/api/v1/alerts/a12").at("name").is_null());
+  backend.view_.alerts.front().resource = Resource::gpu_memory;
+  backend.view_.alerts.front().device = "GPU-5d1f";
+  EXPECT_EQ(answer(backend, "/api/v1/alerts/a12").at("name").as_string(), "GPU 0");
+  EXPECT_EQ(answer(backend, "/api/v1/alerts").at("items").at(0).at("name").as_string(), "GPU 0");
+}
+
 TEST(Routes, ListOnlyLivingLeasesUnlessAsked) {
   Still backend;
   EXPECT_EQ(answer(backend, "/api/v1/leases").at("items").as_array().size(), 1U);

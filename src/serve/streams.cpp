@@ -101,7 +101,8 @@ void Streams::tell_lease(LeaseId id) {
 
 void Streams::tell_alert(const Alert& alert) {
   if (watching_.empty()) return;
-  tell(kAlerts, "", "alert", text_of([&](Json& json) { write_alert(json, alert); }));
+  tell(kAlerts, "", "alert",
+       text_of([&](Json& json) { write_alert(json, alert, *backend_.view()); }));
 }
 
 void Streams::close() {

@@ -44,7 +44,7 @@ void send_answer(Backend& backend, UserNames& names, Client& client, const Answe
     const auto view = verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
     write_verdict(json, *verdict, view.get());
   } else if (const auto* alert = std::get_if<Alert>(&answered)) {
-    write_alert(json, *alert);
+    write_alert(json, *alert, *backend.view());
   }
   client.send(status, kJson, body);
 }
