@@ -114,11 +114,12 @@ struct Lease {
   std::string gpu;    ///< the device it was placed on (UUID)
   std::string mount;  ///< the filesystem its disk bytes lie on
   Holder holder;
-  LeaseId parent = 0;    ///< nested: draws from this lease's booking
-  bool fence = false;    ///< wants the soft fence
-  bool enforce = false;  ///< wants the hard limit
-  bool grouped = false;  ///< wants groups of its own
-  bool spread = false;   ///< wants the emptiest device, not the fullest that fits
+  LeaseId parent = 0;        ///< nested: draws from this lease's booking
+  bool fence = false;        ///< wants the soft fence
+  bool enforce = false;      ///< wants the hard limit
+  bool grouped = false;      ///< wants groups of its own
+  bool spread = false;       ///< wants the emptiest device, not the fullest that fits
+  bool return_idle = false;  ///< lets go of what it has booked and not used for long
   Group group;
   Bytes
       fence_at;  ///< where the soft fence is meant to stand; 0 = none (journaled before it is set)

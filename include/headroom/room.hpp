@@ -30,16 +30,28 @@ struct Room {
   std::int64_t free = 0;
   std::int64_t unmaterialised = 0;  ///< booked, not used yet
   std::int64_t margin = 0;          ///< for the error of measurement
+  std::int64_t deficit =
+      0;               ///< what must come back before anything can be booked; 0 where there is room
+  std::string closed;  ///< why nobody new is placed on it, whatever its room; empty: it is open
   Level pressure = Level::ok;
   std::string why;
 };
 
 /// One thing that stands in the way of a request, or one way out.
 struct Help {
-  std::string act;   ///< "wait", "end", "smaller", "device"
+  std::string act;   ///< "wait", "end", "smaller", "device", "drain"
   std::string text;  ///< for people
   LeaseId lease = 0;
   std::optional<WallTime> until;
+};
+
+/// A process that holds memory of a device and that nobody booked for.
+struct Stranger {
+  pid_t pid = 0;
+  Bytes memory;
+  std::optional<uid_t> uid;  ///< empty where it is not known
+  std::string name;          ///< what the kernel calls it, or empty
+  std::string container;     ///< or empty
 };
 
 enum class Answer { now, after, queued, never };
@@ -68,6 +80,7 @@ struct Verdict {
   std::string mount;
   Amounts short_by;  ///< how much is missing, zero where it fits
   std::vector<LeaseId> in_the_way;
+  std::vector<Stranger> strangers;   ///< on `best_gpu`, the largest first
   int place = 0;                     ///< 1 = next; 0 when not queued
   std::optional<WallTime> earliest;  ///< empty: unknown
   std::string why;                   ///< one sentence, for people

@@ -178,6 +178,10 @@ struct GpuProcess {
   pid_t pid = 0;                ///< in this machine's outermost namespace
   std::optional<Bytes> memory;  ///< empty where the driver does not say (WDDM, MIG, some vGPUs)
   bool graphics = false;        ///< else it computes
+  std::uint64_t lease = 0;      ///< that it runs under; 0 = nobody booked for it
+  std::optional<uid_t> uid;     ///< empty where /proc does not show it
+  std::string name;             ///< what the kernel calls it (comm)
+  std::string container;        ///< or empty
 };
 
 /// One GPU or MIG slice.

@@ -56,6 +56,9 @@ void Control::keep(Record record) {
   }
   state_.promises.keep(record);
   if (put != nullptr) index(put->lease);
+  if (const auto* drain = std::get_if<PutDrain>(&record)) {
+    state_.ledger.drain(drain->drain.device, drain->drained);
+  }
   effects_.emplace_back(std::in_place_type<Journal>, std::move(record));
 }
 
@@ -199,6 +202,9 @@ void Control::on(const Restored& event) {
       state_.promises.keep(record);
     } else {
       state_.promises.keep(record);
+      if (const auto* drain = std::get_if<PutDrain>(&record)) {
+        state_.ledger.drain(drain->drain.device, drain->drained);
+      }
     }
   }
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());

@@ -53,6 +53,10 @@ class Control {
   void ask(const Asked& asked, const AskEnd& ask);
   void ask(const Asked& asked, const AskAcknowledge& ask);
   void ask(const Asked& asked, const AskMute& ask);
+  void ask(const Asked& asked, const AskDrain& ask);
+  Drains drains() const;
+  /// The verdict, with those on the device whom nobody booked for.
+  Verdict judge_request(const decide::Wanted& wanted) const;
   void tell(const Alert& alert, judge::AlertStep step);
   void say_of(const Alert& alert, const char* type, uid_t by);
   void respond(RequestId request, const Lease& lease);
@@ -73,6 +77,8 @@ class Control {
   void learn(const Lease& lease);
   void forget_old();
   void answer_polls(LeaseId id);
+  /// What a lease gives up of its booking, it may have taken since the last sample.
+  void let_go(const Lease& after);
   /// What the leases nested in this one have booked of it.
   Amounts booked_inside(LeaseId id) const;
 
@@ -82,6 +88,12 @@ class Control {
   void measure_cpu(const Sample& sample, const Sample* before);
   void settle(LeaseId id);
   void credit_fences();
+  void watch_over();
+  void watch_idle(const Sample& sample);
+  /// Books for it what it has used at most, and a tenth more.
+  void return_idle(LeaseId id);
+  std::string idle_text(const Lease& lease, const Use& use) const;
+  void drain_broken(const Sample& sample, const Sample* before);
   void judge(const Sample& sample);
   void check_owed();
 

@@ -17,6 +17,27 @@ constexpr std::chrono::seconds kSettles{5};  // not risen for this long: loaded
 constexpr double kRise = 1.02;               // less than this is not a rise
 constexpr double kAtFence = 0.97;            // from here on the kernel slows a job down
 constexpr Bytes kFirstCredit = 64_MiB;
+constexpr Bytes kWorthReturning = 64_MiB;  // less of a booking is not said to be idle
+constexpr Bytes kLeastKept = 16_MiB;       // of a booking whose rest is returned
+
+// Errors after which an NVIDIA device is not to be trusted until it was reset or looked at (XIDs,
+// "XID Errors" in NVIDIA's documentation); the others are a program's own mistakes, or mended.
+constexpr bool is_fatal(std::uint64_t xid) {
+  switch (xid) {
+    case 48:   // an ECC error that could not be corrected
+    case 62:   // its controller has stopped
+    case 64:   // a broken row could not be set aside
+    case 74:   // NVLink
+    case 79:   // fell off the bus
+    case 95:   // an ECC error that was not contained
+    case 119:  // its system processor does not answer
+    case 120:  // or has failed
+    case 140:  // an ECC error that nobody recovered from
+      return true;
+    default:
+      return false;
+  }
+}
 
 double percent(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
@@ -68,7 +89,10 @@ void Control::on(const Sampled& event) {
   }
   check_owed();
   credit_fences();
+  watch_over();
+  watch_idle(sample);
   judge(sample);
+  drain_broken(sample, before.get());
   run_queue();
 }
 
@@ -231,6 +255,148 @@ void Control::credit_fences() {
     keep(PutLease{std::move(raised)});
     effects_.emplace_back(Fence{id, group, at, "it touched its fence, and there is room"});
     effects_.emplace_back(Changed{id});
+  }
+}
+
+void Control::watch_over() {
+  for (auto& [id, use] : state_.uses) {
+    if (!use.measured) continue;
+    const auto found = state_.promises.leases.find(id);
+    if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
+    const Lease& lease = found->second;
+    const Amounts& used = *use.measured;
+    if (!use.over && decide::is_over(used, lease.booked)) {
+      use.over = true;
+      const bool gpu =
+          lease.booked.gpu_memory.count() > 0 &&
+          used.gpu_memory - lease.booked.gpu_memory > used.memory - lease.booked.memory;
+      const auto text = [&](const Amounts& amounts) {
+        return gpu ? decide::amount_text(Resource::gpu_memory, amounts.gpu_memory.count())
+                   : decide::amount_text(Resource::memory, amounts.memory.count());
+      };
+      say("lease.over", id,
+          lease.name + " uses " + text(used) + (gpu ? " of GPU memory" : " of memory") +
+              " and booked " + text(lease.booked) + "; the rest is nobody's room until it is back");
+      effects_.emplace_back(Changed{id});
+    } else if (use.over &&
+               (lease.booked.memory.count() == 0 || used.memory <= lease.booked.memory) &&
+               (lease.booked.gpu_memory.count() == 0 ||
+                used.gpu_memory <= lease.booked.gpu_memory)) {
+      use.over = false;
+      say("lease.within", id, lease.name + " uses no more than it booked again");
+      effects_.emplace_back(Changed{id});
+    }
+  }
+}
+
+void Control::watch_idle(const Sample& sample) {
+  const std::chrono::seconds after = state_.config->leases.idle;
+  for (const HolderReading& reading : sample.holders) {
+    const auto use_at = state_.uses.find(reading.lease);
+    const auto found = state_.promises.leases.find(reading.lease);
+    if (use_at == state_.uses.end() || found == state_.promises.leases.end()) continue;
+    Use& use = use_at->second;
+    const Lease& lease = found->second;
+    const auto sharers = state_.holders.find(lease.holder);
+    // Whose use cannot be told apart from others' is not said to be idle.
+    const bool alone = sharers == state_.holders.end() || sharers->second.size() == 1;
+    const bool watched = after.count() > 0 && use.measured && alone && lease.parent == 0 &&
+                         lease.state == LeaseState::active;
+    const auto watch = [&](std::optional<Quiet>& quiet, bool known, Bytes used, Bytes booked) {
+      const Bytes spare = booked - used;
+      if (!watched || !known || used >= spare || spare < kWorthReturning) return quiet.reset();
+      if (!quiet) quiet = Quiet{at_.boot, used, false};
+      quiet->most = std::max(quiet->most, used);
+    };
+    const Amounts used = use.measured.value_or(Amounts());
+    // A hard limit stays where it is, and a device of its own is not shared: both are kept.
+    watch(use.quiet_memory, reading.memory.has_value() && !lease.enforce, used.memory,
+          lease.booked.memory);
+    watch(use.quiet_gpu, reading.gpu_memory && reading.gpu == lease.gpu && lease.needs.gpus == 0,
+          used.gpu_memory, lease.booked.gpu_memory);
+    bool tell = false;
+    bool due = false;
+    for (auto* quiet : {&use.quiet_memory, &use.quiet_gpu}) {
+      if (!*quiet || at_.boot - (*quiet)->since < after) continue;
+      tell = tell || !(*quiet)->said;
+      (*quiet)->said = true;
+      due = due || at_.boot - (*quiet)->since >= 2 * after;
+    }
+    if (tell) {
+      say("lease.idle", lease.id, lease.name + " " + idle_text(lease, use));
+      effects_.emplace_back(Changed{lease.id});
+    }
+    if (due && lease.return_idle) return_idle(lease.id);
+  }
+}
+
+std::string Control::idle_text(const Lease& lease, const Use& use) const {
+  std::string text;
+  const auto add = [&](const std::optional<Quiet>& quiet, Resource resource, Bytes booked,
+                       const char* what) {
+    if (!quiet || !quiet->said) return;
+    const auto minutes =
+        std::chrono::duration_cast<std::chrono::minutes>(at_.boot - quiet->since).count();
+    text += std::string(text.empty() ? "has used at most " : ", and at most ") +
+            decide::amount_text(resource, quiet->most.count()) + " of its " +
+            decide::amount_text(resource, booked.count()) + what + " for " +
+            std::to_string(minutes) + " min";
+  };
+  add(use.quiet_memory, Resource::memory, lease.booked.memory, " of memory");
+  add(use.quiet_gpu, Resource::gpu_memory, lease.booked.gpu_memory, " of GPU memory");
+  if (text.empty()) return text;
+  return text + (lease.return_idle ? "; the rest is returned when it stays so"
+                                   : "; a smaller booking would leave the rest to others");
+}
+
+void Control::return_idle(LeaseId id) {
+  Use& use = state_.uses.at(id);
+  Lease lease = state_.promises.leases.at(id);
+  const Amounts inner = booked_inside(id);
+  std::string text;
+  const auto shrink = [&](std::optional<Quiet>& quiet, Resource resource, Bytes& booked,
+                          Bytes least, const char* what) {
+    if (!quiet || at_.boot - quiet->since < 2 * state_.config->leases.idle) return;
+    const Bytes wanted =
+        std::max({quiet->most + Bytes(quiet->most.count() / 10), least, kLeastKept});
+    quiet.reset();
+    if (booked - wanted < kWorthReturning) return;
+    text += (text.empty() ? "" : ", ") + decide::amount_text(resource, (booked - wanted).count()) +
+            what;
+    booked = wanted;
+  };
+  shrink(use.quiet_memory, Resource::memory, lease.booked.memory, inner.memory, " of memory");
+  shrink(use.quiet_gpu, Resource::gpu_memory, lease.booked.gpu_memory, inner.gpu_memory,
+         " of GPU memory");
+  if (text.empty()) return;
+  let_go(lease);
+  const bool fence = lease.fence && lease.group != Group() && lease.fence_at.count() > 0;
+  if (fence) {
+    lease.fence_at = lease.booked.memory;
+    lease.fence_set = false;
+    effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "idle memory was returned"});
+  }
+  say("lease.returned", id, lease.name + " returned " + text + " that it had not used");
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Changed{id});
+}
+
+// A device that the driver says is broken takes nobody new until somebody has looked at it.
+void Control::drain_broken(const Sample& sample, const Sample* before) {
+  for (const GpuReading& gpu : sample.gpus) {
+    if (!gpu.last_xid || !is_fatal(*gpu.last_xid) || state_.promises.drained.contains(gpu.id))
+      continue;
+    std::uint64_t seen = 0;
+    if (before != nullptr) {
+      const auto was = std::find_if(before->gpus.begin(), before->gpus.end(),
+                                    [&](const GpuReading& other) { return other.id == gpu.id; });
+      if (was != before->gpus.end()) seen = was->xids;
+    }
+    if (gpu.xids <= seen) continue;
+    Drain drain{gpu.id, 0, at_.wall, "the driver reported error " + std::to_string(*gpu.last_xid)};
+    say("device.drained", 0,
+        "GPU " + std::to_string(gpu.index) + " takes nobody new: " + drain.reason);
+    keep(PutDrain{std::move(drain), true});
   }
 }
 

@@ -8,6 +8,9 @@
 namespace headroom::control {
 namespace {
 
+// Most processes that a verdict names.
+constexpr std::size_t kNamed = 3;
+
 bool may(const Caller& caller, uid_t owner) {
   return caller.trusted || (caller.known && caller.uid == owner);
 }
@@ -126,7 +129,7 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
     wanted->expected = bounded(learned_length(runs->second));
   }
   wanted->key = decide::Queue::key(lease, state_.config->leases.ageing);
-  effects_.emplace_back(Respond{asked.request, decide::decide(books(), *wanted)});
+  effects_.emplace_back(Respond{asked.request, judge_request(*wanted)});
 }
 
 void Control::ask(const Asked& asked, const AskLease& ask) {
@@ -165,6 +168,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   lease.enforce = ask.enforce;
   lease.grouped = ask.group;
   lease.spread = ask.spread;
+  lease.return_idle = ask.return_idle;
   lease.asked = at_;
   lease.expected = bounded(ask.expected);
   lease.idempotency_key = ask.idempotency_key;
@@ -199,7 +203,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
 
   auto wanted = decide::wanted_of(books(), lease);
   if (!wanted) return refuse(asked.request, wanted.error());
-  Verdict verdict = decide::decide(books(), *wanted);
+  Verdict verdict = judge_request(*wanted);
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
     grant(std::move(lease),
@@ -259,13 +263,30 @@ Amounts Control::booked_inside(LeaseId id) const {
   return sum;
 }
 
+void Control::let_go(const Lease& after) {
+  const decide::Entry* entry = state_.ledger.entry(after.id);
+  if (entry == nullptr) return;
+  decide::Entry then = *entry;
+  then.booked = after.booked;
+  const auto more = [](Bytes now, Bytes before) { return std::max(now - before, Bytes()); };
+  const Amounts was = decide::unmaterialised(*entry);
+  const Amounts is = decide::unmaterialised(then);
+  const Amounts less{more(was.memory, is.memory), more(was.gpu_memory, is.gpu_memory),
+                     Cores(std::max<std::int64_t>(0, was.cpu.milli() - is.cpu.milli())),
+                     more(was.disk, is.disk)};
+  if (less == Amounts()) return;
+  state_.ledger.keep_until_read(after.id, less, at_.boot);
+  effects_.emplace_back(Sense{less.memory.count() > 0});
+}
+
 void Control::ask(const Asked& asked, const AskChange& ask) {
   const Lease* found = owned(asked, ask.lease);
   if (found == nullptr) return;
   Lease lease = *found;
   if (lease.state == LeaseState::ended) {
     // Only how it ended may still be told.
-    if (ask.exit_status && !ask.needs && !ask.ttl && !ask.expected) {
+    if (ask.exit_status && !ask.needs && !ask.ttl && !ask.expected && !ask.holder &&
+        !ask.return_idle) {
       const bool first = !lease.exit_status;
       lease.exit_status = ask.exit_status;
       keep(PutLease{lease});
@@ -276,6 +297,21 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                   {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " has ended",
                    lease.reason, "book a new one"});
   }
+  if (ask.holder) {
+    if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
+      return refuse(asked.request,
+                    {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " is ending",
+                     lease.reason, "book a new one"});
+    }
+    if (lease.grouped) {
+      return refuse(asked.request,
+                    {ErrorKind::conflict, "a lease with a group of its own is not handed over",
+                     "what runs in its group is what it holds",
+                     "start the other process from one that is in it"});
+    }
+    lease.holder = *ask.holder;
+  }
+  if (ask.return_idle) lease.return_idle = *ask.return_idle;
   if (ask.exit_status) lease.exit_status = ask.exit_status;
   if (ask.expected) {
     lease.expected = bounded(ask.expected);
@@ -297,7 +333,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       Lease changed = lease;
       changed.needs = *ask.needs;
       const auto waits = decide::wanted_of(books(), changed);
-      Verdict verdict = decide::decide(books(), *waits);
+      Verdict verdict = judge_request(*waits);
       if (verdict.answer == Answer::never) {
         Error error = short_of(verdict, lease.name);
         return refuse(asked.request, std::move(error), std::move(verdict));
@@ -352,7 +388,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       order.asked = at_;
       growth.key = decide::Queue::key(order, state_.config->leases.ageing);
       if (growth.amounts != Amounts()) {
-        Verdict verdict = decide::decide(books(), growth);
+        Verdict verdict = judge_request(growth);
         if (verdict.answer != Answer::now) {
           Error error = short_of(verdict, lease.name);
           return refuse(asked.request, std::move(error), std::move(verdict));
@@ -360,20 +396,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       }
       if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
       lease.booked = wanted->amounts;
-      // What it gives up it may have taken since the last sample.
-      if (const decide::Entry* entry = state_.ledger.entry(lease.id)) {
-        decide::Entry after = *entry;
-        after.booked = lease.booked;
-        const Amounts was = decide::unmaterialised(*entry);
-        const Amounts is = decide::unmaterialised(after);
-        const Amounts less{more(was.memory, is.memory), more(was.gpu_memory, is.gpu_memory),
-                           Cores(std::max<std::int64_t>(0, was.cpu.milli() - is.cpu.milli())),
-                           more(was.disk, is.disk)};
-        if (less != Amounts()) {
-          state_.ledger.keep_until_read(lease.id, less, at_.boot);
-          effects_.emplace_back(Sense{less.memory.count() > 0});
-        }
-      }
+      let_go(lease);
     }
     lease.needs = *ask.needs;
     if (decide::holds(lease.state) && lease.fence && lease.group != Group()) {
@@ -387,6 +410,12 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   const Group group = lease.group;
   const Bytes fence_at = lease.fence_at;
   keep(PutLease{std::move(lease)});
+  if (ask.holder) {
+    say("lease.handed_over", id,
+        "l-" + std::to_string(id) + " is held by pid " + std::to_string(ask.holder->pid) + " now");
+    effects_.emplace_back(Watch{*ask.holder});
+    effects_.emplace_back(Sense{false});
+  }
   if (fence) effects_.emplace_back(Fence{id, group, fence_at, "resized"});
   effects_.emplace_back(Changed{id});
   run_queue();
@@ -433,6 +462,78 @@ void Control::ask(const Asked& asked, const AskAcknowledge& ask) {
   say_of(*alert, "alert.acknowledged", asked.caller.uid);
   effects_.emplace_back(Changed{*alert});
   effects_.emplace_back(Respond{asked.request, *alert});
+}
+
+Drains Control::drains() const {
+  Drains all;
+  for (const auto& [device, drain] : state_.promises.drained) all.items.push_back(drain);
+  return all;
+}
+
+void Control::ask(const Asked& asked, const AskDrain& ask) {
+  if (!asked.caller.known || !asked.caller.trusted) {
+    return refuse(asked.request,
+                  {ErrorKind::not_allowed, "a device is drained by root and the group headroom",
+                   asked.caller.known ? "it turns others away" : "it is not known who asks", ""});
+  }
+  std::string device = ask.device;
+  std::string name = "the node";
+  if (!device.empty()) {
+    const int pool = state_.ledger.gpu(device);
+    if (pool >= 0) {
+      device = state_.ledger.pool(pool).device;
+      name = state_.ledger.pool(pool).name;
+    } else if (!state_.promises.drained.contains(device)) {  // one that is gone may be taken back
+      return refuse(asked.request, {ErrorKind::not_found, "there is no GPU " + device,
+                                    "it is not in this machine", "headroom gpu lists the devices"});
+    }
+  }
+  const auto before = state_.promises.drained.find(device);
+  const bool is_drained = before != state_.promises.drained.end();
+  // The daemon's own reason gives way to a person's.
+  if (ask.drained != is_drained || (is_drained && !before->second.reason.empty())) {
+    keep(PutDrain{{device, asked.caller.uid, at_.wall, {}}, ask.drained});
+    say(ask.drained ? "device.drained" : "device.opened", 0,
+        name + (ask.drained ? " takes nobody new" : " takes leases again") + ", by uid " +
+            std::to_string(asked.caller.uid));
+    if (!ask.drained) run_queue();
+  }
+  effects_.emplace_back(Respond{asked.request, drains()});
+}
+
+Verdict Control::judge_request(const decide::Wanted& wanted) const {
+  Verdict verdict = decide::decide(books(), wanted);
+  if (verdict.answer != Answer::queued || verdict.short_by.gpu_memory.count() == 0 ||
+      verdict.best_gpu.empty() || !state_.sample || wanted.parent != 0) {
+    return verdict;
+  }
+  for (const GpuReading& gpu : state_.sample->gpus) {
+    if (gpu.id != verdict.best_gpu) continue;
+    for (const GpuProcess& process : gpu.processes) {
+      if (process.lease != 0 || !process.memory || process.memory->count() == 0) continue;
+      verdict.strangers.push_back(
+          {process.pid, *process.memory, process.uid, process.name, process.container});
+    }
+  }
+  auto& all = verdict.strangers;
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Stranger& a, const Stranger& b) { return a.memory > b.memory; });
+  // A process that computes and draws is named twice, with the same memory.
+  all.erase(std::unique(all.begin(), all.end(),
+                        [](const Stranger& a, const Stranger& b) { return a.pid == b.pid; }),
+            all.end());
+  if (all.size() > kNamed) all.resize(kNamed);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const Stranger& one = all[i];
+    verdict.why += (i == 0 ? "; booked by nobody: pid " : ", pid ") + std::to_string(one.pid);
+    std::string about = one.name;
+    if (one.uid) about += (about.empty() ? "" : ", ") + ("uid " + std::to_string(*one.uid));
+    if (!one.container.empty())
+      about += (about.empty() ? "" : ", ") + ("container " + one.container);
+    if (!about.empty()) verdict.why += " (" + about + ")";
+    verdict.why += " with " + decide::amount_text(Resource::gpu_memory, one.memory.count());
+  }
+  return verdict;
 }
 
 void Control::ask(const Asked& asked, const AskMute& ask) {

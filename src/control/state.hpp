@@ -25,6 +25,13 @@
 
 namespace headroom::control {
 
+/// How long a lease has used less than half of something that it booked, and how much at most.
+struct Quiet {
+  BootTime since{};
+  Bytes most;
+  bool said = false;  ///< its owner was told
+};
+
 /// What is known of a lease's use.
 struct Use {
   std::optional<Amounts> measured;  ///< empty: nothing was read yet
@@ -33,6 +40,9 @@ struct Use {
   BootTime rose{};    ///< when that last rose
   Bytes credit;       ///< the last step of the soft fence; doubles while it is asked for
   bool held = false;  ///< at its fence, and no room to raise it
+  bool over = false;  ///< it was said that it uses more than it booked
+  std::optional<Quiet> quiet_memory;  ///< empty: it uses it, or nobody can say
+  std::optional<Quiet> quiet_gpu;
 };
 
 /// An ended or ending lease whose groups still have to be looked at.

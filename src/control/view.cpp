@@ -12,15 +12,6 @@ namespace {
 
 constexpr int kExplained = 20;
 
-bool over(const Amounts& measured, const Amounts& booked) {
-  // Measuring is not exact to the page: 2 % and 16 MiB more than booked are no overrun.
-  const auto beyond = [](Bytes used, Bytes most) {
-    return most.count() > 0 &&
-           used > most + Bytes(std::max<std::int64_t>(most.count() / 50, 16LL << 20));
-  };
-  return beyond(measured.memory, booked.memory) || beyond(measured.gpu_memory, booked.gpu_memory);
-}
-
 }  // namespace
 
 LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
@@ -29,7 +20,8 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
   if (const auto use = state_.uses.find(lease.id); use != state_.uses.end()) {
     view.measured = use->second.measured;
     if (lease.state != LeaseState::ended) view.lease.peak = use->second.peak;
-    if (view.measured) view.over = over(*view.measured, lease.booked);
+    view.idle = idle_text(lease, use->second);
+    if (view.measured) view.over = decide::is_over(*view.measured, lease.booked);
   }
   if (!lease.gpu.empty()) {
     const int pool = state_.ledger.gpu(lease.gpu);
@@ -46,7 +38,7 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
   }
   if (with_outlook && lease.state == LeaseState::waiting) {
     if (const auto wanted = decide::wanted_of(books(), lease)) {
-      const Verdict verdict = decide::decide(books(), *wanted);
+      const Verdict verdict = judge_request(*wanted);
       view.place = std::max(1, verdict.place);
       view.earliest = verdict.earliest;
       view.why = verdict.why;
@@ -64,6 +56,7 @@ View Control::view(Instant at) const {
   view.sample = state_.sample;
   view.config = state_.config;
   view.rooms = state_.ledger.rooms();
+  view.drains = drains().items;
   for (const auto& [key, gauge] : state_.gauges) view.pressures.push_back(gauge.pressure());
   for (Room& room : view.rooms) {
     const auto gauge = state_.gauges.find({room.resource, room.device});

@@ -41,6 +41,14 @@ Amounts unmaterialised(const Entry& entry) {
           Cores(entry.booked.cpu.milli() - used.cpu.milli()), entry.booked.disk - used.disk};
 }
 
+bool is_over(const Amounts& measured, const Amounts& booked) {
+  const auto beyond = [](Bytes used, Bytes most) {
+    return most.count() > 0 &&
+           used - most > Bytes(std::max<std::int64_t>(most.count() / 50, 16LL << 20));
+  };
+  return beyond(measured.memory, booked.memory) || beyond(measured.gpu_memory, booked.gpu_memory);
+}
+
 Ratio reserve_share(Strategy strategy) {
   switch (strategy) {
     case Strategy::conservative:
@@ -75,7 +83,22 @@ int Ledger::device(Resource resource, const std::string& device) {
   pool.device = device;
   pool.name = device;
   pool.unknown = "it was not read yet";
+  pool.drained = is_drained(pool);
   return static_cast<int>(pools_.size()) - 1;
+}
+
+bool Ledger::is_drained(const Pool& pool) const {
+  return drained_.contains("") || (!pool.device.empty() && drained_.contains(pool.device)) ||
+         (!pool.parent.empty() && drained_.contains(pool.parent));
+}
+
+void Ledger::drain(const std::string& device, bool drained) {
+  if (drained) {
+    drained_.insert(device);
+  } else {
+    drained_.erase(device);
+  }
+  for (Pool& pool : pools_) pool.drained = is_drained(pool);
 }
 
 Bytes usable_memory(const MemoryReading& memory) {
@@ -127,6 +150,10 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
     pool.name = "GPU " + std::to_string(reading.index);
     pool.gpu_index = reading.index;
     pool.compute = reading.compute;
+    if (pool.parent != reading.parent) {
+      pool.parent = reading.parent;
+      pool.drained = is_drained(pool);
+    }
     pool.capacity = reading.memory_total.count();
     pool.reserve = reading.memory_reserved.count();
     pool.margin = config.node.margin_gpu_memory.of(reading.memory_total).count();
@@ -297,7 +324,11 @@ std::vector<Room> Ledger::rooms() const {
     room.device = pool.device;
     room.name = pool.name;
     room.why = pool.unknown;
-    if (pool.unknown.empty()) room.room = pool.room();
+    if (pool.unknown.empty()) {
+      room.room = pool.room();
+      room.deficit = std::max<std::int64_t>(0, -pool.balance());
+    }
+    if (const std::string closed = pool.closed(); !closed.empty()) room.closed = "it " + closed;
     room.capacity = pool.capacity;
     room.reserve = pool.reserve;
     room.booked = pool.booked;

@@ -28,8 +28,10 @@ struct Pool {
   std::string name;
   int gpu_index = -1;
   std::optional<double> compute;
-  bool hot = false;     ///< its temperature is critical: nothing new is placed on it
-  std::string unknown;  ///< why there is no answer, or empty
+  std::string parent;    ///< of a MIG slice: the device it is cut from
+  bool hot = false;      ///< its temperature is critical: nothing new is placed on it
+  bool drained = false;  ///< somebody wants nobody new on it
+  std::string unknown;   ///< why there is no answer, or empty
   std::int64_t capacity = 0;
   std::int64_t reserve = 0;
   std::int64_t margin = 0;
@@ -52,6 +54,10 @@ struct Pool {
   /// The same with its sign: below 0 is how much must come back before there is room again.
   std::int64_t balance() const {
     return std::min(capacity - reserve - booked, free - unmaterialised - unseen) - margin;
+  }
+  /// Why nobody new is placed on it, whatever its room; empty: it is open.
+  std::string closed() const {
+    return drained ? "is drained: it takes nobody new" : hot ? "is too hot" : "";
   }
   /// The most that can ever be booked at once.
   std::int64_t most() const { return capacity - reserve - margin; }
@@ -105,6 +111,9 @@ class Ledger {
   void keep_until_read(LeaseId id, const Amounts& amounts, BootTime at);
   /// Says what the holder of a booked lease uses now.
   void measure(LeaseId id, const Amounts& measured);
+  /// Whether a device takes nobody new ("" = the node: no pool does); a slice follows its device.
+  /// Devices that were not seen yet count too.
+  void drain(const std::string& device, bool drained);
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 
   const std::vector<Pool>& pools() const { return pools_; }
@@ -130,6 +139,7 @@ class Ledger {
   std::vector<Room> rooms() const;
 
  private:
+  bool is_drained(const Pool& pool) const;
   void count_amounts(const Entry& entry, int sign);
   void count_lease(LeaseId id, const Entry& entry, int sign);
 
@@ -137,6 +147,7 @@ class Ledger {
   std::map<LeaseId, Entry> entries_;
   std::set<std::pair<BootTime, LeaseId>> by_end_;
   std::map<uid_t, UserSum> users_;
+  std::set<std::string> drained_;
 };
 
 /// The amounts of an entry against its pools; `count` of them are set.
@@ -150,6 +161,10 @@ Slots slots(const Amounts& amounts, int gpu, int disk);
 
 /// What an entry has booked and not used yet.
 Amounts unmaterialised(const Entry& entry);
+
+/// Whether what a lease uses is more than it booked. Measuring is not exact to the page: 2 % and
+/// 16 MiB more are no overrun.
+bool is_over(const Amounts& measured, const Amounts& booked);
 
 /// The share of memory that a strategy keeps back from bookings.
 Ratio reserve_share(Strategy strategy);

@@ -28,6 +28,12 @@ void Promises::keep(const Record& record) {
     } else {
       muted.insert_or_assign({quiet->resource, quiet->device}, quiet->until);
     }
+  } else if (const auto* drain = std::get_if<PutDrain>(&record)) {
+    if (drain->drained) {
+      drained.insert_or_assign(drain->drain.device, drain->drain);
+    } else {
+      drained.erase(drain->drain.device);
+    }
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -35,7 +41,8 @@ void Promises::keep(const Record& record) {
 
 std::vector<Record> Promises::records() const {
   std::vector<Record> all;
-  all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size());
+  all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size() +
+              drained.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [name, runs] : learned) all.emplace_back(PutLearned{name, runs});
@@ -43,6 +50,7 @@ std::vector<Record> Promises::records() const {
     all.emplace_back(PutAcknowledged{resource, device, true});
   }
   for (const auto& [key, until] : muted) all.emplace_back(PutMuted{key.first, key.second, until});
+  for (const auto& [device, drain] : drained) all.emplace_back(PutDrain{drain, true});
   return all;
 }
 

@@ -20,6 +20,7 @@ struct Promises {
   std::map<std::string, std::vector<LearnedRun>> learned;
   std::set<std::pair<Resource, std::string>> acknowledged;
   std::map<std::pair<Resource, std::string>, WallTime> muted;  ///< until when nobody is told
+  std::map<std::string, Drain> drained;                        ///< by device; "" = the node
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

@@ -130,7 +130,7 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   const Ledger& ledger = books.ledger;
   bool good = true;
   const auto missing = [&](int pool, std::int64_t amount) {
-    if (!ledger.pool(pool).unknown.empty()) return amount;
+    if (!ledger.pool(pool).unknown.empty() || ledger.pool(pool).drained) return amount;
     return std::max<std::int64_t>(
         0, amount - std::max<std::int64_t>(0, space.room[static_cast<std::size_t>(pool)]));
   };
@@ -144,15 +144,17 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
     const auto amount_on = [&](int gpu) {
       return wanted.whole ? least_of_whole(ledger.pool(gpu)) : wanted.amounts.gpu_memory.count();
     };
-    std::int64_t best_room = std::numeric_limits<std::int64_t>::min();
+    std::pair best{false, std::numeric_limits<std::int64_t>::min()};
     for (const int gpu : wanted.gpus) {
       const auto i = static_cast<std::size_t>(gpu);
-      if (best_room < space.room[i]) {
-        best_room = space.room[i];
+      const Pool& pool = ledger.pool(gpu);
+      if (const std::pair here{!pool.drained, space.room[i]}; fit.best_gpu < 0 || best < here) {
+        best = here;
         fit.best_gpu = gpu;
       }
-      const Pool& pool = ledger.pool(gpu);
-      if (!pool.unknown.empty() || pool.hot || (space.exclusive[i] > 0 && !wanted.more)) continue;
+      if (!pool.unknown.empty() || pool.hot || pool.drained ||
+          (space.exclusive[i] > 0 && !wanted.more))
+        continue;
       if (wanted.exclusive && space.leases[i] > 0) continue;
       if (space.room[i] < amount_on(gpu)) continue;
       const bool better =
@@ -290,6 +292,12 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
   return true;
 }
 
+// Whether all that it could be placed on takes nobody new: it waits for that, and keeps nobody.
+bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
+  return !wanted.gpus.empty() && std::all_of(wanted.gpus.begin(), wanted.gpus.end(),
+                                             [&](int gpu) { return ledger.pool(gpu).drained; });
+}
+
 // Whether it may be placed on this device (-1: none at all).
 bool may_be_on(const Wanted& wanted, int gpu) {
   return wanted.gpus.empty() ||
@@ -364,8 +372,10 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
   verdict.why = amount_text(pool.resource, need) + " of " +
                 (pool.resource == Resource::disk ? "disk on " : "") + pool.name + " wanted, " +
                 amount_text(pool.resource, pool.room()) + " room";
-  if (pool.resource == Resource::gpu_memory && pool.room() >= need) {
-    verdict.why = pool.name + (pool.hot ? " is too hot" : " is not free for this alone");
+  if (const std::string closed = pool.closed();
+      pool.drained || (pool.resource == Resource::gpu_memory && pool.room() >= need)) {
+    verdict.why = pool.name + " " + (closed.empty() ? "is not free for this alone" : closed);
+    if (!closed.empty()) return;  // the end of no lease would help
   }
   if (ends_first != 0 && amount_in(books, ends_first, fit.short_pool) > 0) {
     verdict.in_the_way.push_back(ends_first);
@@ -609,7 +619,8 @@ Verdict decide(const Books& books, const Wanted& wanted) {
     const Lease& waiter = books.promises.leases.at(key.second);
     if (waiter.parent != 0) continue;
     // One whose device is gone waits for that, and keeps nobody.
-    if (auto other = wanted_of(books, waiter)) ahead.push_back(std::move(*other));
+    auto other = wanted_of(books, waiter);
+    if (other && !is_shut_out(books.ledger, *other)) ahead.push_back(std::move(*other));
   }
   const bool may =
       fit.fits &&
@@ -657,7 +668,11 @@ Verdict decide(const Books& books, const Wanted& wanted) {
                             verdict.in_the_way.front(),
                             {}});
   }
-  if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 && fit.capped.empty()) {
+  if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).drained) {
+    verdict.help.push_back(
+        {"drain", "root or the group headroom ends it: headroom drain --undo", 0, {}});
+  } else if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 &&
+             fit.capped.empty()) {
     const Pool& pool = books.ledger.pool(fit.short_pool);
     verdict.help.push_back(
         {"smaller",
@@ -681,6 +696,7 @@ std::optional<Start> next_start(const Books& books) {
         return Start{waiter.id, fit.gpu};
       continue;
     }
+    if (is_shut_out(books.ledger, *wanted)) continue;
     const Fit fit = fit_into(books, space, *wanted);
     if (!head) {
       if (fit.fits) return Start{waiter.id, fit.gpu};
@@ -701,7 +717,7 @@ std::vector<Outlook> outlook(const Books& books) {
     const Lease& waiter = books.promises.leases.at(key.second);
     Outlook one{waiter.id, ++place, {}};
     const auto wanted = wanted_of(books, waiter);
-    if (wanted && waiter.parent == 0 && known) {
+    if (wanted && waiter.parent == 0 && known && !is_shut_out(books.ledger, *wanted)) {
       if (const auto fit = future.until_fits(*wanted)) {
         one.earliest = wall(books, future.at());
         future.start(*wanted, fit->gpu);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sense/account.hpp"
@@ -39,48 +40,62 @@ void GpuHolders::track(std::vector<Target> targets) {
   known_.clear();
 }
 
-LeaseId GpuHolders::find(pid_t pid) const {
+GpuHolders::Known GpuHolders::find(pid_t pid) const {
+  Known known;
   const std::string process = root_ + "/proc/" + std::to_string(pid);
   const Membership membership = parse_membership(read_small(process + "/cgroup"));
+  known.container = membership.account.container;
+  struct stat folder{};
+  if (stat(process.c_str(), &folder) == 0) known.uid = folder.st_uid;
+  std::string text = read_small(process + "/stat");
+  if (const auto stat = parse_process_stat(text)) known.name = std::string(stat->name);
   if (!membership.job.empty()) {
     for (const Target& target : targets_) {
-      if (in_group(target.group, membership.job)) return target.lease;
+      if (!in_group(target.group, membership.job)) continue;
+      known.lease = target.lease;
+      return known;
     }
   }
   for (int i = 0; pid > 1 && i < kMostAncestors; ++i) {
-    const auto stat =
-        parse_process_stat(read_small(root_ + "/proc/" + std::to_string(pid) + "/stat"));
-    if (!stat) return 0;
+    if (i > 0) text = read_small(root_ + "/proc/" + std::to_string(pid) + "/stat");
+    const auto stat = parse_process_stat(text);
+    if (!stat) break;
     for (const Target& target : targets_) {
       if (target.holder.pid == pid && target.holder.start_time == stat->start_time) {
-        return target.lease;
+        known.lease = target.lease;
+        return known;
       }
     }
     pid = stat->parent;
   }
-  return 0;
+  return known;
 }
 
-void GpuHolders::read(const std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders) {
+void GpuHolders::read(std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders) {
   std::set<pid_t> named;
   std::map<std::pair<LeaseId, std::string>, Bytes> held;
   std::set<std::string> told;  // devices whose driver says it all
-  for (const GpuReading& gpu : gpus) {
+  for (GpuReading& gpu : gpus) {
     const bool complete = gpu.processes_known && gpu.state == GpuState::ok &&
                           std::all_of(gpu.processes.begin(), gpu.processes.end(),
                                       [](const GpuProcess& one) { return one.memory.has_value(); });
     if (complete) told.insert(gpu.id);
     // A process that computes and draws is named twice, with the same memory.
     std::map<pid_t, Bytes> by_process;
-    for (const GpuProcess& process : gpu.processes) {
+    for (GpuProcess& process : gpu.processes) {
       named.insert(process.pid);
+      const auto [at, fresh] = known_.try_emplace(process.pid);
+      if (fresh) at->second = find(process.pid);
+      process.lease = at->second.lease;
+      process.uid = at->second.uid;
+      process.name = at->second.name;
+      process.container = at->second.container;
       Bytes& memory = by_process[process.pid];
       memory = std::max(memory, process.memory.value_or(Bytes()));
     }
     for (const auto& [pid, memory] : by_process) {
-      const auto [at, fresh] = known_.try_emplace(pid, 0);
-      if (fresh) at->second = find(pid);
-      if (at->second != 0) held[{at->second, gpu.id}] += memory;
+      const LeaseId lease = known_.at(pid).lease;
+      if (lease != 0) held[{lease, gpu.id}] += memory;
     }
   }
   std::erase_if(known_, [&](const auto& one) { return !named.contains(one.first); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,16 +24,23 @@ class GpuHolders {
   /// The leases from now on; what was known of processes is asked anew.
   void track(std::vector<Target> targets);
 
-  /// Sets gpu and gpu_memory of the holders whose lease is on a GPU whose driver names all its
-  /// processes and their memory; the others stay as they are.
-  void read(const std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders);
+  /// Says of every process that a driver names under which lease it runs, whose it is and what it
+  /// is called. Sets gpu and gpu_memory of the holders whose lease is on a GPU whose driver names
+  /// all its processes and their memory; the others stay as they are.
+  void read(std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders);
 
  private:
-  LeaseId find(pid_t pid) const;
+  struct Known {
+    LeaseId lease = 0;  ///< 0 = of no lease
+    std::optional<uid_t> uid;
+    std::string name;
+    std::string container;
+  };
+  Known find(pid_t pid) const;
 
   std::string root_;
   std::vector<Target> targets_;
-  std::map<pid_t, LeaseId> known_;  ///< 0 = of no lease
+  std::map<pid_t, Known> known_;
 };
 
 }  // namespace headroom::sense

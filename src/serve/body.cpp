@@ -96,6 +96,10 @@ class Fields {
                      "field " + where_ + std::string(name) + " is not right", std::move(why), ""};
     }
   }
+  /// The same with an error of its own.
+  void refuse(Error error) {
+    if (!error_) error_ = std::move(error);
+  }
   /// The first thing that was wrong; a field that nobody asked for is.
   Result<void> done(std::initializer_list<std::string_view> known) {
     if (!error_ && seen_ != object_.size()) {
@@ -183,6 +187,24 @@ bool is_empty(const json::value* needs) {
          (needs->is_object() && needs->get_object().empty());
 }
 
+void read_holder(Fields& fields, HolderField& holder) {
+  const json::value* value = fields.find("holder");
+  if (value == nullptr || value->is_null()) return;
+  holder.given = true;
+  if (!value->is_object()) {
+    return fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+  }
+  Fields inner(value->get_object(), "holder.");
+  bool null = false;
+  if (const auto pid = inner.number("pid", 1, 1 << 30, &null)) {
+    holder.pid = static_cast<pid_t>(*pid);
+  }
+  if (auto done = inner.done({"pid"}); !done) return fields.refuse(done.error());
+  if (!null && !holder.pid) {
+    fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+  }
+}
+
 void read_priority(Fields& fields, Priority& out) {
   std::string word;
   fields.text("priority", word);
@@ -250,29 +272,17 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   fields.boolean("fence", ask.fence);
   fields.boolean("enforce", ask.enforce);
   fields.boolean("group", ask.group);
+  fields.boolean("return_idle", ask.return_idle);
   std::string parent;
   fields.text("parent", parent);
   if (!parent.empty()) {
     ask.parent = parse_lease_id(parent);
     if (ask.parent == 0) fields.wrong("parent", "a lease id such as l-73 is wanted");
   }
-  if (const json::value* value = fields.find("holder"); value != nullptr && !value->is_null()) {
-    holder.given = true;
-    if (!value->is_object()) {
-      fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
-    } else {
-      Fields inner(value->get_object(), "holder.");
-      bool null = false;
-      if (const auto pid = inner.number("pid", 1, 1 << 30, &null)) {
-        holder.pid = static_cast<pid_t>(*pid);
-      }
-      if (auto done = inner.done({"pid"}); !done) return tl::unexpected(done.error());
-      if (!null && !holder.pid)
-        fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
-    }
-  }
+  read_holder(fields, holder);
   if (auto done = fields.done({"name", "needs", "priority", "spread", "wait_seconds", "for_seconds",
-                               "ttl_seconds", "holder", "parent", "fence", "enforce", "group"});
+                               "ttl_seconds", "holder", "parent", "fence", "enforce", "group",
+                               "return_idle"});
       !done) {
     return tl::unexpected(done.error());
   }
@@ -280,7 +290,7 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   return ask;
 }
 
-Result<AskChange> parse_change(std::string_view text) {
+Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   Body body;
   const auto object = body.read(text);
   if (!object) return tl::unexpected(object.error());
@@ -296,10 +306,20 @@ Result<AskChange> parse_change(std::string_view text) {
   if (const auto status = fields.number("exit_status", 0, 0xFFFF)) {
     ask.exit_status = static_cast<int>(*status);
   }
-  if (auto done = fields.done({"needs", "ttl_seconds", "for_seconds", "exit_status"}); !done) {
+  bool returns = false;
+  if ((*object)->if_contains("return_idle") != nullptr) {
+    fields.boolean("return_idle", returns);
+    ask.return_idle = returns;
+  }
+  read_holder(fields, holder);
+  if (holder.given && !holder.pid) fields.wrong("holder", "a process is wanted");
+  if (auto done = fields.done(
+          {"needs", "ttl_seconds", "for_seconds", "exit_status", "holder", "return_idle"});
+      !done) {
     return tl::unexpected(done.error());
   }
-  if (!ask.needs && !ask.ttl && !ask.expected && !ask.exit_status) {
+  if (!ask.needs && !ask.ttl && !ask.expected && !ask.exit_status && !ask.return_idle &&
+      !holder.given) {
     return refuse("nothing is to be changed", "the body names no field");
   }
   return ask;
@@ -383,6 +403,8 @@ void describe_bodies(Schemas& all) {
       R"("priority":{"enum":["low","normal","high","critical",null]})";
   static constexpr std::string_view kFor =
       R"("for_seconds":{"type":["number","null"],"minimum":1,"description":"How long it is expected to take."})";
+  static constexpr std::string_view kReturnIdle =
+      R"("return_idle":{"type":"boolean","description":"Lets go of what it has booked and not used for leases.idle, after a warning."})";
   const auto object = [&](std::string_view name, std::initializer_list<std::string_view> fields,
                           std::string_view more = "") {
     std::string text = R"({"type":"object","properties":{)";
@@ -412,13 +434,16 @@ void describe_bodies(Schemas& all) {
        R"("parent":{"type":["string","null"],"description":"A lease to draw from."})",
        R"("fence":{"type":"boolean","description":"Move the holder into a group with a soft limit."})",
        R"("enforce":{"type":"boolean","description":"With a hard one."})",
-       R"("group":{"type":"boolean","description":"Move the holder into control groups of its own."})"},
+       R"("group":{"type":"boolean","description":"Move the holder into control groups of its own."})",
+       kReturnIdle},
       R"(,"example":{"name":"demo","needs":{"memory_bytes":1073741824},"holder":{"pid":null},"ttl_seconds":60})");
   object(
       "LeaseChange",
       {R"("needs":{"$ref":"#/components/schemas/NeedsRequest","description":"Resize; grows only if it fits."})",
        R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Renew."})", kFor,
-       R"("exit_status":{"type":["integer","null"],"minimum":0,"maximum":65535,"description":"How its holder ended: the exit code, or 128 + the signal."})"},
+       R"("exit_status":{"type":["integer","null"],"minimum":0,"maximum":65535,"description":"How its holder ended: the exit code, or 128 + the signal."})",
+       R"("holder":{"type":["object","null"],"description":"Hands the lease over to this process.","properties":{"pid":{"type":"integer","minimum":1}},"required":["pid"],"additionalProperties":false})",
+       kReturnIdle},
       R"(,"minProperties":1,"example":{"ttl_seconds":600})");
   object(
       "AlertChange",

@@ -25,7 +25,8 @@ struct HolderField {
 Result<AskFit> parse_fit(std::string_view body);
 /// `holder` gets what the body says of it; the kernel is asked by the caller.
 Result<AskLease> parse_lease(std::string_view body, HolderField& holder);
-Result<AskChange> parse_change(std::string_view body);
+/// `holder` gets who is to hold it from now on, as with parse_lease().
+Result<AskChange> parse_change(std::string_view body, HolderField& holder);
 /// {"acknowledged": true} or {"mute_seconds": 3600}; one of them.
 struct AlertChange {
   std::optional<bool> acknowledged;

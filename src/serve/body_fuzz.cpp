@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (lease->ttl.count() < 0 || lease->name.size() > 256) std::abort();
   }
   (void)serve::parse_fit(text);
-  (void)serve::parse_change(text);
+  serve::HolderField next;
+  if (serve::parse_change(text, next) && next.pid && *next.pid <= 0) std::abort();
   (void)serve::parse_alert_change(text);
   (void)serve::parse_config_changes(text);
   return 0;

@@ -90,9 +90,19 @@ TEST(Body, RefusesDeepNesting) {
 }
 
 TEST(Body, ReadsChanges) {
-  EXPECT_EQ(parse_change(R"({"exit_status":0})")->exit_status, 0);
-  EXPECT_EQ(parse_change(R"({"ttl_seconds":600})")->ttl, std::chrono::seconds(600));
-  EXPECT_FALSE(parse_change("{}"));
+  HolderField holder;
+  EXPECT_EQ(parse_change(R"({"exit_status":0})", holder)->exit_status, 0);
+  EXPECT_EQ(parse_change(R"({"ttl_seconds":600})", holder)->ttl, std::chrono::seconds(600));
+  EXPECT_FALSE(parse_change("{}", holder));
+  EXPECT_TRUE(*parse_change(R"({"return_idle":true})", holder)->return_idle);
+  HolderField next;
+  EXPECT_TRUE(parse_change(R"({"holder":{"pid":4121}})", next));
+  EXPECT_EQ(next.pid, 4121);
+  for (const char* wrong : {R"({"holder":{"pid":null}})", R"({"holder":{}})", R"({"holder":7})",
+                            R"({"holder":{"pid":-1}})", R"({"holder":{"pid":1,"x":1}})"}) {
+    HolderField none;
+    EXPECT_FALSE(parse_change(wrong, none)) << wrong;
+  }
   EXPECT_TRUE(*parse_alert_change(R"({"acknowledged":true})")->acknowledged);
 }
 

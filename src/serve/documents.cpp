@@ -12,6 +12,10 @@ namespace {
 
 // ------------------------------------------------------------ what a document is written from
 
+struct DrainDocument {
+  const Drain& drain;
+  UserNames& names;
+};
 struct RoomsDocument {
   const View& view;
 };
@@ -242,6 +246,11 @@ struct Described<Room> {
       Field{"margin_bytes", "For the error of measurement.",
             [](const Room& r) { return term(r, &Room::margin); }},
       Field{"margin_cores", "", [](const Room& r) { return term_cores(r, &Room::margin); }},
+      Field{"deficit_bytes", "What must come back before anything can be booked.",
+            [](const Room& r) { return term(r, &Room::deficit); }},
+      Field{"deficit_cores", "", [](const Room& r) { return term_cores(r, &Room::deficit); }},
+      Field{"closed", "Why nobody new is placed on it, whatever its room.",
+            [](const Room& r) { return MaybeText{r.closed}; }},
       Field{"pressure", "", &Room::pressure},
       Field{"why", "", [](const Room& r) { return MaybeText{r.why}; }},
   };
@@ -537,6 +546,40 @@ struct Described<Help> {
 };
 
 template <>
+struct Described<Stranger> {
+  static constexpr std::string_view name = "Stranger";
+  static constexpr auto fields = std::tuple{
+      Field{"pid", "", &Stranger::pid},
+      Field{"memory_bytes", "On the device.", &Stranger::memory},
+      Field{"name", "What the kernel calls it.",
+            [](const Stranger& s) { return MaybeText{s.name}; }},
+      Field{"uid", "", &Stranger::uid},
+      Field{"container", "", [](const Stranger& s) { return MaybeText{s.container}; }},
+  };
+};
+
+template <>
+struct Described<DrainDocument> {
+  using D = DrainDocument;
+  static constexpr std::string_view name = "Drain";
+  static constexpr auto fields = std::tuple{
+      Field{"device", "GPU UUID; null: the whole node.",
+            [](const D& d) { return MaybeText{d.drain.device}; }},
+      Field{"by", "", [](const D& d) -> const auto& { return d.names.name(d.drain.by); }},
+      Field{"uid", "", [](const D& d) { return d.drain.by; }},
+      Field{"since", "", [](const D& d) { return d.drain.since; }},
+      Field{"reason", "Why headroom did it by itself; null: somebody asked for it.",
+            [](const D& d) { return MaybeText{d.drain.reason}; }},
+  };
+};
+
+template <>
+struct Described<ListOf<DrainDocument>> {
+  static constexpr std::string_view name = "Drains";
+  static constexpr auto fields = kListFields<DrainDocument>;
+};
+
+template <>
 struct Described<VerdictDocument> {
   using D = VerdictDocument;
   static constexpr std::string_view name = "Verdict";
@@ -554,6 +597,9 @@ struct Described<VerdictDocument> {
       Field{"short", "How much is missing.",
             [](const D& d) { return AmountsOf{d.verdict.short_by, d.verdict.short_by}; }},
       Field{"in_the_way", "", [](const D& d) { return in_the_way(d.verdict, d.view); }},
+      Field{"strangers",
+            "Who holds memory of the best device and booked nothing, the largest first.",
+            [](const D& d) -> const auto& { return d.verdict.strangers; }},
       Field{"queue", "",
             [](const D& d) {
               return d.verdict.place > 0 ? std::optional(QueueDocument{d.verdict}) : std::nullopt;
@@ -645,6 +691,7 @@ void describe_documents(Schemas& all) {
   (void)schema_of<HealthDocument>(all);
   (void)schema_of<ListOf<Setting>>(all);
   (void)schema_of<CheckDocument>(all);
+  (void)schema_of<ListOf<DrainDocument>>(all);
   (void)schema_of<VerdictDocument>(all);
   (void)schema_of<ProblemDocument>(all);
   (void)schema_of<HistoryDocument>(all);
@@ -732,6 +779,11 @@ void write_alerts(Json& json, const std::vector<Alert>& alerts, const View& view
 void write_event(Json& json, const EventLine& line) { put(json, line); }
 void write_events(Json& json, const std::vector<EventLine>& lines) {
   put(json, ListOf<EventLine>{lines});
+}
+void write_drains(Json& json, const std::vector<Drain>& drains, UserNames& names) {
+  ListOf<DrainDocument> list;
+  for (const Drain& drain : drains) list.items.push_back({drain, names});
+  put(json, list);
 }
 void write_rooms(Json& json, const View& view) { put(json, RoomsDocument{view}); }
 void write_snapshot(Json& json, const View& view, Instant now) {

@@ -25,6 +25,7 @@ void write_alert(Json& json, const Alert& alert, const View& view);
 void write_alerts(Json& json, const std::vector<Alert>& alerts, const View& view);
 void write_event(Json& json, const EventLine& line);
 void write_events(Json& json, const std::vector<EventLine>& lines);
+void write_drains(Json& json, const std::vector<Drain>& drains, UserNames& names);
 void write_rooms(Json& json, const View& view);
 void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);

@@ -9,6 +9,7 @@ namespace headroom::serve {
 http::Response get_node(const Call& call);
 void get_snapshot(const Call& call, Client client);
 http::Response get_room(const Call& call);
+http::Response get_drains(const Call& call);
 http::Response get_pressure(const Call& call);
 http::Response get_health(const Call& call);
 http::Response get_devices(const Call& call);
@@ -38,6 +39,8 @@ void post_lease(const Call& call, Client client);
 void patch_lease(const Call& call, Client client);
 void delete_lease(const Call& call, Client client);
 void patch_alert(const Call& call, Client client);
+void put_drain(const Call& call, Client client);
+void delete_drain(const Call& call, Client client);
 http::Response patch_config(const Call& call);
 http::Response post_config_check(const Call& call);
 

@@ -218,6 +218,10 @@ Response get_events(const Call& call) {
   return document([&](Json& json) { write_events(json, call.backend.events(query)); });
 }
 
+Response get_drains(const Call& call) {
+  return document([&](Json& json) { write_drains(json, call.backend.view()->drains, call.names); });
+}
+
 Response get_alerts(const Call& call) {
   const auto alerts = pick_alerts(call, call.arguments.flag("all"), 1000);
   return document([&](Json& json) { write_alerts(json, alerts, *call.backend.view()); });

@@ -719,7 +719,11 @@ TEST(OpenApi, BodiesAreDescribedAsTheyAreRead) {
               return parse_lease(t, holder);
             }),
             described("LeaseRequest"));
-  EXPECT_EQ(known([](auto t) { return parse_change(t); }), described("LeaseChange"));
+  EXPECT_EQ(known([](auto t) {
+              HolderField holder;
+              return parse_change(t, holder);
+            }),
+            described("LeaseChange"));
   EXPECT_EQ(known([](auto t) { return parse_alert_change(t); }), described("AlertChange"));
   EXPECT_EQ(known([](auto t) { return parse_fit(std::string(R"({"needs":)") + t + "}"); }),
             described("NeedsRequest"));

@@ -43,6 +43,8 @@ void send_answer(Backend& backend, UserNames& names, Client& client, const Answe
   } else if (const auto* verdict = std::get_if<Verdict>(&answered)) {
     const auto view = verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
     write_verdict(json, *verdict, view.get());
+  } else if (const auto* drains = std::get_if<Drains>(&answered)) {
+    write_drains(json, drains->items, names);
   } else if (const auto* alert = std::get_if<Alert>(&answered)) {
     write_alert(json, *alert, *backend.view());
   }
@@ -128,8 +130,14 @@ void post_lease(const Call& call, Client client) {
 void patch_lease(const Call& call, Client client) {
   const LeaseId id = lease_of(call, client);
   if (id == 0) return;
-  auto change = parse_change(call.body());
+  HolderField holder;
+  auto change = parse_change(call.body(), holder);
   if (!change) return client.send(problem(change.error()));
+  if (holder.pid) {
+    auto found = call.backend.holder(call.caller(), *holder.pid);
+    if (!found) return client.send(problem(found.error()));
+    change->holder = *found;
+  }
   change->lease = id;
   ask(call, std::move(*change), std::move(client));
 }
@@ -137,6 +145,14 @@ void patch_lease(const Call& call, Client client) {
 void delete_lease(const Call& call, Client client) {
   const LeaseId id = lease_of(call, client);
   if (id != 0) ask(call, AskEnd{id}, std::move(client));
+}
+
+void put_drain(const Call& call, Client client) {
+  ask(call, AskDrain{call.item == "node" ? "" : call.item, true}, std::move(client));
+}
+
+void delete_drain(const Call& call, Client client) {
+  ask(call, AskDrain{call.item == "node" ? "" : call.item, false}, std::move(client));
 }
 
 void patch_alert(const Call& call, Client client) {

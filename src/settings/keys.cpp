@@ -347,6 +347,9 @@ std::vector<Key> make_keys() {
   add("leases.user_leases", whole_number<Config>(HEADROOM_MEMBER(leases.user_leases), 1, 1'000'000),
       "Leases one user holds or waits for at once, at most.");
 
+  add("leases.idle", duration<Config>(HEADROOM_MEMBER(leases.idle), 0ms, 8760h),
+      "How long the greater half of a booking may go unused before that is said; 0s: for ever.");
+
   add("state.dir", text<Config>(HEADROOM_MEMBER(state.dir), "an absolute path", check_path),
       "Where the daemon keeps what survives a restart.");
   add("state.journal",

@@ -145,6 +145,8 @@ struct Config {
     Share user_gpu_memory{Ratio(1.0), {}};
     Ratio user_cpu{1.0};
     int user_leases = 10000;
+    /// A booking whose greater half nobody has used for so long is said to be idle; 0 = never.
+    std::chrono::seconds idle{600};
     bool operator==(const Leases&) const = default;
   } leases;
 

@@ -24,10 +24,14 @@ struct Refusal {
   std::optional<Verdict> verdict;
 };
 
+/// What takes nobody new.
+struct Drains {
+  std::vector<Drain> items;
+};
 /// Tell the client of `request`.
 struct Respond {
   RequestId request = 0;
-  std::variant<Verdict, LeaseView, Alert, Refusal> what;
+  std::variant<Verdict, LeaseView, Alert, Refusal, Drains> what;
 };
 /// Keep this. Journal records are written before any other effect of the same event leaves.
 struct Journal {

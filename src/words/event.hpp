@@ -51,6 +51,7 @@ struct AskLease {
   bool fence = false;
   bool enforce = false;
   bool group = false;  ///< move the holder into groups of its own
+  bool return_idle = false;
   std::string idempotency_key;
 };
 /// Answer when the lease is no longer waiting, at the latest after `patience`.
@@ -58,13 +59,15 @@ struct AskWait {
   LeaseId lease = 0;
   std::chrono::milliseconds patience{0};
 };
-/// Change a living lease: resize, renew, say how long, say how its holder ended.
+/// Change a living lease: resize, renew, hand over, say how long, say how its holder ended.
 struct AskChange {
   LeaseId lease = 0;
   std::optional<Needs> needs;
   std::optional<std::chrono::seconds> ttl;
   std::optional<std::chrono::seconds> expected;
   std::optional<int> exit_status;
+  std::optional<Holder> holder;  ///< hand it over to this process
+  std::optional<bool> return_idle;
 };
 struct AskEnd {
   LeaseId lease = 0;
@@ -79,7 +82,13 @@ struct AskMute {
   std::uint64_t alert = 0;
   WallTime until{};
 };
-using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute>;
+/// Nobody new on a device, or on the whole node, until it is taken back.
+struct AskDrain {
+  std::string device;  ///< UUID or index; "" = the node
+  bool drained = true;
+};
+using Ask =
+    std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute, AskDrain>;
 
 /// The machine was read.
 struct Sampled {

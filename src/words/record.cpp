@@ -14,7 +14,8 @@ enum class Kind : std::uint8_t {
   put_learned,
   acknowledged,
   next_lease,
-  muted
+  muted,
+  drain
 };
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
@@ -157,7 +158,8 @@ enum LeaseTag : std::uint8_t {
   exit_status,
   grouped,
   spread,
-  last_tag = spread,
+  return_idle,
+  last_tag = return_idle,
 };
 
 void write(Writer& w, const Lease& l) {
@@ -213,6 +215,7 @@ void write(Writer& w, const Lease& l) {
   w.maybe(exit_status, l.exit_status);
   w.number(grouped, l.grouped);
   w.number(spread, l.spread);
+  w.number(return_idle, l.return_idle);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -418,6 +421,9 @@ Result<Record> read_lease(std::string_view bytes) {
       case spread:
         l.spread = v != 0;
         break;
+      case return_idle:
+        l.return_idle = v != 0;
+        break;
       default:
         break;
     }
@@ -425,6 +431,27 @@ Result<Record> read_lease(std::string_view bytes) {
   if (reader.bad) return broken("a field is cut");
   if (l.id == 0) return broken("a lease has no id");
   return Record(PutLease{std::move(l)});
+}
+
+Result<Record> read_drain(std::string_view bytes) {
+  PutDrain put;
+  put.drained = false;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == 2 || field.tag == 5) {
+      (field.tag == 2 ? put.drain.device : put.drain.reason) = std::string(field.value);
+      continue;
+    }
+    if (field.tag > 4) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    if (field.tag == 1) put.drain.by = static_cast<uid_t>(v);
+    if (field.tag == 3) put.drain.since = WallTime(WallTime::duration(v));
+    if (field.tag == 4) put.drained = v != 0;
+  }
+  if (reader.bad) return broken("a field is cut");
+  return Record(std::move(put));
 }
 
 enum LearnedTag : std::uint8_t {
@@ -512,6 +539,13 @@ void encode(const Record& record, std::string& out) {
     w.number(1, static_cast<int>(muted->resource));
     w.text(2, muted->device);
     w.number(3, muted->until.time_since_epoch().count());
+  } else if (const auto* closed = std::get_if<PutDrain>(&record)) {
+    out += static_cast<char>(Kind::drain);
+    w.number(1, closed->drain.by);
+    w.text(2, closed->drain.device);
+    w.number(3, closed->drain.since.time_since_epoch().count());
+    w.number(4, closed->drained);
+    w.text(5, closed->drain.reason);
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -524,6 +558,7 @@ Result<Record> decode(std::string_view bytes) {
   const std::string_view fields = bytes.substr(1);
   if (kind == Kind::put_lease) return read_lease(fields);
   if (kind == Kind::put_learned) return read_learned(fields);
+  if (kind == Kind::drain) return read_drain(fields);
   if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
       kind != Kind::muted) {
     return broken("unknown kind of record");

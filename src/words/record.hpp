@@ -52,14 +52,27 @@ struct PutMuted {
   WallTime until{};
   bool operator==(const PutMuted&) const = default;
 };
+/// A device, or the whole node (""), that takes nobody new.
+struct Drain {
+  std::string device;  ///< GPU UUID; "" = the node
+  uid_t by = 0;        ///< who said so; root for what headroom did by itself
+  WallTime since{};
+  std::string reason;  ///< why headroom did it by itself; empty: somebody asked for it
+  bool operator==(const Drain&) const = default;
+};
+struct PutDrain {
+  Drain drain;
+  bool drained = true;  ///< false: it takes leases again
+  bool operator==(const PutDrain&) const = default;
+};
 /// The counter of lease ids: the next one to be given. Never goes back.
 struct PutNextLease {
   LeaseId next = 1;
   bool operator==(const PutNextLease&) const = default;
 };
 
-using Record =
-    std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease, PutMuted>;
+using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease,
+                            PutMuted, PutDrain>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

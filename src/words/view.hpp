@@ -13,6 +13,7 @@
 #include <headroom/sample.hpp>
 
 #include "words/config.hpp"
+#include "words/record.hpp"
 
 namespace headroom {
 
@@ -36,6 +37,7 @@ struct LeaseView {
   std::string why;  ///< what it waits for
   std::optional<int> gpu_index;
   std::optional<double> gpu_fraction;
+  std::string idle;  ///< what of its booking it has not used for long, or empty
 };
 
 struct View {
@@ -47,7 +49,8 @@ struct View {
   std::vector<Alert> alerts;  ///< open ones, then those that ended, oldest first
   std::vector<LeaseView> leases;
   Level health = Level::ok;
-  std::string readiness;  ///< why not ready, or empty
+  std::string readiness;      ///< why not ready, or empty
+  std::vector<Drain> drains;  ///< what takes nobody new
   std::shared_ptr<const Config> config;
 };
 
