@@ -197,7 +197,7 @@ Result<void> Client::send(std::string_view method, std::string_view target, std:
 
 Result<ClientResponse> Client::receive(bool head_request, Deadline deadline, TimePoint end,
                                        bool& nothing_came) {
-  ResponseParser parser(head_request, kBodyLimit);
+  ResponseParser parser(head_request, body_limit_);
   const auto garbage = [&] {
     return fail(ErrorKind::internal, "the answer of " + url_.text() + " cannot be read",
                 std::string(parser.why()), "see whether the address is right");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,7 +21,8 @@ namespace headroom::http {
 
 /// A connection to one server, kept open between requests. Blocks; one thread at a time.
 /// Failures: `unavailable` when nobody answers or the connection breaks, `timed_out`, `internal`
-/// for an answer that is not HTTP or is too large (64 MiB). An answer of any status is no failure.
+/// for an answer that is not HTTP or is too large (64 MiB, or limit_body()). An answer of any
+/// status is no failure.
 class Client {
  public:
   using Deadline = std::optional<std::chrono::milliseconds>;
@@ -44,6 +46,9 @@ class Client {
                                 const std::function<bool(std::string_view)>& on_piece,
                                 std::span<const Header> headers = {});
 
+  /// From now on an answer of request() with more than so many bytes is one that is too large.
+  void limit_body(std::size_t bytes) { body_limit_ = bytes; }
+
   /// The socket, to wait for its end; -1 when it is closed.
   int fd() const { return fd_.get(); }
 
@@ -66,6 +71,7 @@ class Client {
   std::string host_line_;
   std::string out_;
   std::unique_ptr<char[]> buffer_;
+  std::size_t body_limit_ = 64 << 20;
   bool used_ = false;                           ///< something has been asked on this connection
   std::chrono::milliseconds waiting_limit_{0};  ///< as set on the socket; 0 = none
 };

@@ -119,6 +119,16 @@ Result<Loaded> change(const Input& input,
                   "write it into /etc/headroom/headroom.toml");
     }
     auto value = as_toml(key, text);
+    // What the daemon runs and whom elsewhere it talks to is for whoever owns its files.
+    const auto parts = split_named(key);
+    if (value && parts && parts->prefix == "hooks" &&
+        (parts->field == "run" || parts->field == "token_file" ||
+         (parts->field == "url" && !is_loopback_url(text)))) {
+      return fail(ErrorKind::invalid_request, key + " is not set this way",
+                  parts->field == "url" ? "it leads to another machine"
+                                        : "it stands in the configuration's file only",
+                  "write it into a file in /etc/headroom/conf.d");
+    }
     if (!value) return tl::unexpected(value.error());
     (*set)[key] = std::move(*value);
   }

@@ -46,20 +46,6 @@ Problem check_gpu_sim(const std::string& text) {
   return {};
 }
 
-// Four numbers of an IPv4 address that begins with 127.
-bool is_loopback_v4(std::string_view host) {
-  int parts = 0;
-  while (true) {
-    unsigned part = 0;
-    const auto [end, error] = std::from_chars(host.data(), host.data() + host.size(), part);
-    if (error != std::errc() || part > 255 || (parts == 0 && part != 127)) return false;
-    host.remove_prefix(static_cast<std::size_t>(end - host.data()));
-    if (++parts == 4) return host.empty();
-    if (host.empty() || host.front() != '.') return false;
-    host.remove_prefix(1);
-  }
-}
-
 bool is_ipv4(std::string_view host) {
   in_addr address{};
   return inet_pton(AF_INET, std::string(host).c_str(), &address) == 1;
@@ -150,6 +136,20 @@ void add_rungs(std::vector<Key>& keys, const std::string& resource, const char* 
 }
 
 }  // namespace
+
+// Four numbers of an IPv4 address that begins with 127.
+bool is_loopback_v4(std::string_view host) {
+  int parts = 0;
+  while (true) {
+    unsigned part = 0;
+    const auto [end, error] = std::from_chars(host.data(), host.data() + host.size(), part);
+    if (error != std::errc() || part > 255 || (parts == 0 && part != 127)) return false;
+    host.remove_prefix(static_cast<std::size_t>(end - host.data()));
+    if (++parts == 4) return host.empty();
+    if (host.empty() || host.front() != '.') return false;
+    host.remove_prefix(1);
+  }
+}
 
 std::string variable_of(std::string_view key) {
   std::string out = "HEADROOM_";

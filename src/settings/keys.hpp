@@ -41,6 +41,9 @@ struct Profile {
 /// All profiles; the first is "default", which changes nothing.
 std::vector<Profile> make_profiles();
 
+/// "127.0.0.1" and its like.
+bool is_loopback_v4(std::string_view host);
+
 /// What is wrong with the values taken together: the keys involved, and the sentence.
 struct Conflict {
   std::vector<std::string> keys;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kModels = "models.catalogue";
 constexpr const char* kComponents = "components";
+constexpr const char* kHooks = "hooks";
 constexpr const char* kNotify = "notify";
 
 Problem check_text(const std::string& text) {
@@ -23,6 +24,36 @@ Problem check_url(const std::string& url) {
     return "does not begin with http://; for https let a command do it: run = [\"curl\", …]";
   }
   return check_text(url);
+}
+
+// What follows the scheme of an address is looked at once it is used: here only what would
+// surprise.
+Problem check_engine(const std::string& url) {
+  if (url.empty()) return {};
+  if (url.starts_with("https://")) {
+    return "begins with https://, which headroom does not speak to others; let a command do it: "
+           "run = [\"curl\", …]";
+  }
+  if (!url.starts_with("http://")) return "does not begin with http://";
+  const std::string_view rest = std::string_view(url).substr(7);
+  const std::string_view host = rest.substr(0, rest.find('/'));
+  if (host.empty()) return "names no host";
+  if (host.find('@') != std::string_view::npos) {
+    return "has a name or a password in it; put the word that is wanted into a file, and name that "
+           "with token_file";
+  }
+  if (rest.find_first_of(" ?#") != std::string_view::npos) {
+    return "has a blank, a ? or a # in it; it is http://host:port/path";
+  }
+  return check_text(url);
+}
+
+// Those that ask. Killing is no asking.
+Problem check_signal(const std::string& name) {
+  for (const char* known : {"", "HUP", "INT", "USR1", "USR2", "TERM"}) {
+    if (name == known) return {};
+  }
+  return "is none of HUP, INT, USR1, USR2, TERM";
 }
 
 Problem check_secret_file(const std::string& path) {
@@ -140,6 +171,36 @@ std::vector<NamedKey> make_named_keys() {
   add(keys, kComponents, "memory", components, bytes<Part>(HEADROOM_MEMBER(memory), Bytes(), most),
       "Its share of memory.");
 
+  using Asked = HookSetting;
+  const auto hooks = HEADROOM_MEMBER(hooks);
+  add(keys, kHooks, "kind", hooks,
+      choice<Asked>(HEADROOM_MEMBER(kind), Words<HookKind>{{"ollama", HookKind::ollama},
+                                                           {"comfyui", HookKind::comfyui},
+                                                           {"llama-server", HookKind::llama_server},
+                                                           {"llama-swap", HookKind::llama_swap},
+                                                           {"vllm-sleep", HookKind::vllm_sleep},
+                                                           {"http", HookKind::http},
+                                                           {"command", HookKind::command},
+                                                           {"signal", HookKind::signal}}),
+      "Who is asked to free memory, or in which way.");
+  add(keys, kHooks, "url", hooks, text<Asked>(HEADROOM_MEMBER(url), "http://…", check_engine),
+      "Where it listens; left out, an engine's usual port on this machine.");
+  add(keys, kHooks, "token_file", hooks,
+      text<Asked>(HEADROOM_MEMBER(token_file), "an absolute path", check_secret_file),
+      "A file with the word that it wants to hear (Authorization: Bearer).");
+  add(keys, kHooks, "run", hooks,
+      texts<Asked>(HEADROOM_MEMBER(run), "a list of words", 64, check_text),
+      "The command that frees; {ask}, {model} and {bytes} in it are filled in.");
+  add(keys, kHooks, "signal", hooks,
+      text<Asked>(HEADROOM_MEMBER(signal), "HUP, INT, USR1, USR2, TERM", check_signal),
+      "The signal that the lease's own processes get.");
+  add(keys, kHooks, "level", hooks, whole_number<Asked>(HEADROOM_MEMBER(level), 1, 2),
+      "How deep vLLM sleeps: 1 keeps the weights in memory, 2 forgets them.");
+  add(keys, kHooks, "timeout", hooks,
+      duration<Asked>(HEADROOM_MEMBER(timeout), std::chrono::milliseconds(100),
+                      std::chrono::minutes(10)),
+      "How long one ask may take.");
+
   const auto notify = HEADROOM_MEMBER(notify);
   add(keys, kNotify, "kind", notify,
       choice<NotifyTarget>(HEADROOM_MEMBER(kind),
@@ -162,7 +223,7 @@ std::vector<NamedKey> make_named_keys() {
 }
 
 std::optional<NamedParts> split_named(std::string_view key) {
-  for (const char* prefix : {kModels, kComponents, kNotify}) {
+  for (const char* prefix : {kModels, kComponents, kHooks, kNotify}) {
     const std::string_view begin = prefix;
     if (!key.starts_with(begin) || key.size() <= begin.size() + 1 || key[begin.size()] != '.') {
       continue;
@@ -204,7 +265,65 @@ std::string join_named(const NamedParts& parts) {
   return parts.prefix + "." + quote_part(parts.name) + "." + parts.field;
 }
 
+namespace {
+
+void find_hook_conflicts(const Config& config, std::vector<Conflict>& conflicts) {
+  for (const HookSetting& hook : config.hooks) {
+    const auto key = [&](const char* field) { return join_named({kHooks, hook.name, field}); };
+    const auto complain = [&](const char* field, const std::string& what) {
+      conflicts.push_back({{key(field)}, "hooks." + quote_part(hook.name) + " " + what});
+    };
+    if (!hook.kind) {
+      // Said where the first field that is there stands.
+      const char* field = !hook.url.empty()          ? "url"
+                          : !hook.run.empty()        ? "run"
+                          : !hook.signal.empty()     ? "signal"
+                          : !hook.token_file.empty() ? "token_file"
+                          : hook.level != 1          ? "level"
+                                                     : "timeout";
+      complain(field,
+               "has no kind (ollama, comfyui, llama-server, llama-swap, vllm-sleep, http, command "
+               "or signal)");
+      continue;
+    }
+    const bool talks = hook.kind != HookKind::command && hook.kind != HookKind::signal;
+    if (hook.kind == HookKind::http && hook.url.empty()) complain("kind", "is http without url");
+    if (hook.kind == HookKind::command && hook.run.empty()) {
+      complain("kind", "is a command without run");
+    }
+    if (hook.kind == HookKind::command && !hook.run.empty() && hook.run.front().empty()) {
+      complain("run", "runs nothing: its first word is empty");
+    }
+    if (hook.kind == HookKind::signal && hook.signal.empty()) {
+      complain("kind", "is a signal, and signal does not say which");
+    }
+    if (!talks && !hook.url.empty()) complain("url", "has a url that nobody would use");
+    if (!talks && !hook.token_file.empty()) {
+      complain("token_file", "has a token_file that nobody would use");
+    }
+    if (hook.kind != HookKind::command && !hook.run.empty()) {
+      complain("run", "has run, which only a command has");
+    }
+    if (hook.kind != HookKind::signal && !hook.signal.empty()) {
+      complain("signal", "has signal, which only the kind signal has");
+    }
+  }
+}
+
+}  // namespace
+
+bool is_loopback_url(std::string_view url) {
+  constexpr std::string_view kScheme = "http://";
+  if (!url.starts_with(kScheme)) return false;
+  url.remove_prefix(kScheme.size());
+  url = url.substr(0, url.find('/'));
+  if (url.starts_with("[::1]")) return url.size() == 5 || url[5] == ':';
+  const std::string_view host = url.substr(0, url.find(':'));
+  return host == "localhost" || is_loopback_v4(host);
+}
+
 void find_named_conflicts(const Config& config, std::vector<Conflict>& conflicts) {
+  find_hook_conflicts(config, conflicts);
   for (const NotifyTarget& target : config.notify) {
     const auto key = [&](const char* field) { return join_named({kNotify, target.name, field}); };
     const bool has_url = !target.url.empty() || !target.url_file.empty();

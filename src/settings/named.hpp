@@ -1,5 +1,6 @@
 // Settings of things that users name themselves: a model of the catalogue, a component, somebody to
-// be told. Their keys are PREFIX.NAME.FIELD; a name with a dot stands in quotes.
+// be asked for memory or to be told. Their keys are PREFIX.NAME.FIELD; a name with a dot stands in
+// quotes.
 #pragma once
 
 #include <functional>
@@ -44,6 +45,9 @@ std::string join_named(const NamedParts& parts);
 
 /// `name` as a part of a dotted key: in quotes unless it is letters, digits, - and _.
 std::string quote_part(std::string_view name);
+
+/// True when "http://…" leads to this machine by its own name: localhost, 127.x.x.x or [::1].
+bool is_loopback_url(std::string_view url);
 
 void find_named_conflicts(const Config& config, std::vector<Conflict>& conflicts);
 

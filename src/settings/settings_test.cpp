@@ -494,6 +494,72 @@ TEST_F(Settings, HoldWhatUsersNameThemselves) {
   EXPECT_THAT(problems(many), HasSubstr("one more than the 1000"));
 }
 
+TEST_F(Settings, HoldWhoIsAskedForMemory) {
+  main_file(
+      "[hooks]\n"
+      "ollama = { kind = \"ollama\", url = \"http://127.0.0.1:11434\" }\n"
+      "comfy  = { kind = \"comfyui\" }\n"
+      "deep   = { kind = \"vllm-sleep\", level = 2, timeout = \"30s\" }\n"
+      "mine   = { kind = \"command\", run = [\"/usr/local/bin/unload\", \"{model}\"] }\n"
+      "far    = { kind = \"http\", url = \"http://10.0.0.7:9000/free\", token_file = \"/etc/t\" }\n"
+      "poke   = { kind = \"signal\", signal = \"USR1\" }\n");
+  const auto loaded = load(input_);
+  ASSERT_TRUE(loaded) << loaded.error().why;
+  const std::vector<HookSetting>& hooks = loaded->config.hooks;
+  ASSERT_EQ(hooks.size(), 6u);
+  EXPECT_EQ(hooks[0].kind, HookKind::ollama);
+  EXPECT_EQ(hooks[1].timeout, std::chrono::seconds(10));
+  EXPECT_EQ(hooks[2].level, 2);
+  EXPECT_EQ(hooks[2].timeout, std::chrono::seconds(30));
+  EXPECT_THAT(hooks[3].run, ElementsAre("/usr/local/bin/unload", "{model}"));
+  EXPECT_EQ(hooks[4].url, "http://10.0.0.7:9000/free");
+  EXPECT_EQ(hooks[5].signal, "USR1");
+  EXPECT_EQ(find(*loaded, "hooks.deep.timeout").value, "\"30s\"");
+}
+
+TEST_F(Settings, RefuseHooksThatCouldAskNobody) {
+  EXPECT_THAT(problems("hooks.a.kind = \"olama\""), HasSubstr("did you mean ollama?"));
+  EXPECT_THAT(problems("hooks.a.ur = \"http://x\""), HasSubstr("did you mean url?"));
+  EXPECT_THAT(problems("hooks.a.url = \"http://x\""), HasSubstr("f:1: hooks.a has no kind"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"http\" }"), HasSubstr("is http without url"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"command\" }"), HasSubstr("without run"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"command\", run = [\"\", \"x\"] }"),
+              HasSubstr("runs nothing"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"signal\" }"), HasSubstr("does not say which"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"signal\", signal = \"SEGV\" }"),
+              HasSubstr("none of HUP"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"ollama\", url = \"https://x\" }"),
+              HasSubstr("let a command do it"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"ollama\", url = \"file:///etc/passwd\" }"),
+              HasSubstr("does not begin with http://"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"ollama\", url = \"http://me:pw@x\" }"),
+              HasSubstr("token_file"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"ollama\", run = [\"x\"] }"),
+              HasSubstr("which only a command has"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"command\", run = [\"x\"], url = \"http://x\" }"),
+              HasSubstr("nobody would use"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"vllm-sleep\", level = 3 }"),
+              HasSubstr("out of range"));
+  EXPECT_THAT(problems("hooks.a = { kind = \"ollama\", timeout = \"1h\" }"),
+              HasSubstr("out of range"));
+}
+
+// Whoever may change settings through the daemon may not make it run what they like, or talk to
+// other machines: that is for the owner of its files.
+TEST_F(Settings, ThatAreSetWhileItRunsAddNoCommandAndNoOtherMachine) {
+  write("/var/lib/headroom/keep", "");
+  EXPECT_TRUE(change(input_, {{"hooks.a.kind", "ollama"}, {"hooks.a.url", "http://127.0.0.1:1"}}));
+  EXPECT_TRUE(change(input_, {{"hooks.a.url", "http://[::1]:1/x"}}));
+  for (const char* url : {"http://10.0.0.7:1", "http://127.0.0.1.evil.example", "http://127.1",
+                          "http://localhost.example:1", "http://[::1].example"}) {
+    const auto changed = change(input_, {{"hooks.a.url", url}});
+    ASSERT_FALSE(changed) << url;
+    EXPECT_THAT(changed.error().why, HasSubstr("another machine"));
+  }
+  EXPECT_FALSE(change(input_, {{"hooks.b.kind", "command"}, {"hooks.b.run", "/bin/sh,-c,id"}}));
+  EXPECT_FALSE(change(input_, {{"hooks.a.token_file", "/etc/shadow"}}));
+}
+
 TEST_F(Settings, TakeRangesAndFractions) {
   input_.environment = {
       {"HEADROOM_CONTROL__CPU_RANGE", "5-95"}, {"HEADROOM_CONTROL__MEMORY_RANGE", "1GiB - 2GiB"},

@@ -58,6 +58,30 @@ struct NotifyTarget {
   bool operator==(const NotifyTarget&) const = default;
 };
 
+enum class HookKind {
+  ollama,
+  comfyui,
+  llama_server,
+  llama_swap,
+  vllm_sleep,
+  http,
+  command,
+  signal
+};
+
+/// How to ask somebody to free memory.
+struct HookSetting {
+  std::string name;
+  std::optional<HookKind> kind;  ///< always there in a configuration that was loaded
+  std::string url;               ///< an engine's or http's; "" = the engine's usual port here
+  std::string token_file;        ///< a file with the word that the address wants; "" = none
+  std::vector<std::string> run;  ///< command: words, with {ask}, {model} and {bytes} filled in
+  std::string signal;            ///< signal: "USR1"
+  int level = 1;                 ///< vllm-sleep: 1 keeps the weights in memory, 2 forgets them
+  std::chrono::milliseconds timeout{10000};  ///< of one ask
+  bool operator==(const HookSetting&) const = default;
+};
+
 /// What a model is known to need.
 struct CatalogueModel {
   std::string name;
@@ -180,6 +204,8 @@ struct Config {
     std::chrono::seconds max_age{0};  ///< 0 = off
     bool operator==(const Sessions&) const = default;
   } sessions;
+
+  std::vector<HookSetting> hooks;
 
   std::vector<NotifyTarget> notify;
 
