@@ -58,8 +58,8 @@ Result<Address> Address::parse(std::string_view text) {
   });
   if (!plain || address.base.size() > 4096) {
     return fail(ErrorKind::invalid_request, "an address is not right",
-                "its path has blanks or other unusual characters, or is too long",
-                "write them as %XX");
+                "its path is too long, or has characters that are written as %XX",
+                "it looks like http://host:port/path");
   }
   while (address.base.ends_with('/')) address.base.pop_back();
   return address;

@@ -143,7 +143,11 @@ Result<std::unique_ptr<Hook>> make_hook(const HookSetting& setting) {
     return make_signal(setting);
   }
   auto address = Address::parse(setting.url.empty() ? usual_url(*setting.kind) : setting.url);
-  if (!address) return refuse("its url " + address.error().help);
+  if (!address) {
+    const Error& error = address.error();
+    return refuse("its url is not right: " + error.why + (error.why.empty() ? "" : "; ") +
+                  error.help);
+  }
   switch (*setting.kind) {
     case HookKind::ollama:
       return make_ollama(setting, *address);
