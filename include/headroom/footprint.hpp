@@ -105,12 +105,12 @@ struct ModelRun {
   bool flash_attention = true;
   bool one_pool = false;  ///< slots share one cache (llama.cpp's kv_unified)
   /// The cache grows by so many tokens; empty: 256 for GGUF, 16 for safetensors.
-  std::optional<std::uint32_t> cache_step;
+  std::optional<std::uint32_t> cache_step = std::nullopt;
   /// How many layers lie on the device, counted from the last; the output is one more, after all
   /// of them. Empty: everything.
-  std::optional<std::uint32_t> device_layers;
+  std::optional<std::uint32_t> device_layers = std::nullopt;
   /// What a process takes of the device beyond its model, where it is known; empty: the prior.
-  std::optional<Interval> driver;
+  std::optional<Interval> driver = std::nullopt;
 };
 
 /// The bytes that a model takes of its device, by what takes them. Empty is unknown.
