@@ -61,7 +61,6 @@ Result<Address> Address::parse(std::string_view text) {
                 "its path is too long, or has characters that are written as %XX",
                 "it looks like http://host:port/path");
   }
-  while (address.base.ends_with('/')) address.base.pop_back();
   return address;
 }
 
@@ -80,7 +79,9 @@ Heard ask(const Address& address, std::string_view method, std::string_view path
   std::vector<http::Header> headers;
   const std::string word = "Bearer " + token;
   if (!token.empty()) headers.push_back({"Authorization", word});
-  const std::string target = address.base + std::string(path);
+  std::string target = address.base;
+  while (!path.empty() && target.ends_with('/')) target.pop_back();
+  target += path;
   auto answer = client->request(method, target.empty() ? "/" : target, body, headers,
                                 std::max(milliseconds(1), left_until(limits.deadline)));
   if (!answer) return not_heard(answer.error(), true);

@@ -15,7 +15,7 @@ namespace headroom::act {
 /// Where such a program listens: "http://host:port/base".
 struct Address {
   http::Url url;
-  std::string base;  ///< "" or "/base", without a slash at its end
+  std::string base;  ///< "" or "/base"; a slash at its end counts only when nothing follows it
   bool operator==(const Address&) const = default;
 
   /// invalid_request for anything else; the text is not in the error, for it may be a secret.
@@ -48,10 +48,10 @@ struct AskLimits {
   std::size_t body_bytes = 1 << 20;  ///< of the answer
 };
 
-/// Asks once, on a connection of its own, and follows no redirect. Blocks until `limits.deadline`
-/// at most; only looking up a name, which an address in numbers does without, may take longer.
-/// Nothing but Host, Content-Type, Content-Length and, when `token` is not empty, Authorization is
-/// sent. Any thread.
+/// Asks once for `base` and `path` behind it, on a connection of its own, and follows no redirect.
+/// Blocks until `limits.deadline` at most; only looking up a name, which an address in numbers does
+/// without, may take longer. Nothing but Host, Content-Type, Content-Length and, when `token` is
+/// not empty, Authorization is sent. Any thread.
 Heard ask(const Address& address, std::string_view method, std::string_view path,
           std::string_view body, const std::string& token, const AskLimits& limits);
 

@@ -210,8 +210,8 @@ TEST(Making, NeedsWhatTheKindNeeds) {
 
 TEST(Addresses, KeepTheirBase) {
   EXPECT_EQ(Address::parse("http://h")->base, "");
-  EXPECT_EQ(Address::parse("http://h/")->base, "");
-  EXPECT_EQ(Address::parse("http://[::1]:9/a/b/")->base, "/a/b");
+  EXPECT_EQ(Address::parse("http://h/")->base, "/");
+  EXPECT_EQ(Address::parse("http://[::1]:9/a/b/")->base, "/a/b/");
   EXPECT_EQ(Address::parse("http://[::1]:9/a/b/")->url.port, 9);
   EXPECT_EQ(percent_encoded("a/b c%ä-._~"), "a%2Fb%20c%25%C3%A4-._~");
 }

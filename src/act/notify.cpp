@@ -1,26 +1,17 @@
 #include "act/notify.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <fstream>
 #include <vector>
 
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <boost/json.hpp>
 
-#include "http/client.hpp"
-#include "http/url.hpp"
+#include "act/command.hpp"
+#include "act/door.hpp"
 
 #if __has_include(<systemd/sd-journal.h>)
 #include <systemd/sd-journal.h>
@@ -72,19 +63,14 @@ Result<void> post(const NotifyTarget& target, const std::string& body, milliseco
     }
   }
   // From here on the address stays out of what is said: it may be a secret.
-  constexpr std::string_view kScheme = "http://";
-  const std::size_t slash = address.find('/', kScheme.size());
-  const auto url = http::Url::parse(address.substr(0, slash));
-  if (!address.starts_with(kScheme) || !url) {
+  const auto where = Address::parse(address);
+  if (!where) {
     return not_told(target, "its address is not right", "it looks like http://host:port/path");
   }
-  auto client = http::Client::connect(*url, within);
-  if (!client) return not_told(target, client.error().why);
-  const std::string path = slash == std::string::npos ? "/" : address.substr(slash);
-  const auto answer = client->request("POST", path, body, {}, within);
-  if (!answer) return not_told(target, answer.error().why);
-  if (answer->status < 200 || answer->status > 299) {
-    return not_told(target, "it answered with status " + std::to_string(answer->status));
+  const Heard heard = ask(*where, "POST", "", body, {}, {.deadline = Clock::now() + within});
+  if (!heard.answered()) return not_told(target, heard.why);
+  if (!heard.ok()) {
+    return not_told(target, "it answered with status " + std::to_string(heard.status));
   }
   return {};
 }
@@ -103,113 +89,27 @@ std::vector<std::string> command_environment(const Notify& news, const std::stri
   return all;
 }
 
-// Holds back the signal of a pipe that nobody reads any more, for this thread and this long.
-class PipeSignalHeld {
- public:
-  PipeSignalHeld() {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  ~PipeSignalHeld() {
-    const timespec now{};
-    if (sigismember(&before_, SIGPIPE) == 0) sigtimedwait(&pipe_, nullptr, &now);
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  PipeSignalHeld(const PipeSignalHeld&) = delete;
-  PipeSignalHeld& operator=(const PipeSignalHeld&) = delete;
-
- private:
-  sigset_t pipe_;
-  sigset_t before_;
-};
-
-// Writes what a pipe takes before `end`; a reader that goes away early is its own business.
-void feed(int fd, std::string_view text, Clock::time_point end) {
-  const PipeSignalHeld held;
-  while (!text.empty()) {
-    const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now()).count();
-    pollfd ready{fd, POLLOUT, 0};
-    if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) <= 0) return;
-    const ssize_t n = write(fd, text.data(), text.size());
-    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 Result<void> run(const NotifyTarget& target, const Notify& news, const std::string& node,
                  const std::string& body, milliseconds within) {
-  const Clock::time_point end = Clock::now() + within;
-  int pipe_ends[2];
-  if (pipe2(pipe_ends, O_CLOEXEC) != 0) return not_told(target, std::strerror(errno));
-  fcntl(pipe_ends[1], F_SETFL, O_NONBLOCK);
-
-  std::vector<std::string> environment = command_environment(news, node);
-  std::vector<char*> variables;
-  for (std::string& one : environment) variables.push_back(one.data());
-  variables.push_back(nullptr);
-  std::vector<std::string> words = target.run;
-  std::vector<char*> arguments;
-  for (std::string& one : words) arguments.push_back(one.data());
-  arguments.push_back(nullptr);
-
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, pipe_ends[0], STDIN_FILENO);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  sigset_t usual;
-  sigemptyset(&usual);
-  sigaddset(&usual, SIGPIPE);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &usual);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  pid_t pid = 0;
-  const int failed = posix_spawnp(&pid, arguments.front(), &files, &attributes, arguments.data(),
-                                  variables.data());
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  close(pipe_ends[0]);
-  if (failed != 0) {
-    close(pipe_ends[1]);
-    return not_told(target, target.run.front() + " cannot be run: " + std::strerror(failed),
-                    "look at notify." + target.name + ".run");
+  Command command;
+  command.words = target.run;
+  command.environment = command_environment(news, node);
+  command.input = body;
+  const CommandEnd end = run_command(command, Clock::now() + within);
+  const std::string program = target.run.empty() ? "" : target.run.front();
+  switch (end.how) {
+    case CommandEnd::How::not_run:
+      return not_told(target, end.why, "look at notify." + target.name + ".run");
+    case CommandEnd::How::late:
+      return not_told(target, program + " took longer than " + std::to_string(within.count()) +
+                                  " ms and was ended");
+    case CommandEnd::How::killed:
+      return not_told(target, program + " died of signal " + std::to_string(end.number));
+    case CommandEnd::How::exited:
+      break;
   }
-  const int watched = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  feed(pipe_ends[1], body, end);
-  close(pipe_ends[1]);
-  pollfd ended{watched, POLLIN, 0};
-  int left = 0;
-  int ready = 0;
-  do {
-    left = static_cast<int>(std::max<std::int64_t>(
-        0, std::chrono::duration_cast<milliseconds>(end - Clock::now()).count()));
-    ready = poll(&ended, 1, left);
-  } while (ready < 0 && errno == EINTR);
-  const bool late = ready <= 0;
-  // It leads a group of its own and is not waited for yet, so the number is still its.
-  if (late) kill(-pid, SIGKILL);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (watched >= 0) close(watched);
-  if (late) {
-    return not_told(target, target.run.front() + " took longer than " +
-                                std::to_string(within.count()) + " ms and was ended");
-  }
-  if (WIFSIGNALED(status)) {
-    return not_told(target,
-                    target.run.front() + " died of signal " + std::to_string(WTERMSIG(status)));
-  }
-  if (WEXITSTATUS(status) != 0) {
-    return not_told(target,
-                    target.run.front() + " ended with " + std::to_string(WEXITSTATUS(status)));
+  if (end.number != 0) {
+    return not_told(target, program + " ended with " + std::to_string(end.number));
   }
   return {};
 }

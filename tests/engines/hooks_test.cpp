@@ -114,11 +114,8 @@ TEST(Ollama, ollama_14407_a_busy_victim_is_not_waited_for_without_end) {
   engine.add("busy", 4 * kGiB, "loaded");
   engine.serve("busy", 1);
   const auto hook = hook_to(HookKind::ollama, engine.url());
-  HookAsk ask;
-  ask.model = "busy";
-  const auto said = hook->free(ask, within(500ms));
-  ASSERT_TRUE(said);
-  EXPECT_EQ(said->outcome, HookOutcome::acknowledged);
+  const HookAnswer said = free(*hook, "busy");
+  EXPECT_EQ(said.outcome, HookOutcome::acknowledged) << said.said;
   EXPECT_EQ(engine.held(), 4 * kGiB);
 }
 
@@ -255,10 +252,8 @@ TEST(Vllm, ThatAnswersAndStaysAwakeHasOnlyAcknowledged) {
   engine.add("m", 20 * kGiB, "awake");
   engine.never_sleeps = true;
   const auto hook = hook_to(HookKind::vllm_sleep, engine.url());
-  HookAsk ask;
-  const auto said = hook->free(ask, within(400ms));
-  ASSERT_TRUE(said);
-  EXPECT_EQ(said->outcome, HookOutcome::acknowledged) << said->said;
+  const HookAnswer said = free(*hook);
+  EXPECT_EQ(said.outcome, HookOutcome::acknowledged) << said.said;
 }
 
 TEST(Vllm, WithoutItsDevelopersModeSaysWhatHelps) {
@@ -307,9 +302,8 @@ TEST(ComfyUi, ThatAnswersOkAndHoldsWhatItHeldHasOnlyAcknowledged) {
   engine.add("sdxl", 8 * kGiB, "loaded");
   engine.keep_memory();
   const auto hook = hook_to(HookKind::comfyui, engine.url());
-  const auto said = hook->free({}, within(400ms));
-  ASSERT_TRUE(said);
-  EXPECT_EQ(outcome(*said), "acknowledged: it took the ask; its allocator holds no less");
+  const HookAnswer said = free(*hook);
+  EXPECT_EQ(outcome(said), "acknowledged: it took the ask; its allocator holds no less");
 }
 
 // --- http ---
@@ -477,7 +471,6 @@ TEST(Engines, ThatNeverAnswerCostNoMoreThanTheDeadline) {
       const auto said = at.hook->free({}, within(100ms));
       ASSERT_TRUE(said);
       EXPECT_EQ(said->outcome, HookOutcome::timed_out) << to_string(told.kind);
-      EXPECT_TRUE(said->reached);
       EXPECT_GE(said->took, 90ms);
     }
   }
@@ -512,6 +505,17 @@ TEST(Engines, AreNotAskedForNamesThatNoModelHas) {
 }
 
 // --- what leaves ---
+
+TEST(Door, KeepsTheBaseOfItsAddress) {
+  engines::Server server([](const engines::Request&) -> engines::Reply {
+    return {200, "{}", "application/json", ""};
+  });
+  (void)hook_to(HookKind::ollama, server.url() + "/behind/a/proxy/")->resident(within(kPatience));
+  (void)hook_to(HookKind::http, server.url() + "/with/slash/")->resident(within(kPatience));
+  (void)hook_to(HookKind::http, server.url())->resident(within(kPatience));
+  EXPECT_THAT(server.asked(),
+              testing::ElementsAre("GET /behind/a/proxy/api/ps", "POST /with/slash/", "POST /"));
+}
 
 TEST(Door, LetsNothingOutButTheQuestion) {
   setenv("OLLAMA_API_KEY", "sk-very-secret", 1);
@@ -573,7 +577,7 @@ TEST(Probing, FindsEachEngineAndOffersItsLine) {
         comfyui.port(), stranger.port()}) {
     for (const EnginePlace& usual : usual_places()) places.push_back({usual.kind, port});
   }
-  const auto found = probe_engines(within(20s), places);
+  const auto found = probe_engines(within(40s), places);
   std::vector<std::string> lines;
   for (const FoundEngine& one : found) lines.push_back(one.line);
   EXPECT_THAT(
