@@ -77,6 +77,7 @@ struct HistoryDocument {
   const HistoryQuery& query;
   std::string_view resource;
   std::string_view device;
+  std::string_view device_name;
   const HistoryAnswer& answer;
 };
 
@@ -670,6 +671,8 @@ struct Described<HistoryDocument> {
   static constexpr auto fields = std::tuple{
       Field{"resource", "", &D::resource},
       Field{"device", "", [](const D& d) { return MaybeText{d.device}; }},
+      Field{"name", "Of the device: GPU 0, or where it is mounted.",
+            [](const D& d) { return MaybeText{d.device_name}; }},
       Field{"unit", "percent, celsius, watts, bytes_per_second or tasks.",
             [](const D& d) -> std::string_view { return history_unit(d.resource); }},
       Field{"window_seconds", "", [](const D& d) { return d.query.window; }},
@@ -811,8 +814,9 @@ void write_verdict(Json& json, const Verdict& verdict, const View* view) {
 }
 void write_problem(Json& json, const ProblemDocument& problem) { put(json, problem); }
 void write_history(Json& json, const HistoryQuery& query, std::string_view resource,
-                   std::string_view device, const HistoryAnswer& answer) {
-  put(json, HistoryDocument{query, resource, device, answer});
+                   std::string_view device, std::string_view device_name,
+                   const HistoryAnswer& answer) {
+  put(json, HistoryDocument{query, resource, device, device_name, answer});
 }
 
 std::string history_csv(const HistoryAnswer& answer) {

@@ -36,7 +36,8 @@ void write_settings(Json& json, const std::vector<Setting>& settings);
 void write_check(Json& json, const std::vector<Setting>& settings);
 void write_verdict(Json& json, const Verdict& verdict, const View* view);
 void write_history(Json& json, const HistoryQuery& query, std::string_view resource,
-                   std::string_view device, const HistoryAnswer& answer);
+                   std::string_view device, std::string_view device_name,
+                   const HistoryAnswer& answer);
 /// A failure; `verdict` and `view` may be null.
 struct ProblemDocument {
   std::string type;

@@ -180,6 +180,9 @@ void get_history(const Call& call, Client client) {
     if (const std::string gpu = find_gpu(*view, wanted); !gpu.empty()) device = gpu;
   }
   if (resource == "disk" && device.empty()) device = "/";
+  const bool of_gpu = resource.starts_with("gpu_");
+  const std::string name =
+      device_name(*view, of_gpu ? Resource::gpu_memory : Resource::disk, device);
   HistoryQuery query;
   query.series = device.empty() ? resource : resource + ":" + device;
   query.window = call.arguments.seconds("window").value_or(std::chrono::seconds(300));
@@ -187,14 +190,15 @@ void get_history(const Call& call, Client client) {
   const std::string_view accept = call.header("accept");
   const bool csv = accept.starts_with("text/csv");
   // May run on another thread, and compresses there: a day of seconds is megabytes.
-  auto render = [query, resource, device, csv, smaller = call.gzip](const HistoryAnswer& answer) {
+  auto render = [query, resource, device, name, csv,
+                 smaller = call.gzip](const HistoryAnswer& answer) {
     std::string body;
     if (csv) {
       body = history_csv(answer);
     } else {
       body.reserve(kHistoryHead + answer.points.size() * kHistoryPoint);
       Json json(body);
-      write_history(json, query, resource, device, answer);
+      write_history(json, query, resource, device, name, answer);
     }
     if (smaller && body.size() >= kWorthCompressing) {
       if (std::string gz = gzip(body); !gz.empty()) return gz;
