@@ -121,8 +121,8 @@ class Parse {
 
   /// Why bytes that were asked for are not there.
   tl::unexpected<Error> ended(const char* in) {
-    if (bytes_.file_size() > kMostHeaderBytes && bytes_.left() < kMostNameBytes) {
-      return refuse(std::string("its header is longer than 128 MiB (in ") + in + ")");
+    if (bytes_.file_size() > kMostHeaderBytes) {
+      return refuse(std::string("its header goes beyond 128 MiB (in ") + in + ")");
     }
     return refuse(std::string("it ends inside of its header (in ") + in + ")");
   }
@@ -325,8 +325,7 @@ class Parse {
   }
 
   Done count(std::string_view name, std::uint64_t size) {
-    // The sum cannot overflow: the extents are checked to lie apart inside of the file, and
-    // overflow here would need more than the file can hold.
+    // That the tensors lie apart inside of the file is known only in the end.
     if (__builtin_add_overflow(part_.weights_bytes, size, &part_.weights_bytes)) {
       return refuse("its tensors are larger than any file");
     }
@@ -742,8 +741,8 @@ Result<ModelShape> shape_of(const std::vector<GgufPart>& parts) {
     return refuse("its tensors are larger than any disk");
   }
   if (shape.tensors == 0) return refuse("it holds no tensors", "name the file with the weights");
-  if (has_output_table) shape.host_weights_bytes = input;
   if (auto error = Describe(parts.front(), shape).run()) return tl::unexpected(std::move(*error));
+  if (has_output_table || shape.embedding_only) shape.host_weights_bytes = input;
   return shape;
 }
 

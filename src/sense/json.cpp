@@ -40,7 +40,7 @@ const JsonValue* JsonValue::find(std::string_view key) const {
 int JsonReader::raw() {
   if (stopped_) return -1;
   const int c = bytes_.peek();
-  if (c >= 0) bytes_.skip(1);
+  if (c >= 0) bytes_.pass();
   return c;
 }
 
@@ -48,7 +48,7 @@ int JsonReader::next() {
   if (stopped_) return -1;
   int c = bytes_.peek();
   while (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-    bytes_.skip(1);
+    bytes_.pass();
     c = bytes_.peek();
   }
   return c;
@@ -56,7 +56,7 @@ int JsonReader::next() {
 
 bool JsonReader::take(char mark) {
   if (next() != mark) return false;
-  bytes_.skip(1);
+  bytes_.pass();
   return true;
 }
 

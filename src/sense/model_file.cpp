@@ -57,9 +57,10 @@ ModelFile::~ModelFile() {
 }
 
 HeaderBytes::HeaderBytes(std::string_view bytes, std::uint64_t file_size)
-    : bytes_(bytes),
-      end_(std::min<std::uint64_t>({bytes.size(), file_size, kMostHeaderBytes})),
-      file_size_(file_size) {}
+    : end_(std::min<std::uint64_t>({bytes.size(), file_size, kMostHeaderBytes})),
+      file_size_(file_size) {
+  bytes_ = bytes.substr(0, static_cast<std::size_t>(end_));
+}
 
 HeaderBytes::HeaderBytes(const ModelFile& file)
     : fd_(file.descriptor()),
@@ -67,14 +68,23 @@ HeaderBytes::HeaderBytes(const ModelFile& file)
       end_(std::min(file.size(), kMostHeaderBytes)),
       file_size_(file.size()) {}
 
-void HeaderBytes::end_at(std::uint64_t end) { end_ = std::clamp(end, at(), end_); }
+void HeaderBytes::end_at(std::uint64_t end) {
+  end_ = std::clamp(end, at(), end_);
+  bytes_ = bytes_.substr(0, static_cast<std::size_t>(end_ - start_));
+}
+
+bool HeaderBytes::fail() {
+  failed_ = true;
+  bytes_ = bytes_.substr(0, used_);
+  return false;
+}
 
 bool HeaderBytes::refill() {
   if (failed_ || fd_ < 0 || at() >= end_) return false;
   start_ = at();
   used_ = 0;
   bytes_ = {};
-  const std::size_t wanted =
+  const auto wanted =
       static_cast<std::size_t>(std::min<std::uint64_t>(kWindowBytes, end_ - start_));
   ssize_t got = 0;
   do {
@@ -86,16 +96,10 @@ bool HeaderBytes::refill() {
 }
 
 bool HeaderBytes::take(void* out, std::size_t count) {
-  if (failed_ || count > left()) {
-    failed_ = true;
-    return false;
-  }
+  if (failed_ || count > left()) return fail();
   char* to = static_cast<char*>(out);
   while (count > 0) {
-    if (used_ == bytes_.size() && !refill()) {
-      failed_ = true;
-      return false;
-    }
+    if (used_ == bytes_.size() && !refill()) return fail();
     const std::size_t part = std::min(count, bytes_.size() - used_);
     std::memcpy(to, bytes_.data() + used_, part);
     to += part;
@@ -106,10 +110,7 @@ bool HeaderBytes::take(void* out, std::size_t count) {
 }
 
 bool HeaderBytes::skip(std::uint64_t count) {
-  if (failed_ || count > left()) {
-    failed_ = true;
-    return false;
-  }
+  if (failed_ || count > left()) return fail();
   if (count <= bytes_.size() - used_) {
     used_ += static_cast<std::size_t>(count);
   } else {  // only a file has more than is in reach
@@ -120,10 +121,10 @@ bool HeaderBytes::skip(std::uint64_t count) {
   return true;
 }
 
-int HeaderBytes::peek() {
+int HeaderBytes::peek_further() {
   if (failed_ || left() == 0) return -1;
-  if (used_ == bytes_.size() && !refill()) {
-    failed_ = true;
+  if (!refill()) {
+    fail();
     return -1;
   }
   return static_cast<unsigned char>(bytes_[used_]);

@@ -54,7 +54,11 @@ class HeaderBytes {
   bool take(void* out, std::size_t count);
   bool skip(std::uint64_t count);
   /// The next byte without taking it; -1 at the end.
-  int peek();
+  int peek() {
+    return used_ < bytes_.size() ? static_cast<unsigned char>(bytes_[used_]) : peek_further();
+  }
+  /// Passes over the byte that peek() gave.
+  void pass() { ++used_; }
   /// Nothing beyond offset `end` is read from now on.
   void end_at(std::uint64_t end);
 
@@ -76,6 +80,8 @@ class HeaderBytes {
 
  private:
   bool refill();
+  bool fail();
+  int peek_further();
 
   int fd_ = -1;
   std::vector<char> window_;

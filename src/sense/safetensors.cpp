@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include <dirent.h>
@@ -244,6 +245,7 @@ Result<SafetensorsIndex> parse_index(HeaderBytes& bytes) {
   JsonReader json(bytes);
   SafetensorsIndex index;
   std::vector<std::uint64_t> names;
+  std::set<std::string> seen;
   const auto garbled = [&] {
     return refuse("it is no valid JSON near byte " + std::to_string(bytes.at()), kFetch, what);
   };
@@ -272,9 +274,7 @@ Result<SafetensorsIndex> parse_index(HeaderBytes& bytes) {
       names.push_back(hash_of(*tensor));
       if (names.size() > kMostTensors)
         return refuse("it names more than a million tensors", kFetch, what);
-      // Tensors come in order of files: the last one is nearly always the one.
-      if (!index.files.empty() && index.files.back() == *file) continue;
-      if (std::find(index.files.begin(), index.files.end(), *file) != index.files.end()) continue;
+      if (!seen.insert(*file).second) continue;
       if (index.files.size() == kMostModelFiles) {
         return refuse("it names more than 4096 files", kFetch, what);
       }
