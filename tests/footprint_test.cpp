@@ -324,6 +324,27 @@ TEST(KvCache, EqualsTheClosedFormOfEveryArchitecture) {
   std::printf("%zu closed forms of %zu models, all equal\n", compared, cases().size());
 }
 
+TEST(KvCache, OfFourLayersTheLastHasAttention) {
+  auto next = gguf("qwen3next", 4, 2048, 16, 2);
+  next.own("full_attention_interval", 4).own("ssm.conv_kernel", 4).own("ssm.inner_size", 4096);
+  next.own("ssm.state_size", 128).own("ssm.group_count", 16);
+  const ModelShape from_gguf = shape_of(next);
+  const ModelShape from_config = shape_of(
+      R"({"model_type":"qwen3_next","num_hidden_layers":4,"hidden_size":2048,"full_attention_interval":4,
+          "num_attention_heads":16,"num_key_value_heads":2,"linear_num_key_heads":16,
+          "linear_key_head_dim":128,"linear_num_value_heads":32,"linear_value_head_dim":128,
+          "linear_conv_kernel_dim":4})");
+  for (const ModelShape* shape : {&from_gguf, &from_config}) {
+    ASSERT_EQ(shape->layers.size(), 4U);
+    for (std::size_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(shape->layers[i].kv_heads, 0U);
+      EXPECT_EQ(shape->layers[i].state_elements, 3U * (4096 + 2 * 16 * 128) + 128U * 4096);
+    }
+    EXPECT_EQ(shape->layers[3].kv_heads, 2U);
+    EXPECT_EQ(shape->layers[3].state_elements, 0U);
+  }
+}
+
 TEST(KvCache, RecurrentStateIsCountedForEachSlot) {
   // Mamba: 3 columns of 3072 for the convolution, 16 x 3072 of state, 48 layers.
   GgufWriter mamba;
