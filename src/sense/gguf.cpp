@@ -500,7 +500,12 @@ class Describe {
       constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
       shape_.trained_context = static_cast<std::uint32_t>(std::min(context->front(), kMost));
     }
-    if (shape_.architecture == "clip") shape_.vision = true;
+    if (shape_.architecture == "clip") {
+      shape_.vision = true;
+      shape_.embedding = most("vision.embedding_length");
+      shape_.heads = most("vision.attention.head_count");
+      shape_.feed_forward = most("vision.feed_forward_length");
+    }
     const auto layers = most("block_count");
     if (layers && *layers > kMostLayers) wrong("block_count", "is more than 1024");
     layers_ = error_ ? 0 : layers.value_or(0);
