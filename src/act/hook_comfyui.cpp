@@ -68,7 +68,7 @@ class ComfyUi : public HttpHook {
 
   HookAnswer look(Deadline deadline) const {
     const Heard heard = get("/system_stats", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed_look(heard);
     auto residents = parse_comfyui_stats(heard.body);
     if (!residents) return nonsense(residents.error());
     HookAnswer out = answer(HookOutcome::answered, std::to_string(residents->size()) + " devices");
@@ -99,11 +99,11 @@ class ComfyUi : public HttpHook {
   }
 
   HookAnswer do_free(const HookAsk&, Deadline deadline) const override {
-    const HookAnswer before = look(deadline);
+    HookAnswer before = look(deadline);
     if (before.outcome != HookOutcome::answered) return before;
     const auto busy = is_busy(deadline);
     const Heard heard = post("/free", R"({"unload_models":true,"free_memory":true})", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed(heard, HookOutcome::refused);
     if (heard.type.find("html") != std::string::npos) {
       return answer(HookOutcome::nonsense, "it answered with a web page");
     }

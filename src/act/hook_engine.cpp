@@ -182,7 +182,7 @@ HookAnswer answer(HookOutcome outcome, std::string said, bool reached) {
 
 HookAnswer nonsense(const Error& error) { return answer(HookOutcome::nonsense, error.why); }
 
-HookAnswer failed(const Heard& heard) {
+HookAnswer failed(const Heard& heard, HookOutcome missing) {
   switch (heard.how) {
     case Heard::How::unreachable:
     case Heard::How::broke_off:
@@ -200,7 +200,9 @@ HookAnswer failed(const Heard& heard) {
   }
   const std::string reason = parse_reason(heard.type, heard.body);
   if (heard.status == 404) {
-    return answer(HookOutcome::not_found, reason.empty() ? status : reason);
+    return answer(missing, missing == HookOutcome::not_found && !reason.empty()
+                               ? reason
+                               : status + (reason.empty() ? "" : ": " + reason));
   }
   if (heard.status == 401 || heard.status == 403) {
     return answer(HookOutcome::refused, status + ": it wants a word (token_file)" +
@@ -210,6 +212,15 @@ HookAnswer failed(const Heard& heard) {
     return answer(HookOutcome::nonsense, reason.empty() ? "its answer makes no sense" : reason);
   }
   return answer(HookOutcome::refused, status + (reason.empty() ? "" : ": " + reason));
+}
+
+HookAnswer failed_look(const Heard& heard) {
+  if (heard.answered() && (heard.status == 404 || heard.status == 405)) {
+    return answer(HookOutcome::nonsense,
+                  "status " + std::to_string(heard.status) +
+                      ": what listens there is no such engine, or an old one");
+  }
+  return failed(heard);
 }
 
 bool eventually(const std::function<bool()>& done, Hook::Deadline deadline) {

@@ -61,7 +61,10 @@ Result<std::vector<Resident>> parse_told_residents(std::string_view body);
 /// The answer with one outcome and one sentence.
 HookAnswer answer(HookOutcome outcome, std::string said, bool reached = true);
 /// What follows from an answer that is not a success: never `freed`, `loaded` or `acknowledged`.
-HookAnswer failed(const Heard& heard);
+/// `missing`: what the status 404 means where it was asked.
+HookAnswer failed(const Heard& heard, HookOutcome missing = HookOutcome::not_found);
+/// The same where it should have told what it has: one who does not know the address is another.
+HookAnswer failed_look(const Heard& heard);
 HookAnswer nonsense(const Error& error);
 
 /// Asks `done` again and again, with growing pauses, until it is true or `deadline` has come. What

@@ -18,7 +18,7 @@ class OverHttp : public HttpHook {
  private:
   HookAnswer do_resident(Deadline deadline) const override {
     const Heard heard = post("", R"({"ask":"resident"})", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed_look(heard);
     auto residents = parse_told_residents(heard.body);
     if (!residents) return nonsense(residents.error());
     HookAnswer out =

@@ -96,7 +96,7 @@ class LlamaServer : public HttpHook {
 
   Look look(Deadline deadline) const {
     const Heard heard = get("/models", deadline);
-    if (!heard.ok()) return {failed(heard), {}};
+    if (!heard.ok()) return {failed_look(heard), {}};
     auto models = parse_llama_server_models(heard.body);
     if (!models) return {nonsense(models.error()), {}};
     return {answer(HookOutcome::answered, std::to_string(models->residents.size()) + " of " +
@@ -203,7 +203,7 @@ class LlamaServer : public HttpHook {
   }
 
   static HookAnswer judge(const Heard& heard) {
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed(heard, HookOutcome::refused);
     const auto document = parse_document(heard.body);
     const auto success = document ? bool_field(*document, "success") : std::nullopt;
     if (success == true) return answer(HookOutcome::acknowledged, "");

@@ -47,7 +47,7 @@ class LlamaSwap : public HttpHook {
  private:
   HookAnswer do_resident(Deadline deadline) const override {
     const Heard heard = get("/running", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed_look(heard);
     auto residents = parse_llama_swap_running(heard.body);
     if (!residents) return nonsense(residents.error());
     HookAnswer out =
@@ -57,7 +57,7 @@ class LlamaSwap : public HttpHook {
   }
 
   HookAnswer do_free(const HookAsk& ask, Deadline deadline) const override {
-    const HookAnswer now = do_resident(deadline);
+    HookAnswer now = do_resident(deadline);
     if (now.outcome != HookOutcome::answered) return now;
     const std::size_t wanted = static_cast<std::size_t>(std::count_if(
         now.residents.begin(), now.residents.end(),
@@ -104,13 +104,14 @@ class LlamaSwap : public HttpHook {
 
   HookAnswer do_load(const HookAsk& ask, Deadline deadline) const override {
     const Heard heard = get("/upstream/" + percent_encoded_path(ask.model) + "/health", deadline);
+    if (!heard.answered()) return failed(heard);
     // Whatever the model's own server says of /health, it was started for that.
-    if (!heard.answered() || heard.status == 404 || heard.status >= 500) return failed(heard);
     const HookAnswer now = do_resident(deadline);
     const bool ready =
         std::any_of(now.residents.begin(), now.residents.end(), [&](const Resident& one) {
           return one.name == ask.model && one.state == ResidentState::ready;
         });
+    if (!ready && !heard.ok()) return failed(heard);
     return ready ? answer(HookOutcome::loaded, "it runs it")
                  : answer(HookOutcome::acknowledged, "it took the request, and does not list it");
   }

@@ -67,7 +67,7 @@ class Ollama : public HttpHook {
  private:
   HookAnswer do_resident(Deadline deadline) const override {
     const Heard heard = get("/api/ps", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed_look(heard);
     auto residents = parse_ollama_ps(heard.body);
     if (!residents) return nonsense(residents.error());
     HookAnswer out =

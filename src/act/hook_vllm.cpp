@@ -93,7 +93,7 @@ class Vllm : public HttpHook {
 
   HookAnswer do_resident(Deadline deadline) const override {
     const Heard heard = get("/v1/models", deadline);
-    if (!heard.ok()) return failed(heard);
+    if (!heard.ok()) return failed_look(heard);
     const auto names = parse_model_ids(heard.body);
     if (!names) return nonsense(names.error());
     HookAnswer trouble;
@@ -114,7 +114,7 @@ class Vllm : public HttpHook {
   HookAnswer do_free(const HookAsk& ask, Deadline deadline) const override {
     if (!ask.model.empty()) {
       const Heard heard = get("/v1/models", deadline);
-      if (!heard.ok()) return failed(heard);
+      if (!heard.ok()) return failed_look(heard);
       const auto names = parse_model_ids(heard.body);
       if (!names) return nonsense(names.error());
       if (std::find(names->begin(), names->end(), ask.model) == names->end()) {

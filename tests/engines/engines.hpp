@@ -235,7 +235,8 @@ class LlamaSwap : public Engine {
  public:
   explicit LlamaSwap(std::uint16_t port = 0) : Engine(port) {}
   ~LlamaSwap() override { server().stop(); }
-  std::atomic<bool> old{false};  // has /unload only
+  std::atomic<bool> old{false};        // has /unload only
+  std::atomic<bool> no_health{false};  // its models' servers have no /health
 
  private:
   Reply handle(const Request& request) override {
@@ -264,7 +265,7 @@ class LlamaSwap : public Engine {
       for (auto& [name, model] : models_) {
         if (request.path != upstream + name + "/health") continue;
         set(model, "ready");
-        return reply_of({{"status", "ok"}});
+        return no_health ? no_page() : reply_of({{"status", "ok"}});
       }
       return {404, "model id not found", "text/plain", ""};
     }

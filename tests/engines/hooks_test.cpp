@@ -489,6 +489,29 @@ TEST(Engines, ThatAreNotThereAreUnreachable) {
   }
 }
 
+// Something else listens where an engine was: no model is said to be missing there.
+TEST(Engines, ThatAreAnothersAreNotTakenForEmptyOnes) {
+  for (const Told& told : kAll) {
+    if (told.kind == HookKind::http) continue;
+    engines::Server other([](const engines::Request&) { return engines::no_page(); });
+    const auto hook = hook_to(told.kind, other.url());
+    EXPECT_EQ(hook->resident(within(kPatience)).outcome, HookOutcome::nonsense)
+        << to_string(told.kind);
+    const HookAnswer said = free(*hook, told.kind == HookKind::vllm_sleep ? "m" : "");
+    EXPECT_EQ(said.outcome, HookOutcome::nonsense) << to_string(told.kind);
+    EXPECT_THAT(said.said, HasSubstr("no such engine"));
+    EXPECT_THAT(other.asked(), testing::Each(testing::StartsWith("GET "))) << "nothing was done";
+  }
+}
+
+// A model's own server may have no /health: it was started nevertheless.
+TEST(LlamaSwap, StartsAModelWhoseServerHasNoHealth) {
+  engines::LlamaSwap engine;
+  engine.no_health = true;
+  engine.add("a", kGiB, "stopped");
+  EXPECT_EQ(load(*hook_to(HookKind::llama_swap, engine.url()), "a").outcome, HookOutcome::loaded);
+}
+
 TEST(Engines, AreNotAskedForNamesThatNoModelHas) {
   for (const Told& told : kAll) {
     Stage at = stage(told.kind);
