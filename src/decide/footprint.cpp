@@ -201,8 +201,12 @@ class Estimate {
         std::min<std::uint64_t>(shape_.weights_bytes, std::numeric_limits<std::int64_t>::max())));
     out_.host_weights -= out_.weights.p50;
     if (out_.host_weights.count() < 0) over_ = true;  // layers cannot weigh more than all
-    if (shape_.vision)
+    if (!is_gguf()) {
+      out_.notes.emplace_back("an engine that takes a share of the device (vLLM) takes that share");
+    }
+    if (shape_.vision) {
       out_.notes.emplace_back("what pictures take while they are read is not counted");
+    }
     for (const std::string& note : shape_.notes) out_.notes.push_back(note);
     if (shape_.trained_context && run_.context > *shape_.trained_context) {
       out_.notes.push_back("the model was trained with " + std::to_string(*shape_.trained_context) +

@@ -281,6 +281,18 @@ TEST(Gguf, ImpossibleValuesOfAModelAreRefused) {
   EXPECT_THAT(shape.error().why, HasSubstr("2 values for 3 layers"));
 }
 
+TEST(Gguf, AProjectorKeepsNothingAndHasAWidth) {
+  GgufWriter file;
+  file.architecture("clip").own("vision.embedding_length", 1152).own("vision.block_count", 27);
+  file.own("vision.attention.head_count", 16).tensor("v.blk.0.attn_q.weight", {32}, 1, 64);
+  const auto shape = shape_of(file);
+  ASSERT_TRUE(shape);
+  EXPECT_TRUE(shape->vision);
+  EXPECT_TRUE(shape->embedding_only);
+  EXPECT_EQ(shape->embedding, 1152U);
+  EXPECT_TRUE(shape->cache_unknown.empty());
+}
+
 TEST(Gguf, UnknownIsAStateAndNotZero) {
   GgufWriter file;
   file.tensor("a", {32}, 0, 128);
