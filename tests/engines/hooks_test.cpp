@@ -148,6 +148,9 @@ TEST(LlamaServer, UnloadsAndLoadsAsARouter) {
   EXPECT_EQ(load(*hook, "other").outcome, HookOutcome::loaded);
   EXPECT_EQ(load(*hook, "nobody").outcome, HookOutcome::not_found);
   EXPECT_EQ(engine.autoloads(), 0) << "to look must not load";
+  // Nor when it goes away between being listed and being looked at.
+  EXPECT_TRUE(
+      engine.server().was_asked("GET /slots?autoload=false&model=ggml-org%2Fgemma%3AQ4_K_M"));
 }
 
 TEST(LlamaServer, AsksForNoBusyModelUnlessToldTo) {
@@ -408,6 +411,7 @@ constexpr Expected kLies[] = {
     {Lie::endless_body, HookOutcome::nonsense, "too large"},
     {Lie::endless_head, HookOutcome::nonsense, "headers are"},
     {Lie::huge_length, HookOutcome::nonsense, "too large"},
+    {Lie::long_winded, HookOutcome::nonsense, "too large"},
     {Lie::not_http, HookOutcome::nonsense, "not HTTP"},
     {Lie::internal_error, HookOutcome::refused, "CUDA error: out of memory"},
     {Lie::wants_word, HookOutcome::refused, "token_file"},

@@ -61,6 +61,7 @@ enum class Lie {
   empty,           // 200 and nothing
   internal_error,  // 500
   wants_word,      // 401
+  long_winded,     // JSON, and two mebibytes of blanks
   binary,          // 200, JSON type, and bytes that are no text
 };
 inline constexpr std::chrono::milliseconds kLate{300};
@@ -302,6 +303,11 @@ class Server {
         return;
       case Lie::wants_word:
         say(fd, text_of({401, R"({"error":"Unauthorized"})", "application/json", ""}));
+        return;
+      case Lie::long_winded:
+        reply = handler_(request);
+        reply.body += std::string(2 << 20, ' ');
+        say(fd, text_of(reply));
         return;
       case Lie::binary:
         reply.body = std::string("\x00\xff\xfe{\"models\"\x1b[31m", 17);
