@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <headroom/units.hpp>
@@ -93,6 +94,15 @@ constexpr const char* to_string(CacheType type) {
       return "iq4_nl";
   }
   return "f16";
+}
+
+/// The type of that name; empty for a name that is none.
+constexpr std::optional<CacheType> cache_type_named(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(CacheType::iq4_nl); ++i) {
+    const auto type = static_cast<CacheType>(i);
+    if (name == to_string(type)) return type;
+  }
+  return std::nullopt;
 }
 
 /// How a model is to be run.

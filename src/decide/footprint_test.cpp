@@ -78,9 +78,12 @@ TEST(Footprint, EachCacheTypeTakesItsBlocks) {
     ModelRun run{.context = 1024};
     run.keys = row.type;
     run.values = row.type;
+    EXPECT_EQ(cache_type_named(to_string(row.type)), row.type);
     EXPECT_EQ(static_cast<double>(cache_of(llama3(), run)), kElements * 1024 * row.bytes)
         << to_string(row.type);
   }
+  EXPECT_EQ(cache_type_named("q3_0"), std::nullopt);
+  EXPECT_EQ(cache_type_named(""), std::nullopt);
   ModelRun mixed{.context = 1024};
   mixed.keys = CacheType::q8_0;
   EXPECT_EQ(cache_of(llama3(), mixed), kElements / 2 * 1024 / 32 * 34 + kElements / 2 * 1024 * 2);
