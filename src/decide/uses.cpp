@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 #include "decide/cover.hpp"
 
@@ -245,8 +247,8 @@ Uses::Picked Uses::pick_as(std::span<const Candidate> of, std::int64_t need, Gue
       return of[i].history != nullptr &&
              (of[i].history->shadows & bit(static_cast<std::size_t>(like))) != 0;
     };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return std::pair(of[a].weight, kept(a)) < std::pair(of[b].weight, kept(b));
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return std::tuple(of[a].weight, kept(a), a) < std::tuple(of[b].weight, kept(b), b);
     });
   }
   std::int64_t got = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "decide/cover.hpp"
 #include "decide/verdict.hpp"
@@ -13,8 +14,8 @@ namespace {
 
 std::string text(Bytes bytes) { return amount_text(Resource::gpu_memory, bytes.count()); }
 
-// A class is worth twice the one below it: an idle model of high priority is spared beside a
-// normal one that is used no more than twice as much.
+// Among those that may go, a class is worth twice the one below it: a model of high priority goes
+// before a normal one only where its expected reload is less than half as long.
 std::int64_t weight(Priority priority) { return std::int64_t{1} << static_cast<int>(priority); }
 
 std::optional<Spared> never(const Resident& resident, const Shortage& shortage) {
@@ -102,13 +103,13 @@ void refuse(std::span<const Resident> residents, const Shortage& shortage, const
     when = "; what was loaded lately may go soon";
   } else if (with({Spared::busy, Spared::loading})) {
     victims.outcome = Eviction::busy;
-    when = "; once what is in use is done, it may go";
+    when = "; what is in use may go once it is done";
   } else if (with({Spared::pinned})) {
     victims.outcome = Eviction::pinned;
-    when = "; without the pins it would do";
+    when = "; pins are in the way";
   } else if (with({Spared::outranks})) {
     victims.outcome = Eviction::outranked;
-    when = "; a higher priority would do";
+    when = "; models of a higher priority are in the way";
   } else {
     victims.outcome = Eviction::futile;
     when = "; all models together hold " + text(covered) + ": something else takes the memory";
@@ -133,8 +134,9 @@ Victims choose_victims(std::span<const Resident> residents, const Uses& uses,
     std::optional<Kept> kept;
     if (const auto why = never(resident, shortage)) {
       kept = Kept{i, *why, 0, {}};
-    } else if ((kept = rests(resident, history, shortage, rules))) {
-      kept->resident = i;
+    } else {
+      kept = rests(resident, history, shortage, rules);
+      if (kept) kept->resident = i;
     }
     if (kept) {
       account.add(kept->why, resident.bytes);
@@ -173,8 +175,9 @@ Victims choose_victims(std::span<const Resident> residents, const Uses& uses,
         {resident, uses.likelihood(history, victims.guess), uses.regret(candidates[chosen])});
     victims.freed += residents[resident].bytes;
   }
-  std::stable_sort(victims.unload.begin(), victims.unload.end(),
-                   [](const Victim& a, const Victim& b) { return a.regret < b.regret; });
+  std::sort(victims.unload.begin(), victims.unload.end(), [](const Victim& a, const Victim& b) {
+    return std::pair(a.regret, a.resident) < std::pair(b.regret, b.resident);
+  });
   for (std::size_t i = 0; i < may_go.size(); ++i) {
     if (goes[i]) continue;
     const std::int64_t regret = i < considered ? uses.regret(candidates[i]) : 0;

@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     residents.push_back(one);
   }
   Uses uses;
-  while (in.more()) {
+  for (int i = 0; i < 200 && in.more(); ++i) {
     const auto what = in.next(1);
     const std::string name = std::to_string(what % 13);
     const Resident some = residents.empty() ? Resident() : residents[what % residents.size()];

@@ -23,7 +23,7 @@ constexpr const char* kHelp =
     "by LRU, largest first, by idle time / reload time, and at best. Equal seeds, equal output.\n"
     "\n"
     "  --seeds N       loads per family, number and kind of models (20)\n"
-    "  --from SEED     the first seed (100001)\n"
+    "  --from SEED     the first seed (500001)\n"
     "  --uses N        uses per load (2000)\n"
     "  --recorded DIR  also loads made of the series in DIR (shared/data/traces)\n"
     "  --traces        also every load that costs more than with LRU\n"
@@ -129,7 +129,7 @@ bool bar(const char* what, double value, double most) {
 
 int main(int argc, char** argv) {
   int seeds = 20, uses = 2000;
-  std::uint64_t from = 100'001;
+  std::uint64_t from = 500'001;
   std::string recorded;
   bool verbose = false;
   for (int i = 1; i < argc; ++i) {
