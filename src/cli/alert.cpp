@@ -22,6 +22,12 @@ constexpr const char* kHelp =
     "  headroom alert mute a12 2h    nobody is told of it for that long (1h unless said)\n"
     "  headroom alert unmute a12     they are told again\n";
 
+/// "GPU 1", "/data"; "" for the node's own.
+std::string device_of(const value& alert) {
+  const auto name = client::text(alert, "name");
+  return printable(name.empty() ? client::text(alert, "device") : name);
+}
+
 std::string lasted(const value& alert, const Style& style) {
   if (const auto seconds = client::number(alert, "lasted_seconds")) {
     return style.bytes ? show_number(*seconds, 0) : show_span(*seconds);
@@ -36,12 +42,12 @@ std::string render_alerts(const value& alerts, const Style& style) {
   Table table({{"ID"},
                {"SEVERITY"},
                {"RESOURCE"},
-               {"DEVICE"},
+               {"DEVICE", Align::left, false, true, 0, 16},
                {"VALUE", Align::right},
-               {"LINE", Align::right},
+               {"LINE", Align::right, false, false, 2},
                {"FOR", Align::right},
-               {"STATE"},
-               {"TEXT", Align::left, false, true}});
+               {"STATE", Align::left, false, false, 1},
+               {"TEXT", Align::left, false, true, 0, 22}});
   for (const auto& alert : client::list(alerts)) {
     const auto severity = client::text(alert, "severity");
     const char* state = !client::text(alert, "ended").empty()         ? "ended"
@@ -49,7 +55,7 @@ std::string render_alerts(const value& alerts, const Style& style) {
                         : !client::text(alert, "muted_until").empty() ? "muted"
                                                                       : "open";
     table.row({text_cell(client::text(alert, "id")), paint(style, severity, text_cell(severity)),
-               text_cell(client::text(alert, "resource")), text_cell(client::text(alert, "device")),
+               text_cell(client::text(alert, "resource")), text_cell(device_of(alert)),
                number_cell(style, client::number(alert, "value"), 1),
                number_cell(style, client::number(alert, "threshold"), 0), lasted(alert, style),
                state, text_cell(client::text(alert, "text"))});
@@ -59,17 +65,18 @@ std::string render_alerts(const value& alerts, const Style& style) {
 
 std::string render_alert(const value& alert, const Style& style) {
   const auto severity = client::text(alert, "severity");
+  const auto of = device_of(alert);
   std::string text = text_cell(client::text(alert, "id")) + "  " +
                      paint(style, severity, text_cell(severity)) + "  " +
-                     text_cell(client::text(alert, "text")) + "\n";
+                     (of.empty() ? "" : of + ": ") + text_cell(client::text(alert, "text")) + "\n";
   const auto line = [&](const char* name, const std::string& cell) {
     std::string head = name;
     head.resize(11, ' ');
-    text += "  " + head + cell + "\n";
+    text += folded("  " + head + cell, static_cast<std::size_t>(style.width), 13) + "\n";
   };
   const auto device = client::text(alert, "device");
-  line("resource", text_cell(client::text(alert, "resource")) +
-                       (device.empty() ? "" : " of " + printable(device)));
+  line("resource", text_cell(client::text(alert, "resource")) + (of.empty() ? "" : " of " + of) +
+                       (device.empty() || of == device ? "" : " (" + printable(device) + ")"));
   line("value", number_cell(style, client::number(alert, "value"), 1) + ", line " +
                     number_cell(style, client::number(alert, "threshold"), 0));
   line("since", text_cell(client::text(alert, "since")) + " (" + lasted(alert, style) + ")");
@@ -113,9 +120,11 @@ int alert_command(Words words) {
     Result<value> alert =
         change.empty() ? source.document(target) : source.daemon().send("PATCH", target, change);
     if (!alert) return report(alert.error());
-    if (!print_document(common, client::write_json(*alert))) {
-      write_out(stdout, render_alert(*alert, style_for(common, stdout)));
-    }
+    if (print_document(common, client::write_json(*alert))) return 0;
+    const auto style = style_for(common, stdout);
+    const value only = client::json::object{{"items", client::json::array{*alert}}};
+    write_out(stdout, common.output == Output::csv ? render_alerts(only, style)
+                                                   : render_alert(*alert, style));
     return 0;
   }
   if (verb != "ls") {

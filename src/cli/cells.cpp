@@ -30,6 +30,11 @@ std::string device_name(const client::json::value& room, const std::string& devi
   return printable(device.size() > 12 ? device.substr(0, 12) + "…" : device);
 }
 
+std::string short_model(const std::string& model) {
+  constexpr std::string_view kMaker = "NVIDIA ";
+  return printable(model.starts_with(kMaker) ? model.substr(kMaker.size()) : model);
+}
+
 std::string lease_name(const client::json::value& lease) {
   const auto id = client::text(lease, "id");
   const auto name = client::text(lease, "name");

@@ -24,6 +24,9 @@ std::string text_cell(const std::string& text);
 /// to twelve characters.
 std::string device_name(const client::json::value& room, const std::string& device);
 
+/// "H100 80GB HBM3": a device's model without the maker that all of them begin with. Safe to show.
+std::string short_model(const std::string& model);
+
 /// What a lease is called in a sentence: "render (l-70)".
 std::string lease_name(const client::json::value& lease);
 

@@ -249,6 +249,7 @@ int check_command(Words words) {
                 "only these: memory, gpu_memory, cpu, disk, gpu_temperature, power, network");
   options.value("--gpu", check.gpu, "this device only: index or UUID");
   options.value("--max-age", max_age, "an older sample is UNKNOWN; 10s unless said otherwise");
+  options.outputs("");
   if (const auto over = options.parse(std::move(words), common)) {
     return *over == 0 ? 0 : say(Outcome::unknown, "UNKNOWN - the command line is wrong");
   }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "cli/command_for_test.hpp"
+#include "cli/event.hpp"
 #include "cli/needs.hpp"
 #include "cli/wait.hpp"
 
@@ -49,6 +50,24 @@ TEST_F(CommandLine, AMistypedOptionGetsTheNearestOne) {
   EXPECT_EQ(run({"fit", "--gpu-men", "3G"}, {}), 2);
   EXPECT_THAT(
       err, AllOf(HasSubstr("there is no option --gpu-men"), HasSubstr("did you mean --gpu-mem?")));
+}
+
+TEST_F(CommandLine, AWordTooManyIsNamed) {
+  EXPECT_EQ(run({"alert", "mute", "a1", "2h", "please"}, {}), 2);
+  EXPECT_THAT(err, StartsWith("headroom: 'please' is one word too many\n"));
+  daemon.stop();
+  daemon.listen_again();
+  EXPECT_EQ(run({"fit", "a", "b"}, {}), 2);
+  EXPECT_THAT(err, StartsWith("headroom: 'b' is one word too many\n"));
+}
+
+TEST_F(CommandLine, AProblemIsToldInItsOwnWords) {
+  EXPECT_EQ(
+      run({"lease", "rm", "l-9"}, {404, R"({"type":"/problems/not-found","title":"No such thing",
+                          "detail":"there is no lease l-9: it never was",
+                          "what":"there is no lease l-9","why":"it never was","help":["look"]})"}),
+      4);
+  EXPECT_EQ(err, "headroom: there is no lease l-9\n  it never was\n  try: look\n");
 }
 
 TEST_F(CommandLine, APluralIsTheSameCommand) {
@@ -153,6 +172,130 @@ TEST_F(CommandLine, WaitEndsWhenItFitsAndAtItsTime) {
             0);
 }
 
+TEST_F(CommandLine, AnOutputThatACommandHasNotIsRefused) {
+  EXPECT_EQ(run({"metrics", "-o", "csv"}, {}), 2);
+  EXPECT_THAT(err, HasSubstr("headroom metrics has no output as csv"));
+  daemon.stop();
+  daemon.listen_again();
+  EXPECT_EQ(run({"check", "--json"}, {}), 3);
+  EXPECT_THAT(err, HasSubstr("headroom check has no output as json"));
+  daemon.stop();
+  daemon.listen_again();
+  // What the environment says is for those that have it.
+  EXPECT_EQ(run({"metrics"}, {200, "up 1\n"}, {{"HEADROOM_OUTPUT", "csv"}}), 0);
+  EXPECT_EQ(out, "up 1\n");
+}
+
+TEST_F(CommandLine, OneAlertIsATableRowAsCsv) {
+  EXPECT_EQ(run({"alert", "show", "a1", "-o", "csv"},
+                {200, R"({"id":"a1","severity":"warning","resource":"gpu_memory",
+                          "device":"GPU-5d1f","name":"GPU 1","text":"High GPU memory usage"})"}),
+            0);
+  EXPECT_THAT(out, AllOf(StartsWith("id,severity,resource,device"),
+                         HasSubstr("a1,warning,gpu_memory,GPU 1,")));
+}
+
+TEST_F(CommandLine, AnUnknownTypeOfEventGetsTheNearestOne) {
+  const Told none{200, R"({"items":[],"next":null})"};
+  EXPECT_EQ(run({"event", "--type", "lease.grantd"}, none), 2);
+  EXPECT_THAT(err, AllOf(HasSubstr("there is no type of event 'lease.grantd'"),
+                         HasSubstr("did you mean lease.granted?")));
+  daemon.stop();
+  daemon.listen_again();
+  EXPECT_EQ(run({"event", "--type", "foo", "--json"}, none), 2);
+  EXPECT_THAT(out, IsEmpty());
+  daemon.stop();
+  daemon.listen_again();
+  EXPECT_EQ(run({"event", "--type", "alert"}, none), 0);
+}
+
+TEST(EventType, ThatHasHappenedIsRight) {
+  const auto seen = *client::parse_json(R"({"items":[{"type":"comet.seen"}]})");
+  EXPECT_FALSE(wrong_type("comet", seen));
+  EXPECT_FALSE(wrong_type("sensor.gpu", client::json::value()));
+  EXPECT_TRUE(wrong_type("comets", seen));
+}
+
+TEST_F(CommandLine, AHistoryTooLongIsRefusedWithTheLimit) {
+  for (const char* window : {"31d", "0s"}) {
+    EXPECT_EQ(run({"history", "memory", "--window", window}, {}), 2) << window;
+    EXPECT_THAT(err, HasSubstr("it is from 1s to 30d"));
+    daemon.stop();
+    daemon.listen_again();
+  }
+  EXPECT_THAT(daemon.asked(), IsEmpty());
+}
+
+TEST_F(CommandLine, TheOverviewAsksForTheHistoryOfEveryDevice) {
+  Process process(folder, {"history"}, {{"HEADROOM_URL", daemon.url()}});
+  daemon.serve([](const Asked& asked) -> Told {
+    if (asked.target == "/api/v1/snapshot") {
+      return {200, R"({"gpu":[{"id":"GPU-a"},{"id":"GPU-b"}],"filesystem":[{"mount":"/data"}]})"};
+    }
+    const auto at = asked.target.find("&device=");
+    const auto device = at == std::string::npos ? "" : asked.target.substr(at + 8);
+    if (asked.target.find("=gpu_power") != std::string::npos) return {404, R"({"title":"No"})"};
+    return {200, R"({"resource":"x","unit":"percent","window_seconds":300,"name":"at )" + device +
+                     R"(","statistics":{"min":1,"max":2,"avg":1.5},
+                       "points":[["2026-01-12T14:10:03Z",1],["2026-01-12T14:10:04Z",2]]})"};
+  });
+  EXPECT_EQ(process.wait(), 0);
+  const auto text = process.out();
+  EXPECT_THAT(text, AllOf(HasSubstr("at GPU-a"), HasSubstr("at GPU-b"), HasSubstr("at %2Fdata")));
+  EXPECT_TRUE(
+      daemon.was_asked("GET", "/api/v1/history?resource=gpu_memory&window=300&device=GPU-b"));
+}
+
+TEST_F(CommandLine, WhatOnlyADaemonKeepsSaysSoOnce) {
+  daemon.stop();
+  for (const char* noun : {"event", "lease", "history"}) {
+    EXPECT_EQ(run({noun}, {}), 6) << noun;
+    EXPECT_THAT(out, IsEmpty());
+    EXPECT_THAT(err, AllOf(StartsWith("headroom: no daemon answers on unix:"),
+                           HasSubstr("are kept by the daemon: "),
+                           HasSubstr("  try: sudo systemctl start headroomd")));
+    EXPECT_THAT(err, ::testing::Not(HasSubstr("reading this machine")));
+    daemon.stop();
+  }
+  EXPECT_EQ(run({"event", "--local"}, {}), 6);
+  EXPECT_THAT(err, HasSubstr("the same without --local"));
+}
+
+TEST_F(CommandLine, ALeaseIsFoundByItsName) {
+  const auto ask = [&](const std::string& items) {
+    Process process(folder, {"lease", "show", "render"}, {{"HEADROOM_URL", daemon.url()}});
+    daemon.serve([items](const Asked& asked) -> Told {
+      if (asked.target.starts_with("/api/v1/leases/")) {
+        return {200, R"({"id":"l-7","name":"render"})"};
+      }
+      const bool ended = asked.target.find("state=ended") != std::string::npos;
+      return {200, R"({"items":[)" + (ended ? "" : items) + R"(],"next":null})"};
+    });
+    const int code = process.wait();
+    out = process.out();
+    err = process.err();
+    daemon.stop();
+    daemon.listen_again();
+    return code;
+  };
+  EXPECT_EQ(ask(R"({"id":"l-7","name":"render"})"), 0);
+  EXPECT_THAT(out, StartsWith("render (l-7)"));
+  EXPECT_EQ(ask(R"({"id":"l-7","name":"render"},{"id":"l-8","name":"render"})"), 2);
+  EXPECT_THAT(err, AllOf(HasSubstr("2 leases are called render"), HasSubstr("  l-7  render"),
+                         HasSubstr("  l-8  render"), HasSubstr("try: its id, such as l-8")));
+  EXPECT_EQ(ask(""), 4);
+  EXPECT_THAT(err, HasSubstr("there is no lease 'render'"));
+}
+
+TEST_F(CommandLine, ASettingThatAnotherLiesOverSaysThatItHasNoEffect) {
+  EXPECT_EQ(run({"config", "set", "pressure.memory.warning", "70"},
+                {200, R"({"items":[{"key":"pressure.memory.warning","value":"60",
+                                    "origin":"HEADROOM_PRESSURE__MEMORY__WARNING"}]})"}),
+            0);
+  EXPECT_THAT(err, AllOf(HasSubstr("has no effect while HEADROOM_PRESSURE__MEMORY__WARNING"),
+                         HasSubstr("try: start the daemon without")));
+}
+
 TEST(WaitLine, NamesAResourceADeviceAndAValue) {
   const auto line = parse_line("gpu.memory:0<90%");
   ASSERT_TRUE(line && *line);
@@ -180,7 +323,7 @@ TEST(Needs, BecomeTheBodyOfARequest) {
   options.gpus = "1";
   options.compute = "8.0";
   EXPECT_EQ(client::write_json(*needs_of(options)),
-            R"({"memory_bytes":6442450944,"cpu_cores":5E-1,"gpus":1,"compute":8E0})");
+            R"({"memory_bytes":6442450944,"cpu_cores":0.5,"gpus":1,"compute":8})");
 }
 
 TEST(Needs, ArePercentOfCapacityWhereItIsKnown) {

@@ -80,7 +80,10 @@ int set(const Common& common, const std::string& key, const std::string& value) 
                           text_cell(client::text(setting, "value")) + "\n");
     const auto origin = client::text(setting, "origin");
     if (!value.empty() && origin.find("set.toml") == std::string::npos) {
-      write_out(stderr, "headroom: it is kept, but " + text_cell(origin) + " lies over it\n");
+      write_out(stderr, "headroom: what was set is kept and has no effect while " +
+                            text_cell(origin) + " gives " +
+                            text_cell(client::text(setting, "key")) +
+                            "\n  try: start the daemon without " + text_cell(origin) + "\n");
     } else if (client::is_true(setting, "at_start")) {
       write_out(stderr, "headroom: it takes effect when the daemon starts again\n");
     }
@@ -121,9 +124,9 @@ int get(const Common& common, const value& config, const std::string& key) {
 }  // namespace
 
 std::string render_config(const value& config, const std::string& with, const Style& style) {
-  Table table({{"KEY"},
-               {"VALUE"},
-               {"ORIGIN"},
+  Table table({{"KEY", Align::left, false, true, 0, 32},
+               {"VALUE", Align::left, false, true, 0, 16},
+               {"ORIGIN", Align::left, false, true, 0, 12},
                {"ALIAS", Align::left, true},
                {"ABOUT", Align::left, true, true}});
   for (const auto& setting : client::list(config)) {

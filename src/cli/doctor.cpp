@@ -101,7 +101,24 @@ std::optional<Check> check_port(const value& config, const std::string& node_nam
   return std::nullopt;
 }
 
-Check check_settings() {
+/// "h.toml, conf.d/a.toml": the files among the origins of the daemon's settings.
+std::string files_of(const value& config) {
+  std::string files;
+  for (const auto& setting : client::list(config)) {
+    const auto origin = printable(client::text(setting, "origin"));
+    const auto colon = origin.rfind(':');
+    if (colon == std::string::npos || colon + 1 == origin.size() ||
+        origin.find_first_not_of("0123456789", colon + 1) != std::string::npos) {
+      continue;
+    }
+    const auto file = origin.substr(0, colon);
+    if ((", " + files + ",").find(", " + file + ",") != std::string::npos) continue;
+    files += (files.empty() ? "" : ", ") + file;
+  }
+  return files;
+}
+
+Check check_settings(const value& of_daemon) {
   settings::Input input;
   input.environment = environment();
   input.for_command = true;
@@ -114,10 +131,12 @@ Check check_settings() {
     return {Check::Outcome::warn, "config", loaded->warnings.front(), "headroom config check"};
   }
   const auto files = loaded->files.size();
+  const auto read = files_of(of_daemon);
   return {Check::Outcome::ok, "config",
-          files == 0
-              ? "no file, built-in values"
-              : std::to_string(files) + (files == 1 ? " file, no mistakes" : " files, no mistakes"),
+          (files == 0 ? "no file, built-in values"
+                      : std::to_string(files) +
+                            (files == 1 ? " file, no mistakes" : " files, no mistakes")) +
+              (read.empty() ? "" : "; the daemon has settings from " + read),
           ""};
 }
 
@@ -172,26 +191,28 @@ std::vector<Check> checks_of_keeping(const std::string& metrics, const value& co
                  : "headroom event --type sensor tells whether " + folder + " cannot be written"});
     }
   }
-  if (const auto failed = metric(metrics, "headroom_notification_failures_total");
-      failed && *failed > 0) {
-    checks.push_back({Check::Outcome::warn, "notify",
-                      show_number(*failed) + " alerts reached nobody", "headroom doctor --api"});
-  }
   return checks;
+}
+
+/// The names of the targets among the settings: "pager" of notify.pager.kind.
+std::vector<std::string> targets_of(const value& config) {
+  constexpr std::string_view kBegin = "notify.";
+  constexpr std::string_view kEnd = ".kind";
+  std::vector<std::string> names;
+  for (const auto& setting : client::list(config)) {
+    const auto key = client::text(setting, "key");
+    if (!key.starts_with(kBegin) || !key.ends_with(kEnd)) continue;
+    if (key.size() <= kBegin.size() + kEnd.size()) continue;
+    names.push_back(key.substr(kBegin.size(), key.size() - kBegin.size() - kEnd.size()));
+  }
+  return names;
 }
 
 /// The webhooks among the settings, tried.
 std::vector<Check> checks_of_targets(const value& config) {
   std::vector<Check> checks;
-  for (const auto& setting : client::list(config)) {
-    const auto key = client::text(setting, "key");
-    constexpr std::string_view kEnd = ".kind";
-    if (key.rfind("notify.", 0) != 0 || key.size() <= 12 ||
-        key.compare(key.size() - kEnd.size(), kEnd.size(), kEnd) != 0) {
-      continue;
-    }
-    const auto name = key.substr(7, key.size() - 12);
-    if (setting_of(config, key) == "webhook") {
+  for (const auto& name : targets_of(config)) {
+    if (setting_of(config, "notify." + name + ".kind") == "webhook") {
       checks.push_back(check_webhook(name, setting_of(config, "notify." + name + ".url")));
     }
   }
@@ -292,6 +313,7 @@ std::vector<Check> checks_of_node(const value& node) {
                       printable(tier), ""});
   }
   for (const auto& cannot : client::list(node, "cannot")) {
+    if (client::text(cannot, "what").starts_with("notify.")) continue;  // checks_of_telling()
     checks.push_back({Check::Outcome::absent, text_cell(client::text(cannot, "what")),
                       text_cell(client::text(cannot, "reason")),
                       printable(client::text(cannot, "fix"))});
@@ -307,6 +329,40 @@ std::vector<Check> checks_of_node(const value& node) {
                            : cores ? show_cores(*cores)
                                    : kNone) +
                           " by " + text_cell(client::text(limit, "group")),
+                      ""});
+  }
+  return checks;
+}
+
+std::vector<Check> checks_of_telling(const value& config, const value& node,
+                                     std::optional<double> failures) {
+  std::vector<Check> checks;
+  std::size_t silent = 0;
+  std::string told;
+  for (const auto& name : targets_of(config)) {
+    const auto target = "notify." + name;
+    const auto& all = client::list(node, "cannot");
+    const auto found = std::find_if(all.begin(), all.end(), [&](const value& one) {
+      return client::text(one, "what") == target;
+    });
+    if (found == all.end()) {
+      told += (told.empty() ? "" : ", ") + printable(target);
+      continue;
+    }
+    ++silent;
+    auto reason = printable(client::text(*found, "reason"));
+    if (const auto begin = target + " "; reason.starts_with(begin)) reason.erase(0, begin.size());
+    checks.push_back(
+        {Check::Outcome::warn, printable(target), reason, printable(client::text(*found, "fix"))});
+  }
+  if (silent > 0 && !told.empty()) {
+    checks.push_back({Check::Outcome::ok, "notify", told + " can be told", ""});
+  } else if (silent == 0 && !told.empty()) {
+    const auto missed = static_cast<std::int64_t>(failures.value_or(0));
+    checks.push_back({Check::Outcome::ok, "notify",
+                      told + (missed > 0 ? "; " + std::to_string(missed) +
+                                               " times one of them could not be told, now they can"
+                                         : ""),
                       ""});
   }
   return checks;
@@ -362,22 +418,36 @@ std::vector<Check> checks_of_snapshot(const value& snapshot) {
 }
 
 std::string render_checks(const std::vector<Check>& checks, const Style& style) {
+  if (style.output == Output::csv) {
+    Table table({{"OUTCOME"}, {"NAME"}, {"TEXT"}, {"FIX"}});
+    for (const auto& check : checks) {
+      table.row({to_string(check.outcome), check.name, one_line(check.text), one_line(check.fix)});
+    }
+    return table.render(style);
+  }
+  const auto width = static_cast<std::size_t>(style.width);
   std::size_t name_width = 4;
   for (const auto& check : checks) name_width = std::max(name_width, width_of(check.name));
   std::string text;
   std::array<int, 4> counts{};
-  const auto padded = [](const std::string& word, std::size_t width) {
+  const auto padded = [](const std::string& word, std::size_t columns) {
     const auto own = width_of(word);
-    return word + std::string(width > own ? width - own : 0, ' ');
+    return word + std::string(columns > own ? columns - own : 0, ' ');
   };
   for (const auto& check : checks) {
     const std::string word = to_string(check.outcome);
     ++counts[static_cast<std::size_t>(check.outcome)];
-    text += padded(paint(style, word, word), 8) + padded(check.name, name_width + 2) +
-            one_line(check.text) + "\n";
-    if (!check.fix.empty()) {
-      text += std::string(8, ' ') + padded("fix", name_width + 2) + one_line(check.fix) + "\n";
-    }
+    const auto line = [&](const std::string& first, const std::string& name,
+                          const std::string& rest) {
+      const auto head = padded(first, 8) + padded(name, name_width + 2);
+      text += head;
+      const auto own = width_of(head);
+      // Folded beside its name: a fix that is cut helps nobody.
+      const auto beside = folded(std::string(own, ' ') + one_line(rest), width, own);
+      text += beside.substr(own) + "\n";
+    };
+    line(paint(style, word, word), check.name, check.text);
+    if (!check.fix.empty()) line("", "fix", check.fix);
   }
   return text + std::to_string(counts[0]) + " ok, " + std::to_string(counts[1]) + " warn, " +
          std::to_string(counts[2]) + " absent, " + std::to_string(counts[3]) + " failed\n";
@@ -415,6 +485,7 @@ int doctor_command(Words words) {
     std::move(more.begin(), more.end(), std::back_inserter(checks));
   };
   const auto node = source.document("/api/v1/node");
+  value of_daemon;
   if (alive) {
     checks.push_back(check_ready(daemon));
     const auto version = node ? client::text(*node, "version") : "";
@@ -424,11 +495,14 @@ int doctor_command(Words words) {
                         "restart headroomd"});
     }
     if (const auto config = daemon.document("/api/v1/config"); config && node) {
+      of_daemon = *config;
       if (auto port = check_port(*config, client::text(*node, "name"))) {
         checks.push_back(std::move(*port));
       }
       if (const auto metrics = daemon.get("/metrics")) {
         add(checks_of_keeping(*metrics, *config, *node));
+        add(checks_of_telling(*config, *node,
+                              metric(*metrics, "headroom_notification_failures_total")));
       }
       if (api || self_test) add(checks_of_targets(*config));
     }
@@ -446,7 +520,7 @@ int doctor_command(Words words) {
                       node.error().what + (node.error().why.empty() ? "" : ": " + node.error().why),
                       node.error().help});
   }
-  checks.push_back(check_settings());
+  checks.push_back(check_settings(of_daemon));
   checks.push_back(check_clock());
   add(check_engines());
   if (self_test) checks.push_back(check_price());

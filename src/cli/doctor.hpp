@@ -25,6 +25,12 @@ const char* to_string(Check::Outcome outcome);
 /// The checks that the /node document answers: sensors, what the machine cannot, limits. Pure.
 std::vector<Check> checks_of_node(const client::json::value& node);
 
+/// Who of the targets in the /config document can be told of alerts, and who not: as the /node
+/// document has it since the daemon's start, with `failures` times that somebody was not. Pure.
+std::vector<Check> checks_of_telling(const client::json::value& config,
+                                     const client::json::value& node,
+                                     std::optional<double> failures);
+
 /// The checks that the /snapshot document answers: GPUs, mounts that do not answer, memory nodes.
 /// Pure.
 std::vector<Check> checks_of_snapshot(const client::json::value& snapshot);

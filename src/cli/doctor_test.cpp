@@ -46,6 +46,30 @@ TEST(Doctor, SaysHowEachGPUIs) {
   EXPECT_THAT(checks[3].fix, HasSubstr("umount -l /mnt/a"));
 }
 
+TEST(Doctor, SaysWhichTargetCannotBeTold) {
+  const auto config = client::parse_json(
+      R"({"items":[{"key":"notify.pager.kind","value":"webhook"},{"key":"notify.log.kind","value":"command"},
+                   {"key":"http.listen","value":""}]})");
+  const auto node = client::parse_json(
+      R"({"cannot":[{"what":"notify.pager","reason":"notify.pager could not be told: nobody listens there",
+                     "fix":"headroom config show notify.pager shows where"}]})");
+  ASSERT_TRUE(config && node);
+  auto checks = checks_of_telling(*config, *node, 3);
+  ASSERT_EQ(checks.size(), 2U);
+  EXPECT_EQ(checks[0].outcome, Check::Outcome::warn);
+  EXPECT_EQ(checks[0].name, "notify.pager");
+  EXPECT_EQ(checks[0].text, "could not be told: nobody listens there");
+  EXPECT_EQ(checks[1].outcome, Check::Outcome::ok);
+  EXPECT_EQ(checks[1].text, "notify.log can be told");
+  for (const auto& check : checks_of_node(*node)) EXPECT_NE(check.name, "notify.pager");
+
+  checks = checks_of_telling(*config, *client::parse_json(R"({"cannot":[]})"), 3);
+  ASSERT_EQ(checks.size(), 1U);
+  EXPECT_EQ(checks[0].outcome, Check::Outcome::ok);
+  EXPECT_THAT(checks[0].text, HasSubstr("notify.pager, notify.log; 3 times"));
+  EXPECT_TRUE(checks_of_telling(*client::parse_json(R"({"items":[]})"), *node, 3).empty());
+}
+
 TEST(Doctor, AWebhookIsTriedWithoutBeingSentAnything) {
   EXPECT_EQ(check_webhook("team", "").outcome, Check::Outcome::absent);
   EXPECT_EQ(check_webhook("team", "no address").outcome, Check::Outcome::failed);

@@ -1,11 +1,17 @@
 #include "cli/event.hpp"
 
+#include <array>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 #include "http/query.hpp"
+#include "settings/parse.hpp"
 
 namespace headroom::cli {
 
@@ -22,29 +28,43 @@ constexpr const char* kHelp =
 std::string time_of(const value& event, const Style& style) {
   const auto text = client::text(event, "at");
   const auto at = parse_time(text);
-  return at && !style.bytes ? show_time(*at, style.now) : text_cell(text);
+  if (!at || style.bytes) return text_cell(text);
+  return show_time(*at, style.now, style.output == Output::wide);
+}
+
+/// "High GPU temperature on GPU 1": the device by its name, where it has one now.
+std::string text_of(const value& event, const value& room) {
+  auto text = client::text(event, "text");
+  const auto device = client::text(event, "device");
+  const auto at = device.empty() ? std::string::npos : text.find(device);
+  for (const auto& item : client::list(room)) {
+    if (at == std::string::npos || client::text(item, "device") != device) continue;
+    text.replace(at, device.size(), client::text(item, "name"));
+    break;
+  }
+  return text_cell(text);
 }
 
 }  // namespace
 
-std::string render_events(const value& events, const Style& style) {
+std::string render_events(const value& events, const value& room, const Style& style) {
   Table table({{"ID", Align::right, true},
                {"AT"},
                {"TYPE"},
-               {"LEASE"},
+               {"LEASE", Align::left, false, false, 1},
                {"RESOURCE", Align::left, true},
-               {"TEXT", Align::left, false, true}});
+               {"TEXT", Align::left, false, true, 0, 40}});
   const auto& items = client::list(events);
   for (auto it = items.rbegin(); it != items.rend(); ++it) {
     const auto id = client::whole(*it, "id");
     table.row({id ? std::to_string(*id) : kNone, time_of(*it, style),
                text_cell(client::text(*it, "type")), text_cell(client::text(*it, "lease")),
-               text_cell(client::text(*it, "resource")), text_cell(client::text(*it, "text"))});
+               text_cell(client::text(*it, "resource")), text_of(*it, room)});
   }
   return table.render(style);
 }
 
-std::string render_event(const value& event, const Style& style) {
+std::string render_event(const value& event, const value& room, const Style& style) {
   constexpr std::size_t kTypeWidth = 18;
   auto type = text_cell(client::text(event, "type"));
   type.resize(std::max(type.size(), kTypeWidth), ' ');
@@ -52,7 +72,36 @@ std::string render_event(const value& event, const Style& style) {
   if (const auto lease = client::text(event, "lease"); !lease.empty()) {
     line += printable(lease) + "  ";
   }
-  return line + printable(client::text(event, "text")) + "\n";
+  line += text_of(event, room);
+  return cut(line, static_cast<std::size_t>(style.width)) + "\n";
+}
+
+std::optional<Error> wrong_type(const std::string& type, const value& seen) {
+  // Types that have not happened yet are no mistake; those that have are right whatever stands
+  // here.
+  static constexpr std::array kTypes{
+      "alert.opened",     "alert.escalated", "alert.lowered",    "alert.reminded",
+      "alert.ended",      "alert.muted",     "alert.unmuted",    "alert.acknowledged",
+      "daemon.started",   "daemon.restored", "daemon.reload",    "daemon.configured",
+      "daemon.listening", "daemon.journal",  "daemon.history",   "daemon.notify",
+      "daemon.otlp",      "daemon.token",    "decision.refused", "lease.granted",
+      "lease.waiting",    "lease.ended",     "lease.held",       "lease.over",
+      "lease.overrun",    "lease.within",    "lease.orphans",    "lease.quarantined",
+      "lease.idle",       "sensor."};
+  std::vector<std::string> known(kTypes.begin(), kTypes.end());
+  for (const auto& event : client::list(seen)) known.push_back(client::text(event, "type"));
+  std::vector<std::string_view> words;
+  for (const auto& one : known) {
+    if (one.starts_with(type) || (one.back() == '.' && type.starts_with(one))) return std::nullopt;
+    words.push_back(one);
+    words.push_back(std::string_view(one).substr(0, one.find('.')));
+  }
+  const auto near = settings::nearest(type, words);
+  return Error{
+      ErrorKind::invalid_request, "there is no type of event '" + printable(type) + "'",
+      near ? "did you mean " + *near + "?" : "",
+      "--type alert, lease, daemon, decision or sensor, or one of them as a whole, such as "
+      "lease.granted"};
 }
 
 int event_command(Words words) {
@@ -71,14 +120,20 @@ int event_command(Words words) {
   if (!type.empty()) target += "&type=" + http::encode_segment(type);
   if (!since.empty()) target += "&since=" + http::encode_segment(since);
   Source source(common);
+  value room;
   const auto show = [&] {
-    const auto body = source.get(target);
+    const auto body = source.kept(target, "events");
     if (!body) return report(body.error());
-    if (source.local()) return report(source.only_daemon("what happened"));
-    if (print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);
     if (!document) return report(document.error());
-    write_out(stdout, render_events(*document, style_for(common, stdout)));
+    if (!type.empty() && client::list(*document).empty()) {
+      const auto seen = source.daemon().document("/api/v1/events?limit=10000");
+      if (const auto mistake = wrong_type(type, seen ? *seen : value())) return report(*mistake);
+    }
+    if (print_document(common, *body)) return 0;
+    // Without the names the answer is as true, only less readable.
+    if (auto names = source.daemon().document("/api/v1/room")) room = std::move(*names);
+    write_out(stdout, render_events(*document, room, style_for(common, stdout)));
     return 0;
   };
   if (!follow) return repeat(common, show);
@@ -90,7 +145,7 @@ int event_command(Words words) {
         if (client::text(*document, "type").rfind(type, 0) != 0) return true;
         const bool raw = common.output == Output::json || common.output == Output::jsonl;
         write_out(stdout, raw ? client::write_json(*document) + "\n"
-                              : render_event(*document, style_for(common, stdout)));
+                              : render_event(*document, room, style_for(common, stdout)));
         return std::ferror(stdout) == 0;
       });
   return followed ? 0 : report(followed.error());

@@ -5,6 +5,7 @@
 #include "cli/local.hpp"
 #include "cli/needs.hpp"
 #include "cli/source.hpp"
+#include "cli/table.hpp"
 #include "cli/units.hpp"
 
 namespace headroom::cli {
@@ -64,11 +65,12 @@ std::string render_fit(const value& verdict, const value& request, const value& 
   const auto name = printable(client::text(request, "name"));
   const std::string subject = name.empty() ? "it" : name;
   std::string text;
+  const auto width = static_cast<std::size_t>(style.width);
   const auto line = [&](const char* head, const std::string& rest) {
     if (rest.empty()) return;
     std::string padded = head;
     padded.resize(std::max<std::size_t>(padded.size(), 8), ' ');
-    text += "  " + padded + rest + "\n";
+    text += folded("  " + padded + rest, width, 2 + padded.size()) + "\n";
   };
   const auto* booked = client::find(verdict, "booked");
   const auto* needs = client::find(request, "needs");
@@ -103,7 +105,7 @@ std::string render_fit(const value& verdict, const value& request, const value& 
     if (sentence.empty()) continue;
     if (!headed) text += "  what helps\n";
     headed = true;
-    text += "    " + sentence + "\n";
+    text += folded("    " + sentence, width, 6) + "\n";
   }
   return text;
 }
@@ -117,6 +119,7 @@ int fit_command(Words words) {
   needs.add_to(options);
   options.value("--priority", priority, "low, normal, high or critical");
   options.words("name", names, 1);
+  options.outputs("json|jsonl");
   if (const auto over = options.parse(std::move(words), common)) return *over;
   if (!needs.any() && names.empty()) {
     return report(Error{ErrorKind::invalid_request, "fit needs something to fit", "",

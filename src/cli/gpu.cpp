@@ -114,6 +114,15 @@ std::string xid_cell(const value& gpu) {
   return last ? std::to_string(*last) : kNone;
 }
 
+/// The room of a device in the snapshot; nullptr where none is counted.
+const value* room_of(const value& snapshot, const std::string& id) {
+  for (const auto& item : client::list(snapshot, "room.items")) {
+    if (client::text(item, "resource") == "gpu_memory" && client::text(item, "device") == id)
+      return &item;
+  }
+  return nullptr;
+}
+
 /// Why there is no device, and what helps.
 std::string no_gpus(const value& snapshot, const value& node) {
   for (const auto* list : {&client::list(snapshot, "absent"), &client::list(node, "cannot")}) {
@@ -148,12 +157,15 @@ std::string render_gpus(const value& snapshot, const value& node, const Style& s
   const bool csv = style.output == Output::csv;
   if (gpus.empty() && !csv) return no_gpus(snapshot, node);
   Table table({{"GPU"},
-               {"NAME", Align::left, false, true},
+               {"NAME", Align::left, false, true, 0, 10},
                {csv ? "USED" : "USED/TOTAL", Align::right},
+               {"BOOKED", Align::right, true},
+               {"ROOM", Align::right},
+               {"PRESSURE"},
                {"BUSY", Align::right},
                {"MEM BUSY", Align::right, true},
                {"TEMP", Align::right},
-               {"POWER", Align::right},
+               {"POWER", Align::right, false, false, 1},
                {"CLOCK", Align::right, true},
                {"MEM CLOCK", Align::right, true},
                {"FAN", Align::right, true},
@@ -163,26 +175,44 @@ std::string render_gpus(const value& snapshot, const value& node, const Style& s
                {"PCI", Align::left, true},
                {"DRIVER", Align::left, true},
                {"UUID", Align::left, true},
-               {"PROCESSES", Align::right},
-               {"STATE"},
+               {csv ? "PROCESSES" : "PROCS", Align::right, false, false, 2},
+               {"STATE", Align::left, false, true, 0, 10},
                {csv ? "TOTAL" : "", Align::right}});
   const bool wide = style.output == Output::wide;
   for (const auto& gpu : gpus) {
     const bool slice = !client::text(gpu, "parent").empty();
     const auto total = client::whole(gpu, "memory_total_bytes");
-    const auto name = text_cell(client::text(gpu, "name"));
+    const auto model = client::text(gpu, "name");
+    const auto name = text_cell(wide || csv ? model : short_model(model));
+    static const value kNothing;
+    const auto* found = room_of(snapshot, client::text(gpu, "id"));
+    const auto& room = found != nullptr ? *found : kNothing;
+    const auto pressure = client::text(room, "pressure");
     table.row(
-        {index_cell(gpu), slice && !csv ? "└ " + name : name, used_cell(gpu, style),
-         percent_cell(gpu, "busy_ratio", style), percent_cell(gpu, "memory_busy_ratio", style),
+        {index_cell(gpu),
+         slice && !csv ? "└ " + name : name,
+         used_cell(gpu, style),
+         bytes_cell(style, client::whole(room, "booked_bytes")),
+         bytes_cell(style, client::whole(room, "room_bytes")),
+         paint(style, pressure, text_cell(pressure)),
+         percent_cell(gpu, "busy_ratio", style),
+         percent_cell(gpu, "memory_busy_ratio", style),
          wide ? limited_cell(gpu, "temperature_celsius", "temperature_limit_celsius", "°C", style)
               : unit_cell(gpu, "temperature_celsius", "°C", style),
          wide ? limited_cell(gpu, "power_watts", "power_limit_watts", "W", style)
               : unit_cell(gpu, "power_watts", "W", style),
          unit_cell(gpu, "clock_mhz", "MHz", style),
-         unit_cell(gpu, "memory_clock_mhz", "MHz", style), percent_cell(gpu, "fan_ratio", style),
-         bus_cell(gpu, style), errors_cell(gpu), xid_cell(gpu), text_cell(client::text(gpu, "pci")),
-         text_cell(client::text(snapshot, "gpu_driver")), text_cell(client::text(gpu, "id")),
-         processes_cell(gpu), state_cell(gpu, style), csv && total ? std::to_string(*total) : ""});
+         unit_cell(gpu, "memory_clock_mhz", "MHz", style),
+         percent_cell(gpu, "fan_ratio", style),
+         bus_cell(gpu, style),
+         errors_cell(gpu),
+         xid_cell(gpu),
+         text_cell(client::text(gpu, "pci")),
+         text_cell(client::text(snapshot, "gpu_driver")),
+         text_cell(client::text(gpu, "id")),
+         processes_cell(gpu),
+         state_cell(gpu, style),
+         csv && total ? std::to_string(*total) : ""});
   }
   return table.render(style);
 }
@@ -195,7 +225,7 @@ std::string render_gpu(const value& snapshot, const value& gpu, const value& pro
     if (cell == kNone) return;
     std::string head = name;
     head.resize(14, ' ');
-    text += "  " + head + cell + "\n";
+    text += folded("  " + head + cell, static_cast<std::size_t>(style.width), 16) + "\n";
   };
   const auto id = client::text(gpu, "id");
   const auto state = state_of(gpu);
@@ -222,12 +252,10 @@ std::string render_gpu(const value& snapshot, const value& gpu, const value& pro
     memory += ", the driver keeps " + bytes_cell(style, reserved);
   }
   line("memory", memory);
-  for (const auto& item : client::list(snapshot, "room.items")) {
-    if (client::text(item, "resource") != "gpu_memory" || client::text(item, "device") != id)
-      continue;
-    line("room", bytes_cell(style, client::whole(item, "room_bytes")) + ", booked " +
-                     bytes_cell(style, client::whole(item, "booked_bytes")));
-    const auto pressure = client::text(item, "pressure");
+  if (const auto* room = room_of(snapshot, id); room != nullptr) {
+    line("room", bytes_cell(style, client::whole(*room, "room_bytes")) + ", booked " +
+                     bytes_cell(style, client::whole(*room, "booked_bytes")));
+    const auto pressure = client::text(*room, "pressure");
     line("pressure", paint(style, pressure, text_cell(pressure)));
   }
   std::string busy = percent_cell(gpu, "busy_ratio", style);
@@ -256,6 +284,9 @@ std::string render_gpu(const value& snapshot, const value& gpu, const value& pro
                     " since the start");
   }
   value slices = client::json::object{{"gpu", client::json::array{}}};
+  if (const auto* room = client::find(snapshot, "room"); room != nullptr) {
+    slices.as_object()["room"] = *room;
+  }
   for (const auto& other : client::list(snapshot, "gpu")) {
     if (!id.empty() && client::text(other, "parent") == id) {
       slices.as_object()["gpu"].as_array().push_back(other);
@@ -328,7 +359,10 @@ int show_one(Source& source, const Common& common, const std::string& id) {
   }
   const auto style = style_for(common, stdout);
   if (common.output == Output::csv) {
-    const value only = client::json::object{{"gpu", client::json::array{*gpu}}};
+    value only = client::json::object{{"gpu", client::json::array{*gpu}}};
+    if (const auto* room = client::find(*snapshot, "room"); room != nullptr) {
+      only.as_object()["room"] = *room;
+    }
     write_out(stdout, render_gpus(only, value(), style));
     return 0;
   }

@@ -43,7 +43,7 @@ int help_command(Words words) {
       "else\n"
       "  the command's own\n"
       "\n"
-      "environment: HEADROOM_URL, HEADROOM_OUTPUT, NO_COLOR\n";
+      "environment: HEADROOM_URL, HEADROOM_TOKEN_FILE, HEADROOM_OUTPUT, NO_COLOR\n";
   write_out(stdout, text);
   return 0;
 }

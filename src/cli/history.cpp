@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
@@ -33,6 +35,10 @@ constexpr std::array kResources{"cpu",        "memory",          "swap",
                                 "disk",       "temperature",     "power",
                                 "gpu_memory", "gpu_utilization", "gpu_temperature",
                                 "gpu_power"};
+
+// What the daemon answers for at most: longer is not kept.
+constexpr std::chrono::milliseconds kLongest = std::chrono::hours(30 * 24);
+constexpr std::chrono::milliseconds kShortest = std::chrono::seconds(1);
 
 constexpr std::size_t kRows = 8;
 constexpr std::array<const char*, 9> kEighths{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
@@ -125,11 +131,15 @@ std::string padded(const std::string& text, std::size_t width) {
   return (wide < width ? std::string(width - wide, ' ') : std::string()) + text;
 }
 
+/// "GPU 1", "/data"; "" for the node's own.
+std::string device_of(const value& history) {
+  const auto name = client::text(history, "name");
+  return printable(name.empty() ? client::text(history, "device") : name);
+}
+
 std::string head_of(const value& history) {
   std::string head = text_cell(client::text(history, "resource"));
-  if (const auto device = client::text(history, "device"); !device.empty()) {
-    head += " of " + printable(device);
-  }
+  if (const auto device = device_of(history); !device.empty()) head += " of " + device;
   if (const auto window = client::number(history, "window_seconds")) {
     head += ", last " + show_span(*window);
   }
@@ -182,7 +192,8 @@ std::string render_history(const value& history, const Style& style) {
   const double from = std::max(to - window, drawn.points.front().first);
   const auto values = columns_of(drawn, from, to, columns);
 
-  std::string text = head_of(history) + "\n";
+  const auto limit = static_cast<std::size_t>(style.width);
+  std::string text = cut(head_of(history), limit) + "\n";
   for (std::size_t row = kRows; row-- > 0;) {
     const std::string& name = row + 1 == kRows       ? labels[0]
                               : row == kRows / 2 - 1 ? labels[1]
@@ -209,22 +220,32 @@ std::string render_history(const value& history, const Style& style) {
   const auto show = [&](const char* name) {
     return amount(style, drawn.unit, client::number(history, std::string("statistics.") + name), 1);
   };
-  text += "min " + show("min") + "   avg " + show("avg") + "   max " + show("max") + "   p95 " +
-          show("p95");
-  if (drawn.unit == "tasks") text += "   (tasks)";
+  std::string below = "min " + show("min") + "   avg " + show("avg") + "   max " + show("max") +
+                      "   p95 " + show("p95");
+  if (drawn.unit == "tasks") below += "   (tasks)";
   if (const auto oldest = parse_time(client::text(history, "oldest"))) {
-    text += dim(style, "   since " + show_time(*oldest, style.now));
+    below += dim(style, "   since " + show_time(*oldest, style.now));
   }
-  return text + "\n";
+  return text + cut(below, limit) + "\n";
 }
 
 std::string render_histories(const std::vector<value>& histories, const Style& style) {
+  const double window =
+      histories.empty() ? 0 : client::number(histories[0], "window_seconds").value_or(0);
+  const auto length = settings::format_duration_exact(
+      std::chrono::milliseconds(std::llround(std::clamp(window, 0.0, 1e9)) * 1000));
   Table table({{"RESOURCE"},
                {"DEVICE", Align::left, false, true},
                {"NOW", Align::right},
-               {"AVG", Align::right},
+               {"AVG", Align::right, false, false, 1},
                {"MAX", Align::right},
-               {style.output == Output::csv ? "UNIT" : "LAST 5 MIN"}});
+               {style.output == Output::csv ? "UNIT" : "LAST " + length}});
+  // What a terminal has beside the words and numbers.
+  constexpr int kBeside = 55;
+  constexpr int kLeastSigns = 10;
+  constexpr int kMostSigns = 30;
+  const auto signs = static_cast<std::size_t>(
+      style.width > 0 ? std::clamp(style.width - kBeside, kLeastSigns, kMostSigns) : kMostSigns);
   for (const value& history : histories) {
     const Drawn drawn = drawn_of(history);
     if (drawn.points.empty()) continue;
@@ -232,32 +253,58 @@ std::string render_histories(const std::vector<value>& histories, const Style& s
     const auto high = client::number(history, "statistics.max").value_or(0);
     const bool share = drawn.unit == "percent";
     const auto values =
-        columns_of(drawn, drawn.points.front().first, drawn.points.back().first, 30);
+        columns_of(drawn, drawn.points.front().first, drawn.points.back().first, signs);
     const auto show = [&](std::optional<double> one) { return amount(style, drawn.unit, one, 1); };
-    const auto device = client::text(history, "device");
-    table.row({text_cell(client::text(history, "resource")),
-               device.empty() ? kNone : printable(device), show(drawn.points.back().second),
-               show(client::number(history, "statistics.avg")), show(high),
+    const auto device = device_of(history);
+    table.row({text_cell(client::text(history, "resource")), device.empty() ? kNone : device,
+               show(drawn.points.back().second), show(client::number(history, "statistics.avg")),
+               show(high),
                style.output == Output::csv
                    ? drawn.unit
-                   : sparkline(values, share ? 0 : std::min(0.0, low), share ? 100 : high, 30)});
+                   : sparkline(values, share ? 0 : std::min(0.0, low), share ? 100 : high, signs)});
   }
   return table.empty() ? "nothing was measured yet\n" : table.render(style);
 }
 
 namespace {
 
+/// A resource, and the device whose it is; "" for the node's own.
+using Series = std::pair<std::string, std::string>;
+
+/// Every resource, and of those that devices have, one for each device in the snapshot.
+std::vector<Series> series_of(const value& snapshot) {
+  std::vector<Series> all;
+  for (const std::string resource : kResources) {
+    std::vector<std::string> devices;
+    if (resource.starts_with("gpu_")) {
+      for (const auto& gpu : client::list(snapshot, "gpu"))
+        devices.push_back(client::text(gpu, "id"));
+    } else if (resource == "disk") {
+      for (const auto& one : client::list(snapshot, "filesystem"))
+        devices.push_back(client::text(one, "mount"));
+    } else {
+      devices.emplace_back();
+    }
+    for (auto& device : devices) all.emplace_back(resource, std::move(device));
+  }
+  return all;
+}
+
 // What there is of every resource, one line each.
-int overview(const Common& common, Source& source) {
+int overview(const Common& common, Source& source, const std::string& window) {
+  const auto snapshot = source.kept("/api/v1/snapshot", "histories");
+  if (!snapshot) return report(snapshot.error());
+  const auto devices = client::parse_json(*snapshot);
+  if (!devices) return report(devices.error());
   std::vector<value> all;
-  for (const char* resource : kResources) {
-    const auto body = source.get(std::string("/api/v1/history?resource=") + resource);
+  for (const auto& [resource, device] : series_of(*devices)) {
+    auto target = "/api/v1/history?resource=" + resource + window;
+    if (!device.empty()) target += "&device=" + http::encode_segment(device);
+    const auto body = source.get(target);
     if (!body) {
-      // This machine has no such thing; without a daemon it is the same for all.
-      if (body.error().kind == ErrorKind::not_found) continue;
+      if (body.error().kind == ErrorKind::not_found) continue;  // it was never measured here
       return report(body.error());
     }
-    if (source.local()) return report(Source::only_daemon("the history"));
     auto document = client::parse_json(*body);
     if (document) all.push_back(std::move(*document));
   }
@@ -291,15 +338,18 @@ int history_command(Words words) {
   options.words("resource", names, 1);
   if (const auto over = options.parse(std::move(words), common)) return *over;
   if (csv) common.output = Output::csv;
-  if (names.empty()) {
-    Source source(common);
-    return repeat(common, [&] { return overview(common, source); });
-  }
-  std::string target = "/api/v1/history?resource=" + http::encode_segment(names.front());
+  std::string target;
   const auto add = [&](const char* name, const std::string& text) -> std::optional<int> {
     if (text.empty()) return std::nullopt;
     const auto time = settings::parse_duration(text);
     if (!time) return report(time.error());
+    if (*time > kLongest || *time < kShortest) {
+      return report(Error{ErrorKind::invalid_request,
+                          std::string("--") + name + " " + printable(text) + " is too " +
+                              (*time > kLongest ? "long" : "short"),
+                          "it is from 1s to 30d",
+                          std::string("--") + name + (*time > kLongest ? " 30d" : " 1s")});
+    }
     const double seconds = static_cast<double>(time->count()) / 1000.0;
     target +=
         std::string("&") + name + "=" + show_number(seconds, time->count() % 1000 == 0 ? 0 : 3);
@@ -307,10 +357,23 @@ int history_command(Words words) {
   };
   if (const auto over = add("window", window)) return *over;
   if (const auto over = add("step", step)) return *over;
+  if (names.empty()) {
+    if (!device.empty() || !step.empty()) {
+      return report(Error{
+          ErrorKind::invalid_request,
+          std::string(device.empty() ? "--step" : "--device") + " stands without a resource",
+          "without one, all of them are shown",
+          "headroom history gpu_memory " +
+              (device.empty() ? "--step " + printable(step) : "--device " + printable(device))});
+    }
+    Source source(common);
+    return repeat(common, [&] { return overview(common, source, target); });
+  }
+  target.insert(0, "/api/v1/history?resource=" + http::encode_segment(names.front()));
   if (!device.empty()) target += "&device=" + http::encode_segment(device);
   Source source(common);
   return repeat(common, [&] {
-    const auto body = source.get(target);
+    const auto body = source.kept(target, "histories");
     if (!body) return report(body.error());
     if (common.output == Output::json && print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);

@@ -21,7 +21,7 @@ namespace {
 
 constexpr const char* kHelp =
     "  headroom lease                               living leases and the queue\n"
-    "  headroom lease show l-73                     one of them\n"
+    "  headroom lease show l-73                     one of them, by its id or its name\n"
     "  headroom lease add render --mem 6G --pid 4121    for a process that runs already\n"
     "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
     "  headroom lease renew l-73 --ttl 1h\n"
@@ -66,10 +66,43 @@ std::string note_of(const value& lease, const Style& style) {
 
 int show_lease(const Common& common, const Result<value>& lease) {
   if (!lease) return report(lease.error());
-  if (!print_document(common, client::write_json(*lease))) {
-    write_out(stdout, render_lease(*lease, style_for(common, stdout)));
-  }
+  if (print_document(common, client::write_json(*lease))) return 0;
+  const auto style = style_for(common, stdout);
+  const value only = object{{"items", client::json::array{*lease}}};
+  write_out(stdout, common.output == Output::csv ? render_leases(only, style)
+                                                 : render_lease(*lease, style));
   return 0;
+}
+
+bool is_id(const std::string& word) {
+  const auto digits = word.substr(word.starts_with("l-") ? 2 : 0);
+  return !digits.empty() && digits.find_first_not_of("0123456789") == std::string::npos;
+}
+
+/// The id of the lease that a word means: an id as it is, or the name that one living lease has.
+Result<std::string> id_of(client::Daemon& daemon, const std::string& word, const Style& style) {
+  if (is_id(word)) return word;
+  const auto target = "/api/v1/leases?name=" + http::encode_segment(word);
+  auto found = daemon.document(target);
+  if (!found) return tl::unexpected<Error>(found.error());
+  // What has ended may still be looked at.
+  if (client::list(*found).empty()) {
+    found = daemon.document(target + "&state=ended");
+    if (!found) return tl::unexpected<Error>(found.error());
+  }
+  const auto& leases = client::list(*found);
+  if (leases.size() == 1) return client::text(leases.front(), "id");
+  if (leases.empty()) {
+    return fail(ErrorKind::not_found, "there is no lease '" + printable(word) + "'",
+                "neither an id nor a name is so", "headroom lease");
+  }
+  auto list = style;
+  list.output = Output::table;
+  auto all = render_leases(*found, list);
+  while (!all.empty() && all.back() == '\n') all.pop_back();
+  return fail(ErrorKind::invalid_request,
+              std::to_string(leases.size()) + " leases are called " + printable(word), all,
+              "its id, such as " + client::text(leases.back(), "id"));
 }
 
 struct AddOptions {
@@ -172,20 +205,20 @@ int remove_lease(const Common& common, client::Daemon& daemon, const std::string
 std::string render_leases(const value& leases, const Style& style) {
   if (client::list(leases).empty() && style.output != Output::csv) return "no leases\n";
   Table table({{"ID"},
-               {"NAME"},
+               {"NAME", Align::left, false, true, 0, 12},
                {"STATE"},
-               {"OWNER"},
+               {"OWNER", Align::left, false, false, 2},
                {"PRIORITY", Align::left, true},
                {"GPU"},
                {"GPU MEM", Align::right},
                {"MEM", Align::right},
-               {"CPU", Align::right},
+               {"CPU", Align::right, false, false, 4},
                {"DISK", Align::right, true},
-               {"USED MEM", Align::right},
+               {"USED MEM", Align::right, false, false, 3},
                {"PEAK MEM", Align::right, true},
                {"PID", Align::right, true},
-               {"SINCE", Align::right},
-               {"NOTE", Align::left, false, true}});
+               {"SINCE", Align::right, false, false, 1},
+               {"NOTE", Align::left, false, true, 0, 12}});
   for (const auto& lease : client::list(leases)) {
     const auto index = client::whole(lease, "gpu_index");
     const auto pid = client::whole(lease, "holder.pid");
@@ -211,7 +244,7 @@ std::string render_lease(const value& lease, const Style& style) {
     if (cell.empty()) return;
     std::string head = name;
     head.resize(11, ' ');
-    text += "  " + head + cell + "\n";
+    text += folded("  " + head + cell, static_cast<std::size_t>(style.width), 13) + "\n";
   };
   const auto amounts = [&](const char* key) {
     const auto* found = client::find(lease, key);
@@ -279,9 +312,8 @@ int lease_command(Words words) {
       target += (state.empty() ? "?" : "&") + ("name=" + http::encode_segment(name));
     }
     return repeat(common, [&] {
-      const auto body = source.get(target);
+      const auto body = source.kept(target, "leases");
       if (!body) return report(body.error());
-      if (source.local()) return report(source.only_daemon("who holds what"));
       if (print_document(common, *body)) return 0;
       const auto document = client::parse_json(*body);
       if (!document) return report(document.error());
@@ -308,8 +340,10 @@ int lease_command(Words words) {
     return report(Error{ErrorKind::invalid_request, "lease " + verb + " needs an id",
                         "headroom lease lists them", "headroom lease " + verb + " l-73"});
   }
-  if (verb == "show") return show_lease(common, daemon.lease(what));
-  if (verb == "rm") return remove_lease(common, daemon, what);
+  const auto id = id_of(daemon, what, style_for(common, stderr));
+  if (!id) return report(id.error());
+  if (verb == "show") return show_lease(common, daemon.lease(*id));
+  if (verb == "rm") return remove_lease(common, daemon, *id);
   object change;
   for (const auto& [key, text] :
        {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),
@@ -328,7 +362,7 @@ int lease_command(Words words) {
     return report(Error{ErrorKind::invalid_request, "lease renew needs something to change", "",
                         "--ttl 1h, --for 40m or --mem 8G"});
   }
-  return show_lease(common, daemon.change(what, change));
+  return show_lease(common, daemon.change(*id, change));
 }
 
 }  // namespace headroom::cli

@@ -45,7 +45,7 @@ Instant clock_now() {
 
 tl::unexpected<Error> needs_daemon(const char* what) {
   return fail(ErrorKind::unavailable, std::string(what) + " is known to the daemon only",
-              "none answers", "start it with: headroomd (or make run)");
+              "none answers", "sudo systemctl start headroomd, or headroomd in another terminal");
 }
 
 class Local final : public serve::Backend {
@@ -60,8 +60,8 @@ class Local final : public serve::Backend {
     node_.kernel = kernel.release;
     node_.started = clock_now();
     node_.tier = "none";
-    node_.cannot.push_back(
-        {"leases", "no daemon answers", "start it with: headroomd (or make run)"});
+    node_.cannot.push_back({"leases", "no daemon answers",
+                            "sudo systemctl start headroomd, or headroomd in another terminal"});
     sense::Sources sources;
     sources.gpu = loaded_.config.sample.gpu;
     sources.gpu_sim = loaded_.config.sample.gpu_sim;
@@ -202,7 +202,7 @@ Result<std::string> read_locally(std::string_view target) {
   if (response.status >= 400) {
     return fail(response.status == 404 ? ErrorKind::not_found : ErrorKind::unavailable,
                 "it cannot be read without the daemon", std::string(target),
-                "start it with: headroomd (or make run)");
+                "sudo systemctl start headroomd, or headroomd in another terminal");
   }
   return response.body;
 }

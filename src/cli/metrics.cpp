@@ -7,6 +7,7 @@ namespace headroom::cli {
 int metrics_command(Words words) {
   Options options("metrics", "  headroom metrics | promtool check metrics\n");
   Common common;
+  options.outputs("");
   if (const auto over = options.parse(std::move(words), common)) return *over;
   Source source(common);
   return repeat(common, [&] {

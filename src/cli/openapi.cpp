@@ -7,6 +7,7 @@ namespace headroom::cli {
 int openapi_command(Words words) {
   Options options("openapi", "  headroom openapi > openapi.json      the API as OpenAPI 3.1\n");
   Common common;
+  options.outputs("json");
   if (const auto over = options.parse(std::move(words), common)) return *over;
   Source source(common);
   const auto body = source.get("/openapi.json");

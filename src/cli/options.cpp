@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kWatchDefault{2000};
 constexpr std::chrono::milliseconds kWatchLeast{100};
+constexpr int kManyWords = 1000000;  ///< parse() says itself which is one too many
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -85,7 +86,17 @@ void Options::value(const std::string& names, std::string& to, const std::string
 }
 
 void Options::words(const std::string& name, Words& to, int most) {
-  parser_->app.add_option(name, to)->expected(0, most);
+  parser_->app.add_option(name, to)->expected(0, kManyWords);
+  words_ = &to;
+  most_words_ = static_cast<std::size_t>(most);
+}
+
+void Options::outputs(std::string_view words) { outputs_ = words; }
+
+bool Options::has_output(const std::string& output) const {
+  if (!outputs_ || output == "table" || output == "wide") return true;
+  const auto found = ("|" + *outputs_ + "|").find("|" + output + "|");
+  return found != std::string::npos;
 }
 
 void Options::command(Words& to) {
@@ -187,6 +198,10 @@ std::optional<int> Options::parse(Words args, Common& common) {
     return wrong("the options could not be read", error.what());
   }
 
+  if (words_ != nullptr && words_->size() > most_words_) {
+    return wrong("'" + (*words_)[most_words_] + "' is one word too many", "");
+  }
+
   if (parser.help_json) {
     client::json::array list;
     for (const auto& one : parser.described) {
@@ -210,13 +225,27 @@ std::optional<int> Options::parse(Words args, Common& common) {
     return 0;
   }
 
-  if (parser.output.empty()) parser.output = environment("HEADROOM_OUTPUT");
+  const bool given = parser.json || !parser.output.empty();
+  if (parser.json) {
+    parser.output = "json";
+  } else if (!given) {
+    parser.output = environment("HEADROOM_OUTPUT");
+  }
   if (!parser.output.empty()) {
     const auto output = parse_output(parser.output);
     if (!output) return report(output.error());
-    common.output = *output;
+    if (has_output(parser.output)) {
+      common.output = *output;
+    } else if (given) {
+      std::string known = "table, wide";
+      for (const char c : outputs_->empty() ? std::string() : "|" + *outputs_) {
+        known += c == '|' ? std::string(", ") : std::string(1, c);
+      }
+      return wrong("headroom " + command_.substr(0, command_.find(' ')) + " has no output as " +
+                       parser.output,
+                   "it has " + known);
+    }
   }
-  if (parser.json) common.output = Output::json;
   if (common.color != "auto" && common.color != "always" && common.color != "never") {
     return wrong("--color takes auto, always or never", "'" + common.color + "' is none of them");
   }

@@ -71,6 +71,9 @@ class Options {
   void value(const std::string& names, std::string& to, const std::string& about);
   /// The words that are no options, at most `most`; what they are called in messages.
   void words(const std::string& name, Words& to, int most);
+  /// What -o may be given beside table and wide, such as "json|jsonl": anything else is refused
+  /// when it is given, and passed over when HEADROOM_OUTPUT says it. Without this: every output.
+  void outputs(std::string_view words);
   /// Everything from the first word that is no option, or after "--", belongs to a command.
   void command(Words& to);
 
@@ -82,11 +85,15 @@ class Options {
   struct Parser;
   std::optional<int> wrong(const std::string& what, const std::string& why) const;
   std::string unknown_option(const std::string& option) const;
+  bool has_output(const std::string& output) const;
 
   std::string command_;
   std::string help_;
   std::unique_ptr<Parser> parser_;
+  std::optional<std::string> outputs_;
   Words* command_words_ = nullptr;
+  Words* words_ = nullptr;
+  std::size_t most_words_ = 0;
 };
 
 /// The exit code of a failure, as the table in `headroom help` has it.

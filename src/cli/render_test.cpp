@@ -1,6 +1,7 @@
 // What the commands print, as whole pictures: tests/golden/cli. HEADROOM_UPDATE_GOLDEN=1 rewrites.
 #include <algorithm>
 #include <ctime>
+#include <sstream>
 
 #include <gmock/gmock.h>
 
@@ -157,7 +158,13 @@ TEST_F(Golden, HistoryDrawsALineAndSaysItsStatistics) {
 }
 
 TEST_F(Golden, EventsAlertsAndSettings) {
-  compare("events", render_events(document("events"), style()));
+  compare("events", render_events(document("events"), value(), style()));
+  const auto event = *client::parse_json(
+      R"({"type":"alert.opened","device":"GPU-5d1f0000","text":"High GPU temperature on GPU-5d1f0000: warning"})");
+  EXPECT_THAT(render_event(event, *client::find(document("snapshot"), "room"), style()),
+              ::testing::EndsWith("High GPU temperature on GPU 0: warning\n"));
+  EXPECT_THAT(render_event(event, value(), style()),
+              ::testing::EndsWith("on GPU-5d1f0000: warning\n"));
   compare("alerts", render_alerts(document("alerts"), style()));
   const auto alerts = document("alerts");
   compare("alert", render_alert(client::list(alerts)[1], style()));
@@ -170,6 +177,77 @@ TEST_F(Golden, DoctorNamesAFixForEachThatFails) {
   checks.push_back({Check::Outcome::failed, "daemon", "no daemon answers", "headroomd"});
   compare("doctor", render_checks(checks, style()));
   EXPECT_EQ(client::text(client::list(checks_document(checks))[1], "fix"), "boot with psi=1");
+}
+
+TEST_F(Golden, HistoriesNameTheirDevicesAndFitTheTerminal) {
+  auto history = document("history");
+  history.as_object()["device"] = "GPU-5d1f0000-very-long";
+  history.as_object()["name"] = "GPU 3";
+  EXPECT_THAT(render_history(history, style()), ::testing::HasSubstr(" of GPU 3, "));
+  const auto text = render_histories({history, document("history")}, style());
+  EXPECT_THAT(text, ::testing::HasSubstr("GPU 3"));
+}
+
+TEST_F(Golden, NothingIsWiderThanItsTerminal) {
+  const StatusDocuments status{document("node"), document("snapshot"), document("alerts"),
+                               document("leases")};
+  const auto gpus = document("gpus");
+  const auto processes = document("processes");
+  auto checks = checks_of_node(document("node"));
+  checks.push_back({Check::Outcome::absent, "temperature",
+                    "neither a sensor chip (/sys/class/hwmon) nor a thermal zone is there at all",
+                    "load the driver of the board's sensors (sensors-detect finds it)"});
+  for (const int width : {60, 80, 100, 160}) {
+    const auto narrow = style(Output::table, width, true);
+    const std::vector<std::pair<const char*, std::string>> pictures{
+        {"status", render_status(status, narrow)},
+        {"gpus", render_gpus(gpus, {}, narrow)},
+        {"gpu", render_gpu(gpus, *find_gpu(gpus, "0"), processes, narrow)},
+        {"ps", render_ps(processes, {}, narrow)},
+        {"leases", render_leases(document("leases"), narrow)},
+        {"lease", render_lease(client::list(document("leases"))[0], narrow)},
+        {"history", render_history(document("history"), narrow)},
+        {"histories", render_histories({document("history")}, narrow)},
+        {"events", render_events(document("events"), value(), narrow)},
+        {"alerts", render_alerts(document("alerts"), narrow)},
+        {"alert", render_alert(client::list(document("alerts"))[1], narrow)},
+        {"config", render_config(document("config"), "", narrow)},
+        {"fit", render_fit(document("fit"), {{"name", "train-b"}},
+                           *client::find(document("snapshot"), "room"), narrow)},
+        {"doctor", render_checks(checks, narrow)}};
+    for (const auto& [name, text] : pictures) {
+      std::istringstream lines(text);
+      for (std::string line; std::getline(lines, line);) {
+        EXPECT_LE(width_of(line), static_cast<std::size_t>(width)) << name << ": " << line;
+      }
+    }
+  }
+}
+
+TEST(Table, LeavesOutWhatCanBeSparedBeforeItCutsBelowTheLeast) {
+  Table table({{"NAME", Align::left, false, true, 0, 8},
+               {"A", Align::right, false, false, 1},
+               {"B", Align::right, false, false, 2},
+               {"C", Align::right}});
+  table.row({"abcdefghijklmno", "11111", "22222", "33333"});
+  Style style;
+  style.width = 29;
+  EXPECT_EQ(table.render(style), "NAME          A      B      C\nabcdefg…  11111  22222  33333\n");
+  style.width = 26;
+  EXPECT_EQ(table.render(style), "NAME              A      C\nabcdefghijk…  11111  33333\n");
+  style.width = 12;
+  EXPECT_EQ(table.render(style), "NAME…\nabcdefg…  3…\n");
+  style.width = 0;
+  EXPECT_THAT(table.render(style), ::testing::HasSubstr("abcdefghijklmno  11111  22222  33333"));
+}
+
+TEST(Text, IsFoldedAtBlanksBehindAnIndent) {
+  EXPECT_EQ(folded("ab cd ef", 5, 2), "ab cd\n  ef");
+  EXPECT_EQ(folded("  ab cd", 5, 2), "  ab\n  cd");
+  EXPECT_EQ(folded("abc verylongword b", 6, 1), "abc\n verylongword\n b");
+  EXPECT_EQ(folded("ab cd", 0, 2), "ab cd");
+  EXPECT_EQ(cut("abc defg", 5), "abc…");
+  EXPECT_EQ(cut("\x1b[31mabcdef\x1b[0m", 4), "\x1b[31mabc…\x1b[0m");
 }
 
 TEST(Sparkline, KeepsPeaksAndGaps) {
@@ -193,6 +271,18 @@ TEST(Units, AreChosenForReading) {
   EXPECT_EQ(show_clock(41.9), "00:41");
   EXPECT_EQ(show_clock(3723), "1:02:03");
   EXPECT_EQ(show_number(-0.001, 1), "0.0");
+}
+
+TEST(Units, SayTheDayOfATimeThatIsNotToday) {
+  setenv("TZ", "UTC", 1);
+  tzset();
+  EXPECT_EQ(show_time(kNow, kNow), "14:10");
+  EXPECT_EQ(show_time(kNow, kNow, true), "14:10:03");
+  EXPECT_EQ(show_time(kNow - 14 * 3600, kNow), "00:10");
+  EXPECT_EQ(show_time(kNow - 15 * 3600, kNow), "Jan 11 23:10");
+  EXPECT_EQ(show_time(kNow + 10 * 3600, kNow), "Jan 13 00:10");
+  EXPECT_EQ(show_time(kNow - 30 * 86400.0, kNow, true), "Dec 13 2025 14:10:03");
+  EXPECT_EQ(show_time(1e12, kNow), "–");
 }
 
 TEST(Units, ReadTimesAndRefuseWhatIsNone) {

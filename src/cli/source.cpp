@@ -41,9 +41,24 @@ void Source::next_picture() {
   if (!std::exchange(first_, false) && local_) (void)sample_locally();
 }
 
+Result<std::string> Source::kept(std::string_view target, const std::string& what) {
+  if (local_) {
+    return fail(ErrorKind::unavailable, what + " are kept by the daemon",
+                "--local reads this machine only", "the same without --local");
+  }
+  if (const auto connected = daemon_.connect(); !connected) {
+    auto error = connected.error();
+    if (error.kind == ErrorKind::unavailable) {
+      error.why = what + " are kept by the daemon" + (error.why.empty() ? "" : ": " + error.why);
+    }
+    return tl::unexpected<Error>(std::move(error));
+  }
+  return daemon_.get(target);
+}
+
 Error Source::only_daemon(const std::string& what) {
   return {ErrorKind::unavailable, what + " is known to the daemon only", "none answers",
-          "start it with: headroomd (or make run)"};
+          "sudo systemctl start headroomd, or headroomd in another terminal"};
 }
 
 bool print_document(const Common& common, std::string_view body) {

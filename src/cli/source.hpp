@@ -23,6 +23,8 @@ class Source {
   bool local() const { return local_; }
   /// To be called before each picture of --watch: without a daemon the machine is read anew.
   void next_picture();
+  /// GET of something that only a daemon keeps, such as "events": without one it is `unavailable`.
+  Result<std::string> kept(std::string_view target, const std::string& what);
   /// The failure of a read of something that this machine does not show: `what` is known to the
   /// daemon.
   static Error only_daemon(const std::string& what);

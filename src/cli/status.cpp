@@ -122,7 +122,7 @@ std::string item_name(const value& item, const value& snapshot) {
   if (name.empty()) name = printable(client::text(item, "resource"));
   if (const auto* gpu = gpu_of(snapshot, client::text(item, "device")); gpu != nullptr) {
     const auto model = printable(client::text(*gpu, "name"));
-    if (!model.empty() && model != name) name += "  " + model;
+    if (!model.empty() && model != name) name += "  " + short_model(model);
   }
   return name;
 }
@@ -164,18 +164,40 @@ std::string counted(std::size_t count, const char* one, const char* many) {
 }
 
 /// A line below the table: what, the sentence, and the command that shows more.
-void summary(std::string& text, const std::string& what, const std::string& sentence,
-             const std::string& command, const Style& style) {
-  std::string head = what;
-  head.resize(std::max<std::size_t>(head.size() + 2, 11), ' ');
-  std::string line = head + sentence;
-  const auto width = width_of(line);
-  if (width < 78) line.append(78 - width, ' ');
-  text += line + "  " + dim(style, command) + "\n";
+struct Summary {
+  std::string what;
+  std::string sentence;
+  std::string command;
+};
+
+/// The sentences end where the commands begin, and those where the terminal ends.
+std::string render_summaries(const std::vector<Summary>& summaries, const Style& style) {
+  constexpr std::size_t kGap = 2;
+  constexpr std::size_t kColumns = 78;
+  constexpr std::size_t kLeast = 40;
+  std::size_t command = 0;
+  for (const auto& one : summaries) command = std::max(command, width_of(one.command));
+  const auto width = static_cast<std::size_t>(style.width);
+  const bool narrow = width > 0 && width < kLeast + kGap + command;
+  const std::size_t most = width == 0 ? 0 : narrow ? width : width - kGap - command;
+  std::string text;
+  for (const auto& one : summaries) {
+    std::string line = one.what;
+    line.resize(std::max<std::size_t>(line.size() + kGap, 11), ' ');
+    line = cut(line + one.sentence, most);
+    if (!narrow) {
+      const auto own = width_of(line);
+      const auto column = most == 0 ? kColumns : std::min(kColumns, most);
+      line.append(std::max(own, column) - own + kGap, ' ');
+      line += dim(style, one.command);
+    }
+    text += line + "\n";
+  }
+  return text;
 }
 
-std::string summaries(const StatusDocuments& documents, const Style& style) {
-  std::string text;
+std::vector<Summary> summaries(const StatusDocuments& documents, const Style& style) {
+  std::vector<Summary> lines;
   std::size_t open = 0;
   const value* worst = nullptr;
   const auto rank = [](const value& alert) {
@@ -188,14 +210,16 @@ std::string summaries(const StatusDocuments& documents, const Style& style) {
     if (worst == nullptr || rank(alert) > rank(*worst)) worst = &alert;
   }
   if (worst != nullptr) {
-    auto sentence = printable(client::text(*worst, "text"));
+    auto of = printable(client::text(*worst, "name"));
+    if (of.empty()) of = printable(client::text(*worst, "device"));
+    auto sentence = (of.empty() ? "" : of + ": ") + printable(client::text(*worst, "text"));
     if (const auto since = parse_time(client::text(*worst, "since"))) {
       sentence += ", " + show_span(style.now - *since);
     }
-    summary(text, counted(open, "alert", "alerts"),
-            paint(style, client::text(*worst, "severity"), client::text(*worst, "severity")) +
-                ": " + sentence,
-            "headroom alert show " + printable(client::text(*worst, "id")), style);
+    const auto severity = printable(client::text(*worst, "severity"));
+    lines.push_back({counted(open, "alert", "alerts"),
+                     paint(style, severity, severity) + "  " + sentence,
+                     "headroom alert show " + printable(client::text(*worst, "id"))});
   }
   std::size_t waiting = 0;
   std::size_t living = 0;
@@ -225,13 +249,20 @@ std::string summaries(const StatusDocuments& documents, const Style& style) {
     if (const auto earliest = parse_time(client::text(*next, "earliest"))) {
       sentence += "; earliest " + show_time(*earliest, style.now);
     }
-    summary(text, counted(waiting, "waiting", "waiting"), sentence, "headroom lease", style);
+    lines.push_back({counted(waiting, "waiting", "waiting"), sentence, "headroom lease"});
   }
   if (living > 0) {
     if (living > kLeasesNamed) names += "; …";
-    summary(text, counted(living, "lease", "leases"), names, "headroom lease", style);
+    lines.push_back({counted(living, "lease", "leases"), names, "headroom lease"});
   }
-  return text;
+  if (const auto& cannot = client::list(documents.node, "cannot"); !cannot.empty()) {
+    lines.push_back(
+        {"cannot",
+         printable(client::text(cannot.front(), "what")) +
+             (cannot.size() > 1 ? " and " + std::to_string(cannot.size() - 1) + " more" : ""),
+         "headroom doctor"});
+  }
+  return lines;
 }
 
 }  // namespace
@@ -270,16 +301,16 @@ std::string render_status(const StatusDocuments& documents, const Style& style) 
   const auto* found = client::find(snapshot, "room");
   const auto& room = found != nullptr ? *found : kNothing;
   const bool csv = style.output == Output::csv;
-  Table table({{csv ? "name" : ""},
+  Table table({{csv ? "name" : "", Align::left, false, true, 0, 12},
                {"used"},
                {"capacity", Align::right, true},
                {"reserve", Align::right, true},
-               {"booked", Align::right},
+               {"booked", Align::right, false, false, 1},
                {"unbooked", Align::right, true},
                {"margin", Align::right, true},
                {"room", Align::right},
                {"pressure"},
-               {csv ? "note" : "", Align::left, false, true}});
+               {csv ? "note" : "", Align::left, false, true, 0, 4}});
   for (const auto& item : client::list(room)) {
     const auto pressure = client::text(item, "pressure");
     const auto booked = term(item, "booked");
@@ -292,19 +323,17 @@ std::string render_status(const StatusDocuments& documents, const Style& style) 
                paint(style, pressure, text_cell(pressure)), note_cell(item, snapshot)});
   }
   if (csv) return table.render(style);
-  std::string text = first_line(documents.node, style) + "\n\n" + table.render(style);
+  std::string text = cut(first_line(documents.node, style), static_cast<std::size_t>(style.width)) +
+                     "\n\n" + table.render(style);
   if (const auto* item = item_to_explain(room); item != nullptr) {
-    text += "\n" + item_name(*item, kNothing) + ": " + render_sum(*item, style) + "\n";
+    const auto name = item_name(*item, kNothing) + ": ";
+    text += "\n" +
+            folded(name + render_sum(*item, style), static_cast<std::size_t>(style.width),
+                   width_of(name)) +
+            "\n";
   }
   const auto below = summaries(documents, style);
-  if (!below.empty()) text += "\n" + below;
-  if (const auto& cannot = client::list(documents.node, "cannot"); !cannot.empty()) {
-    text += (below.empty() ? "\n" : "");
-    summary(text, "cannot",
-            printable(client::text(cannot.front(), "what")) +
-                (cannot.size() > 1 ? " and " + std::to_string(cannot.size() - 1) + " more" : ""),
-            "headroom doctor", style);
-  }
+  if (!below.empty()) text += "\n" + render_summaries(below, style);
   return text;
 }
 

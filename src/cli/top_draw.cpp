@@ -1198,6 +1198,25 @@ class Picture {
       }
       add("because", printable(client::text(*room, "why")));
     }
+    if (const auto busy = client::number(gpu, "busy_ratio")) {
+      std::string text = show_number(*busy * 100) + " %";
+      if (const auto of_memory = client::number(gpu, "memory_busy_ratio")) {
+        text += ", its memory " + show_number(*of_memory * 100) + " %";
+      }
+      add("busy", text);
+    }
+    const auto limited = [&](const char* member, const char* limit, const char* unit) {
+      const auto now = client::number(gpu, member);
+      const auto most = client::number(gpu, limit);
+      return now ? show_number(*now) + (most ? " of " + show_number(*most) : "") + unit
+                 : std::string();
+    };
+    add("temperature",
+        limited("temperature_celsius", "temperature_limit_celsius", look_.degrees()));
+    add("power", limited("power_watts", "power_limit_watts", " W"));
+    if (const auto fan = client::number(gpu, "fan_ratio")) {
+      add("fan", show_number(*fan * 100) + " %");
+    }
     if (const auto compute = client::number(gpu, "compute"))
       add("compute", show_number(*compute, 1));
     if (const auto clock = client::number(gpu, "clock_mhz")) {

@@ -283,6 +283,16 @@ TEST_F(Top, ShowsDetailsAndHelp) {
   EXPECT_EQ(press(view, model, text("q")).what, TopAction::What::quit);
 }
 
+TEST_F(Top, DetailsOfAGPUHaveItsBusyTimeHeatAndPower) {
+  view.focus = Panel::gpu;
+  press(view, model, {Key::Name::down, ""});
+  press(view, model, {Key::Name::enter, ""});
+  const auto shown = picture(120, 50);
+  EXPECT_THAT(shown, ::testing::ContainsRegex("busy +[0-9]+ %"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("temperature +[0-9]+"));
+  EXPECT_THAT(shown, ::testing::ContainsRegex("power +[0-9]+.* W"));
+}
+
 TEST_F(Top, EndsOnlyOnesOwnLeaseAndOnlyAfterAYes) {
   press(view, model, text("l"));
   EXPECT_THAT(view.message, HasSubstr("choose a lease"));

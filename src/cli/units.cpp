@@ -105,14 +105,24 @@ std::optional<double> parse_time(std::string_view text) {
   return static_cast<double>(timegm(&parts)) + seconds;
 }
 
-std::string show_time(double at, double now) {
+std::string show_time(double at, double now, bool seconds) {
   std::array<char, 64> buffer{};
-  if (!(std::abs(at) < 1e11)) return kNone;
-  const auto seconds = static_cast<std::time_t>(at);
-  std::tm parts{};
-  localtime_r(&seconds, &parts);
-  const bool near = std::abs(at - now) < 20.0 * 3600.0;
-  std::strftime(buffer.data(), buffer.size(), near ? "%H:%M" : "%b %d %H:%M", &parts);
+  if (!(std::abs(at) < 1e11) || !(std::abs(now) < 1e11)) return kNone;
+  const auto local = [](double time) {
+    const auto whole = static_cast<std::time_t>(time);
+    std::tm parts{};
+    localtime_r(&whole, &parts);
+    return parts;
+  };
+  const std::tm then = local(at);
+  const std::tm today = local(now);
+  std::string format = seconds ? "%H:%M:%S" : "%H:%M";
+  if (then.tm_year != today.tm_year) {
+    format.insert(0, "%b %d %Y ");
+  } else if (then.tm_yday != today.tm_yday) {
+    format.insert(0, "%b %d ");
+  }
+  std::strftime(buffer.data(), buffer.size(), format.c_str(), &then);
   return buffer.data();
 }
 

@@ -38,8 +38,9 @@ std::string show_clock(double seconds);
 /// none.
 std::optional<double> parse_time(std::string_view text);
 
-/// "14:32" in the local time zone; with the date in front when it is more than 20 h from `now`.
-std::string show_time(double at, double now);
+/// "14:32" in the local time zone, "14:32:07" with seconds; with the day in front ("Jan 11 23:50")
+/// when that is not the day of `now`, and with the year when that is another one.
+std::string show_time(double at, double now, bool seconds = false);
 
 /// Columns a text takes on a terminal: UTF-8 code points, without colour codes.
 std::size_t width_of(std::string_view text);

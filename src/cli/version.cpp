@@ -10,6 +10,7 @@ int version_command(Words words) {
                   "  headroom version              of this command\n"
                   "  headroom version -v           and of the daemon\n");
   Common common;
+  options.outputs("json|jsonl");
   if (const auto over = options.parse(std::move(words), common)) return *over;
   client::json::object document{{"version", HEADROOM_VERSION}, {"daemon", nullptr}};
   std::string text = "headroom " HEADROOM_VERSION "\n";

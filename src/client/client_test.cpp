@@ -88,7 +88,26 @@ TEST(Daemon, SaysHowToStartOneWhereNobodyListens) {
   const auto connected = daemon.connect();
   ASSERT_FALSE(connected);
   EXPECT_EQ(connected.error().kind, ErrorKind::unavailable);
-  EXPECT_EQ(connected.error().help, "headroomd (or make run) starts it");
+  EXPECT_THAT(connected.error().help, ::testing::StartsWith("sudo systemctl start headroomd"));
+}
+
+TEST(Daemon, RefusesATokenFileThatHoldsNone) {
+  setenv("HEADROOM_TOKEN_FILE", "/nonexistent/token", 1);
+  Daemon daemon("http://127.0.0.1:1", std::chrono::milliseconds(100));
+  const auto connected = daemon.connect();
+  unsetenv("HEADROOM_TOKEN_FILE");
+  ASSERT_FALSE(connected);
+  EXPECT_EQ(connected.error().kind, ErrorKind::invalid_request);
+  EXPECT_THAT(connected.error().what, ::testing::HasSubstr("/nonexistent/token"));
+}
+
+TEST(Json, NumbersAreWrittenAsPlainDecimals) {
+  for (const char* text :
+       {R"({"a":0.91,"b":100,"c":[0.0001234,-2.5,0],"d":null,"e":"x\"y","f":true})",
+        R"([123456789012.5,18446744073709551615,-9223372036854775808,1e+300,1e-09])"}) {
+    EXPECT_EQ(write_json(*parse_json(text)), text);
+  }
+  EXPECT_EQ(write_json(*parse_json("[1E2,1.25E-1]")), "[100,0.125]");
 }
 
 TEST(Daemon, RefusesAnAddressThatIsNone) {

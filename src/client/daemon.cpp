@@ -1,7 +1,10 @@
 #include "client/daemon.hpp"
 
+#include <cstdlib>
+#include <fstream>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "client/problem.hpp"
 #include "http/query.hpp"
@@ -10,9 +13,26 @@ namespace headroom::client {
 namespace {
 
 constexpr std::size_t kEventLimit = 16U << 20U;
+constexpr std::size_t kTokenLimit = 4096;
 
 std::string lease_target(std::string_view id) {
   return "/api/v1/leases/" + http::encode_segment(id);
+}
+
+// "Bearer …" from the file that HEADROOM_TOKEN_FILE names; "" when it names none.
+Result<std::string> authorization() {
+  const char* path = std::getenv("HEADROOM_TOKEN_FILE");
+  if (path == nullptr || *path == '\0') return std::string();
+  std::ifstream file(path);
+  std::string word;
+  if (!(file >> word) || word.size() > kTokenLimit) {
+    return fail(ErrorKind::invalid_request,
+                std::string("there is no token in ") + path + ", as HEADROOM_TOKEN_FILE says",
+                file.is_open() ? "its first word is the token, of at most 4096 characters"
+                               : "the file cannot be read",
+                "name another file, or unset HEADROOM_TOKEN_FILE");
+  }
+  return "Bearer " + word;
 }
 
 }  // namespace
@@ -67,13 +87,19 @@ bool EventCutter::take(std::string_view piece,
 
 Error no_daemon(std::string_view url, std::string_view why) {
   return Error{ErrorKind::unavailable, "no daemon answers on " + std::string(url), std::string(why),
-               "headroomd (or make run) starts it"};
+               "sudo systemctl start headroomd, or headroomd in another terminal; --url and "
+               "HEADROOM_URL name another one"};
 }
 
 Result<void> Daemon::connect() {
   if (connection_) return {};
   const auto url = http::Url::parse(url_);
   if (!url) return tl::unexpected<Error>(url.error());
+  if (!url->unix_socket) {  // a socket knows who asks
+    auto word = authorization();
+    if (!word) return tl::unexpected<Error>(std::move(word.error()));
+    authorization_ = std::move(*word);
+  }
   auto client = http::Client::connect(*url, timeout_);
   if (!client) {
     const auto kind = client.error().kind;
@@ -90,8 +116,9 @@ Result<std::string> Daemon::exchange(std::string_view method, std::string_view t
                                      std::string_view body, std::string_view idempotency_key,
                                      std::chrono::milliseconds within) {
   if (auto connected = connect(); !connected) return tl::unexpected<Error>(connected.error());
-  const http::Header key{"Idempotency-Key", idempotency_key};
-  const std::span<const http::Header> headers(&key, idempotency_key.empty() ? 0 : 1);
+  std::vector<http::Header> headers;
+  if (!idempotency_key.empty()) headers.push_back({"Idempotency-Key", idempotency_key});
+  if (!authorization_.empty()) headers.push_back({"Authorization", authorization_});
   auto response = connection_->request(method, target, body, headers, within);
   if (!response) {
     connection_.reset();
@@ -160,10 +187,14 @@ Result<void> Daemon::follow(std::string_view target,
   if (auto connected = connect(); !connected) return tl::unexpected<Error>(connected.error());
   EventCutter cutter;
   bool wanted = true;
-  const auto response = connection_->stream(target, [&](std::string_view piece) {
-    wanted = cutter.take(piece, on_event);
-    return wanted;
-  });
+  const http::Header word{"Authorization", authorization_};
+  const auto response = connection_->stream(
+      target,
+      [&](std::string_view piece) {
+        wanted = cutter.take(piece, on_event);
+        return wanted;
+      },
+      std::span<const http::Header>(&word, authorization_.empty() ? 0 : 1));
   connection_.reset();
   if (!response) {
     if (response.error().kind != ErrorKind::unavailable) {

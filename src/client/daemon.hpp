@@ -49,7 +49,9 @@ class Daemon {
 
   const std::string& url() const { return url_; }
 
-  /// Connects unless connected already. Fails with `invalid_request` for an address that is none,
+  /// Connects unless connected already. Over TCP the first word of the file that
+  /// HEADROOM_TOKEN_FILE names goes with every request. Fails with `invalid_request` for an address
+  /// that is none or a file that holds no token,
   /// with `unavailable` when nobody listens there.
   Result<void> connect();
 
@@ -88,6 +90,7 @@ class Daemon {
 
   std::string url_;
   std::chrono::milliseconds timeout_;
+  std::string authorization_;  ///< "Bearer …"; "" = none
   std::optional<http::Client> connection_;
 };
 

@@ -1,5 +1,7 @@
 #include "client/json.hpp"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 
 #include <boost/json/parse.hpp>
@@ -16,7 +18,59 @@ Result<json::value> parse_json(std::string_view text) {
   return document;
 }
 
-std::string write_json(const json::value& document) { return json::serialize(document); }
+namespace {
+
+// A plain decimal as long as that is not absurd, and the shortest that reads back as the same.
+void append_number(std::string& out, double value) {
+  if (!std::isfinite(value)) {
+    out += "null";
+    return;
+  }
+  const double size = std::abs(value);
+  const bool plain = size == 0 || (size >= 1e-7 && size < 1e17);
+  std::array<char, 48> text{};
+  const auto [end, error] =
+      std::to_chars(text.data(), text.data() + text.size(), value,
+                    plain ? std::chars_format::fixed : std::chars_format::scientific);
+  (void)error;  // 48 are enough: 17 digits, and at most 7 zeros before them
+  out.append(text.data(), end);
+}
+
+void append_json(std::string& out, const json::value& document) {
+  if (const auto* object = document.if_object()) {
+    out += '{';
+    bool more = false;
+    for (const auto& member : *object) {
+      if (more) out += ',';
+      more = true;
+      out += json::serialize(member.key());
+      out += ':';
+      append_json(out, member.value());
+    }
+    out += '}';
+  } else if (const auto* array = document.if_array()) {
+    out += '[';
+    bool more = false;
+    for (const auto& item : *array) {
+      if (more) out += ',';
+      more = true;
+      append_json(out, item);
+    }
+    out += ']';
+  } else if (const auto* number = document.if_double()) {
+    append_number(out, *number);
+  } else {
+    out += json::serialize(document);
+  }
+}
+
+}  // namespace
+
+std::string write_json(const json::value& document) {
+  std::string out;
+  append_json(out, document);
+  return out;
+}
 
 const json::value* find(const json::value& document, std::string_view path) {
   const json::value* at = &document;

@@ -19,7 +19,7 @@ namespace json = boost::json;
 /// Parses one document. Fails with `internal` when `text` is not JSON or deeper than 32 levels.
 Result<json::value> parse_json(std::string_view text);
 
-/// Writes a document on one line.
+/// Writes a document on one line, numbers as plain decimals (0.91, not 9.1E-1) as the daemon does.
 std::string write_json(const json::value& document);
 
 /// The member at a path of names joined by dots ("holder.pid"); nullptr when absent or null.

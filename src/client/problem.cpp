@@ -55,9 +55,11 @@ Error parse_problem(int status, std::string_view body) {
   }
   Error error;
   error.kind = kind_of(text(*document, "type"), status);
-  error.what = text(*document, "title");
+  // Its own three parts where it has them: the title says only of which kind it is.
+  error.what = text(*document, "what");
+  error.why = text(*document, error.what.empty() ? "detail" : "why");
+  if (error.what.empty()) error.what = text(*document, "title");
   if (error.what.empty()) error.what = "the daemon answered " + std::to_string(status);
-  error.why = text(*document, "detail");
   for (const auto& lease : list(*document, "in_the_way")) {
     const auto id = lease.is_string() ? text(lease, "") : text(lease, "lease");
     const auto name = text(lease, "name");

@@ -767,6 +767,10 @@ Result<std::vector<Setting>> Loop::configure(
       if (setting.key != key) continue;
       changed.push_back(setting);
       text += (text.empty() ? "" : ", ") + key + " = " + setting.value;
+      const bool set = setting.origin.find("set.toml") != std::string::npos;
+      if (!value.empty() && !set) {
+        text += " by " + setting.origin + "; what was set has no effect until that is gone";
+      }
     }
   }
   say("daemon.configured", text);
