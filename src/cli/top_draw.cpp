@@ -97,14 +97,21 @@ class Picture {
 
   // ---- small helpers
 
-  /// Pieces from left to right as long as they fit whole; returns the column after the last.
+  /// Pieces from left to right as long as they fit whole, a faint word only with what it says;
+  /// returns the column after the last.
   int flow(int x, int y, int end, const std::vector<Piece>& pieces) {
     bool first = true;
-    for (const auto& piece : pieces) {
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const auto& piece = pieces[i];
       if (piece.text.empty()) continue;
       const int gap = first ? 0 : piece.gap;
       const int columns = columns_of(piece.text);
-      if (x + gap + columns > end) continue;
+      const bool says = piece.pen == kFaint && i + 1 < pieces.size() && pieces[i + 1].gap == 1;
+      const int beside = says ? 1 + columns_of(pieces[i + 1].text) : 0;
+      if (x + gap + columns + beside > end) {
+        if (says) ++i;
+        continue;
+      }
       x += gap;
       x += canvas_.put(x, y, piece.text, piece.pen, columns);
       first = false;

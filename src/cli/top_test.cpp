@@ -283,6 +283,15 @@ TEST_F(Top, ShowsDetailsAndHelp) {
   EXPECT_EQ(press(view, model, text("q")).what, TopAction::What::quit);
 }
 
+TEST_F(Top, AWordOfAGPUNeverStandsWithoutItsNumber) {
+  for (int width = 60; width <= 240; ++width) {
+    const auto shown = picture(width, 50);
+    for (const char* word : {" room  ", " booked  ", "unbooked  "}) {
+      EXPECT_THAT(shown.substr(0, shown.find("CPU")), Not(HasSubstr(word))) << width;
+    }
+  }
+}
+
 TEST_F(Top, DetailsOfAGPUHaveItsBusyTimeHeatAndPower) {
   view.focus = Panel::gpu;
   press(view, model, {Key::Name::down, ""});
