@@ -146,10 +146,13 @@ struct Victims {
 ///
 /// Never the busy, pinned or loading, and nobody of a higher priority than the asker's; of the sets
 /// left that cover the deficit, the one of least total regret, then the ones used longest ago. If
-/// no such set exists nothing is unloaded. Pure, in integers. A set of up to about 30 is exact;
-/// beyond, it may cost up to twice the least (`cheapest_cover`). O(n log n).
-/// `uses` is told of the asker first (`Uses::used`). Of more than 4096 that may go, those used
-/// longest ago are considered.
+/// there is no such set nothing is unloaded. Pure, in integers.
+///
+/// The set is exact with a hundred residents (every drawn case was); where the bound of work ends
+/// the search, as with a thousand of which many must go, it may cost up to twice the least
+/// (`cheapest_cover`). O(n log n). While `oldest` leads, the oldest of the lowest priority go
+/// instead, less those whom a later one makes needless. `uses` is told of the asker first
+/// (`Uses::used`). Of more than 4096 that may go, those used longest ago are considered.
 Victims choose_victims(std::span<const Resident> residents, const Uses& uses,
                        const Shortage& shortage, const VictimRules& rules);
 

@@ -28,7 +28,8 @@ constexpr const char* kHelp =
     "  --recorded DIR  also loads made of the series in DIR (shared/data/traces)\n"
     "  --traces        also every load that costs more than with LRU\n"
     "\n"
-    "The last lines are the bars; the exit status is 1 if one of them does not hold.\n";
+    "The last lines are the bars; the exit status is 1 if one of them does not hold, 3 if\n"
+    "the replay contradicts itself.\n";
 
 // A load must make LRU load so often before a ratio to it says something.
 constexpr std::int64_t kManyLoads = 100;
@@ -69,6 +70,11 @@ struct Row {
   }
 };
 
+[[noreturn]] void complain(const Trace& trace, const char* what) {
+  std::fprintf(stderr, "headroom-evict: %s: %s\n", trace.name.c_str(), what);
+  std::exit(3);
+}
+
 // One load into a row; where it is small and mixed also into `small`.
 void compare(const Trace& trace, Kind kind, bool verbose, Row& row, Row& small) {
   const Cost lru = replay(trace, Policy::lru);
@@ -92,7 +98,14 @@ void compare(const Trace& trace, Kind kind, bool verbose, Row& row, Row& small) 
     one.worst_few.add(static_cast<double>(ours.reload - lru.reload) / mean);
   }
   std::optional<std::int64_t> best = optimum(trace);
-  if (!best && kind == Kind::equal) best = belady(trace);
+  if (kind == Kind::equal) {
+    const std::int64_t other = belady(trace);
+    if (best.value_or(other) != other) complain(trace, "the two ways to the optimum differ");
+    best = other;
+  }
+  if (best && *best > std::min({lru.reload, largest.reload, score.reload, ours.reload})) {
+    complain(trace, "something costs less than the optimum");
+  }
   if (best) {
     one.lru_to_best.add(static_cast<double>(lru.reload) / static_cast<double>(*best));
     one.ours_to_best.add(static_cast<double>(ours.reload) / static_cast<double>(*best));
