@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "control/control.hpp"
+#include "decide/plan.hpp"
 #include "decide/verdict.hpp"
 
 namespace headroom::control {
@@ -60,6 +61,11 @@ void Control::grant(Lease lease, int gpu) {
 }
 
 void Control::run_queue() {
+  // What is on its way back is not seen yet, and whoever starts before it is could delay the head:
+  // the sample that was asked for runs the queue.
+  const auto reads = [](const Effect& effect) { return std::holds_alternative<Sense>(effect); };
+  if (std::any_of(effects_.begin(), effects_.end(), reads)) return;
+  state_.queue.follow(decide::plan(books()));
   // Every turn grants one waiter, so this ends with the queue.
   while (const auto start = decide::next_start(books())) {
     Lease lease = state_.promises.leases.at(start->lease);
@@ -141,6 +147,8 @@ void Control::holder_gone(LeaseId id) {
       for (const auto& [other, owed] : state_.owed) {
         if (state_.promises.leases.at(other).gpu == lease.gpu) foreign -= owed.held;
       }
+      // Readings that are not of one moment may count what is gone already.
+      foreign = std::max<std::int64_t>(0, foreign);
       state_.owed[id] = {held, foreign, at_.boot, at_.boot + kPatience};
       effects_.emplace_back(Sense{false});
     }

@@ -10,6 +10,9 @@ namespace {
 
 // Most leases that a refusal names.
 constexpr std::size_t kNamed = 3;
+// Whoever has more than these before it is told its place, and no time: it would be a guess, and
+// dear. The list of leases tells it.
+constexpr std::size_t kForeseen = 100;
 
 // A copy of the ledger's rooms in which leases can be ended and started to look ahead.
 struct Space {
@@ -262,7 +265,7 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
 bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
                        const Wanted& wanted, int gpu) {
   if (head.starts) {
-    if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts) return true;
+    if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts + kGrace) return true;
     Wanted there = wanted;
     if (gpu >= 0) there.gpus = {gpu};
     return fit_into(books, *head.beside, there).fits;
@@ -612,20 +615,23 @@ Verdict decide(const Books& books, const Wanted& wanted) {
 
   const Space space(books.ledger);
   const Fit fit = fit_into(books, space, wanted);
-  // Nested waiters stand in the queue too, but wait for nothing that others could take.
-  std::vector<Wanted> ahead;
-  for (const Queue::Key& key : books.queue.in_order()) {
-    if (key >= wanted.key) break;
-    const Lease& waiter = books.promises.leases.at(key.second);
-    if (waiter.parent != 0) continue;
-    // One whose device is gone waits for that, and keeps nobody.
-    auto other = wanted_of(books, waiter);
-    if (other && !is_shut_out(books.ledger, *other)) ahead.push_back(std::move(*other));
-  }
+  const std::size_t before = books.queue.place_of(wanted.key);
+  std::size_t looked = 0;
+  const auto next_ahead = [&]() -> std::optional<Wanted> {
+    while (looked < before) {
+      const Lease& waiter = books.promises.leases.at(books.queue.in_order()[looked++].second);
+      // Nested waiters stand in the queue too, but wait for nothing that others could take.
+      if (waiter.parent != 0) continue;
+      // One whose device is gone waits for that, and keeps nobody.
+      auto other = wanted_of(books, waiter);
+      if (other && !is_shut_out(books.ledger, *other)) return std::move(*other);
+    }
+    return std::nullopt;
+  };
+  std::optional<Wanted> ahead = next_ahead();
   const bool may =
-      fit.fits &&
-      (ahead.empty() ||
-       leaves_head_alone(books, space, look_at_head(books, space, ahead.front()), wanted, fit.gpu));
+      fit.fits && (!ahead || leaves_head_alone(books, space, look_at_head(books, space, *ahead),
+                                               wanted, fit.gpu));
   if (fit.best_gpu >= 0) verdict.best_gpu = books.ledger.pool(fit.best_gpu).device;
   if (may) {
     verdict.answer = Answer::now;
@@ -634,15 +640,14 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   }
 
   verdict.answer = Answer::queued;
-  verdict.place = static_cast<int>(ahead.size()) + 1;
+  verdict.place = static_cast<int>(before) + 1;
   verdict.short_by = fit.short_by;
   Future future(books, space);
-  bool known = true;
-  for (const Wanted& other : ahead) {
-    const auto there = future.until_fits(other);
+  bool known = before <= kForeseen;
+  for (; ahead && known; ahead = next_ahead()) {
+    const auto there = future.until_fits(*ahead);
     known = there.has_value();
-    if (!known) break;
-    future.start(other, there->gpu);
+    if (known) future.start(*ahead, there->gpu);
   }
   LeaseId ends_first = 0;
   if (known) {

@@ -58,6 +58,10 @@ struct Start {
   LeaseId lease = 0;
   int gpu = -1;
 };
+/// What a start may differ by from the time that was foretold: an end is noticed and read a little
+/// after it was due, and whoever ends together with it delays nobody.
+inline constexpr std::chrono::milliseconds kGrace{100};
+
 /// The next waiter that may start now: the head of the queue if it fits, else the first one behind
 /// it whose start does not delay the head. Empty: nobody.
 std::optional<Start> next_start(const Books& books);

@@ -169,9 +169,13 @@ std::string Referee::after(const control::Control& control, const Event& event,
       std::holds_alternative<Ticked>(event) && next && *next <= at.boot) {
     return "a deadline that has passed is still due after the tick";
   }
+  // What it asks to be read decides who starts.
+  const bool reads = std::any_of(effects.begin(), effects.end(), [](const Effect& effect) {
+    return std::holds_alternative<Sense>(effect);
+  });
   for (const std::string& broken :
        {ledger(state), rooms(state), nested(state), grants(control, grown), gauges(control, event),
-        queue(control, event, granted, at)}) {
+        queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();
@@ -346,7 +350,7 @@ std::string Referee::gauges(const control::Control& control, const Event& event)
 }
 
 std::string Referee::queue(const control::Control& control, const Event& event,
-                           const std::set<LeaseId>& granted, Instant at) const {
+                           const std::set<LeaseId>& granted, bool reads, Instant at) const {
   const control::State& state = control.state();
   if (state.queue.size() > static_cast<std::size_t>(state.config->leases.queue))
     return "the queue is over its bound";
@@ -355,9 +359,9 @@ std::string Referee::queue(const control::Control& control, const Event& event,
   for (const LeaseId id : living_)
     waiting += shadow_.leases.at(id).state == LeaseState::waiting ? 1U : 0U;
   if (waiting != state.queue.size()) return "the queue and the waiting leases differ";
-  const bool settled = std::holds_alternative<Sampled>(event) ||
-                       std::holds_alternative<Ticked>(event) ||
-                       std::holds_alternative<Configured>(event);
+  const bool settled =
+      !reads && (std::holds_alternative<Sampled>(event) || std::holds_alternative<Ticked>(event) ||
+                 std::holds_alternative<Configured>(event));
   if (settled && decide::next_start(books_of(state, at))) return "somebody waits who could start";
   const auto* asked = std::get_if<Asked>(&event);
   if (asked != nullptr && std::holds_alternative<AskLease>(asked->ask) && head_ &&
@@ -376,7 +380,7 @@ std::string Referee::queue(const control::Control& control, const Event& event,
     }
     for (const decide::Outlook& one : decide::outlook(books_of(state, at))) {
       if (one.lease != head_->lease) continue;
-      if (head_->earliest && (!one.earliest || *one.earliest > *head_->earliest)) {
+      if (head_->earliest && (!one.earliest || *one.earliest > *head_->earliest + decide::kGrace)) {
         return lease_name(one.lease) + ", the head of the queue, was delayed by a grant behind it";
       }
     }

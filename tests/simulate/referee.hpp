@@ -57,7 +57,7 @@ class Referee {
   std::string nested(const control::State& state) const;
   std::string gauges(const control::Control& control, const Event& event);
   std::string queue(const control::Control& control, const Event& event,
-                    const std::set<LeaseId>& granted, Instant at) const;
+                    const std::set<LeaseId>& granted, bool reads, Instant at) const;
 
   const Machine& machine_;
   decide::Promises shadow_;
