@@ -127,11 +127,12 @@ bool uses_gpus(const value& processes) {
 }
 
 /// What stands below the table: how many are not in it, and why.
-std::string last_line(const value& processes, std::size_t shown, const Style& style) {
+std::string last_line(const value& processes, std::size_t shown, bool some, const Style& style) {
   const auto listed = static_cast<std::int64_t>(client::list(processes).size());
-  const auto total = std::max(client::whole(processes, "total").value_or(listed), listed);
+  const auto total =
+      some ? listed : std::max(client::whole(processes, "total").value_or(listed), listed);
   const auto more = total - static_cast<std::int64_t>(shown);
-  const auto threads = client::whole(processes, "kernel_threads").value_or(0);
+  const auto threads = some ? 0 : client::whole(processes, "kernel_threads").value_or(0);
   std::string line;
   if (more > 0) line += std::to_string(more) + " more";
   if (threads > 0) {
@@ -209,10 +210,11 @@ std::string render_ps(const value& processes, const PsOptions& options, const St
                kNone, kNone, kNone, kNone, rest_cell(rest, style)});
   }
   if (csv) return table.render(style);
-  if (shown.empty() && table.empty()) return "no processes\n" + last_line(processes, 0, style);
+  if (shown.empty() && table.empty())
+    return "no processes\n" + last_line(processes, 0, options.some, style);
   if (!silent.empty()) silent += ": the driver does not say who uses them";
   return table.render(style) + (silent.empty() ? "" : dim(style, silent) + "\n") +
-         last_line(processes, shown.size(), style);
+         last_line(processes, shown.size(), options.some, style);
 }
 
 int ps_command(Words words) {
@@ -241,6 +243,7 @@ int ps_command(Words words) {
   }
   ps.gpu = gpu;
   ps.rest = user.empty();
+  ps.some = !user.empty() || !gpu.empty() || unbooked;
   std::string target = std::string("/api/v1/processes?limit=") + kMost;
   if (!gpu.empty()) target += "&gpu=" + http::encode_segment(gpu);
   if (!user.empty()) target += "&user=" + http::encode_segment(user);

@@ -15,6 +15,7 @@ struct PsOptions {
   std::size_t most = 0;      ///< rows; 0 = no bound but what matters
   std::string gpu = {};      ///< of what no process accounts for: only this device's; "" = all
   bool rest = true;          ///< show what no process accounts for
+  bool some = false;         ///< only some were asked for: the others are no "more" of them
 };
 
 /// The processes of GET /api/v1/processes that matter: those that hold GPU memory, those that run

@@ -92,6 +92,11 @@ TEST_F(Golden, PsWithoutGpusHasNoColumnsForThem) {
             "  7  –     1 KiB    –  –          –  sh\n"
             "3 not listed: hidepid\n");
   EXPECT_EQ(render_ps(value(), {}, style()), "no processes\n");
+  PsOptions of_one_user;
+  of_one_user.some = true;
+  EXPECT_EQ(render_ps(*client::parse_json(R"({"items":[],"total":79,"kernel_threads":56})"),
+                      of_one_user, style()),
+            "no processes\n");
 }
 
 TEST_F(Golden, PsLeavesOutWhatIsSmall) {

@@ -180,18 +180,23 @@ std::string render_summaries(const std::vector<Summary>& summaries, const Style&
   const auto width = static_cast<std::size_t>(style.width);
   const bool narrow = width > 0 && width < kLeast + kGap + command;
   const std::size_t most = width == 0 ? 0 : narrow ? width : width - kGap - command;
-  std::string text;
+  std::vector<std::string> lines;
+  std::size_t column = most == 0 ? kColumns : 0;
   for (const auto& one : summaries) {
     std::string line = one.what;
     line.resize(std::max<std::size_t>(line.size() + kGap, 11), ' ');
-    line = cut(line + one.sentence, most);
+    lines.push_back(cut(line + one.sentence, most));
+    if (most > 0) column = std::max({column, width_of(lines.back()), std::min(kColumns, most)});
+  }
+  std::string text;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    text += lines[i];
     if (!narrow) {
-      const auto own = width_of(line);
-      const auto column = most == 0 ? kColumns : std::min(kColumns, most);
-      line.append(std::max(own, column) - own + kGap, ' ');
-      line += dim(style, one.command);
+      const auto own = width_of(lines[i]);
+      text.append(std::max(own, column) - own + kGap, ' ');
+      text += dim(style, summaries[i].command);
     }
-    text += line + "\n";
+    text += "\n";
   }
   return text;
 }
