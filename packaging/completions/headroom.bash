@@ -63,6 +63,7 @@ _headroom_takes_value() {
     lease:--wait) return 0 ;;
     lease:--for) return 0 ;;
     lease:--priority) return 0 ;;
+    drain:--gpu) return 0 ;;
     check:-r|check:--resource) return 0 ;;
     check:--gpu) return 0 ;;
     check:--max-age) return 0 ;;
@@ -97,6 +98,7 @@ _headroom() {
     events) command=event ;;
     alerts) command=alert ;;
     leases) command=lease ;;
+    drains) command=drain ;;
     esac
   done
   case "$command:$prev" in
@@ -160,6 +162,7 @@ _headroom() {
     lease:--wait) return ;;
     lease:--for) return ;;
     lease:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
+    drain:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     check:-r|check:--resource) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")); return ;;
     check:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     check:--max-age) return ;;
@@ -174,9 +177,10 @@ _headroom() {
     event|events) options='-f --follow --since --type -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     alert|alerts) options='--severity --all -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --priority --for --wait --no-wait --enforce --no-fence --spread -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
+    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
     wait) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --enforce --no-fence -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    drain|drains) options='--gpu --undo -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     doctor) options='--api --self-test -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     check) options='-r --resource --gpu --max-age -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     config) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -190,7 +194,7 @@ _headroom() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease doctor check config metrics openapi completion version help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease drain doctor check config metrics openapi completion version help' -- "$cur"))
     return
   fi
   case "$command:$verb" in
@@ -201,10 +205,12 @@ _headroom() {
     alert:ack) COMPREPLY=($(compgen -W "$(_headroom_ask alert)" -- "$cur")) ;;
     alert:mute) COMPREPLY=($(compgen -W "$(_headroom_ask alert)" -- "$cur")) ;;
     alert:unmute) COMPREPLY=($(compgen -W "$(_headroom_ask alert)" -- "$cur")) ;;
-    lease:) COMPREPLY=($(compgen -W 'ls show add renew rm' -- "$cur")) ;;
+    lease:) COMPREPLY=($(compgen -W 'ls show add renew give rm' -- "$cur")) ;;
     lease:show) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
     lease:renew) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
+    lease:give) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
     lease:rm) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
+    drain:) COMPREPLY=($(compgen -W 'ls' -- "$cur")) ;;
     config:) COMPREPLY=($(compgen -W 'show get set unset check defaults migrate path' -- "$cur")) ;;
     config:get) COMPREPLY=($(compgen -W "$(_headroom_ask config)" -- "$cur")) ;;
     config:set) COMPREPLY=($(compgen -W "$(_headroom_ask config)" -- "$cur")) ;;
@@ -212,7 +218,7 @@ _headroom() {
     config:check) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     config:migrate) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     completion:) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
-    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease doctor check config metrics openapi completion version help' -- "$cur")) ;;
+    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease drain doctor check config metrics openapi completion version help' -- "$cur")) ;;
   esac
 }
 complete -F _headroom headroom

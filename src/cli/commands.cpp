@@ -19,6 +19,7 @@ const std::vector<Command>& commands() {
       {"run", "", "book, place, run, release", run_command},
       {"wait", "", "block until it fits, or until pressure falls", wait_command},
       {"lease", "leases", "what is booked, and by whom", lease_command},
+      {"drain", "drains", "a device, or the node, takes nobody new", drain_command},
       {"doctor", "", "every check, with a fix for each that fails", doctor_command},
       {"check", "", "one line and an exit code for monitoring systems", check_command},
       {"config", "", "the settings in force, and where each comes from", config_command},

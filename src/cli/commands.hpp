@@ -29,6 +29,7 @@ int fit_command(Words words);
 int run_command(Words words);
 int wait_command(Words words);
 int lease_command(Words words);
+int drain_command(Words words);
 int doctor_command(Words words);
 int check_command(Words words);
 int config_command(Words words);

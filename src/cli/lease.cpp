@@ -25,6 +25,7 @@ constexpr const char* kHelp =
     "  headroom lease add render --mem 6G --pid 4121    for a process that runs already\n"
     "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
     "  headroom lease renew l-73 --ttl 1h\n"
+    "  headroom lease give l-73 --pid 4122          another process holds it from now on\n"
     "  headroom lease rm l-73                       end it, or leave the queue\n"
     "\n"
     "For a command to be started, headroom run is simpler.\n";
@@ -61,7 +62,8 @@ std::string note_of(const value& lease, const Style& style) {
     const auto why = printable(client::text(lease, "why"));
     return note + (note.empty() || why.empty() ? "" : "; ") + why;
   }
-  return printable(client::text(lease, "reason"));
+  const auto reason = printable(client::text(lease, "reason"));
+  return reason.empty() ? printable(client::text(lease, "idle")) : reason;
 }
 
 int show_lease(const Common& common, const Result<value>& lease) {
@@ -114,12 +116,22 @@ struct AddOptions {
   std::string priority;
   bool enforce = false;
   bool no_fence = false;
+  bool return_idle = false;
 };
 
 Result<std::int64_t> seconds_of(const std::string& text) {
   const auto time = settings::parse_duration(text);
   if (!time) return tl::unexpected<Error>(time.error());
   return std::chrono::ceil<std::chrono::seconds>(*time).count();
+}
+
+Result<object> holder_of(const std::string& text) {
+  char* end = nullptr;
+  const long pid = std::strtol(text.c_str(), &end, 10);
+  if (*end != '\0' || pid <= 0 || pid > 4194304) {
+    return fail(ErrorKind::invalid_request, "'" + text + "' is no pid", "", "--pid 4121");
+  }
+  return object{{"pid", pid}};
 }
 
 Result<object> booking_of(const AddOptions& add, const std::string& name, const value& room) {
@@ -141,6 +153,7 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
   if (auto r = time("ttl_seconds", add.ttl); !r) return tl::unexpected<Error>(r.error());
   if (auto r = time("wait_seconds", add.wait); !r) return tl::unexpected<Error>(r.error());
   if (auto r = time("for_seconds", add.expected); !r) return tl::unexpected<Error>(r.error());
+  if (add.return_idle) body["return_idle"] = true;
   if (add.pid.empty()) {
     // Our own process is over in a moment; a lease of its would end with it.
     if (add.ttl.empty()) {
@@ -149,12 +162,9 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
     }
     body["holder"] = object{{"pid", nullptr}};
   } else {
-    char* end = nullptr;
-    const long pid = std::strtol(add.pid.c_str(), &end, 10);
-    if (*end != '\0' || pid <= 0 || pid > 4194304) {
-      return fail(ErrorKind::invalid_request, "'" + add.pid + "' is no pid", "", "--pid 4121");
-    }
-    body["holder"] = object{{"pid", pid}};
+    auto holder = holder_of(add.pid);
+    if (!holder) return tl::unexpected<Error>(holder.error());
+    body["holder"] = std::move(*holder);
   }
   if (add.enforce) body["enforce"] = true;
   if (add.no_fence) body["fence"] = false;
@@ -275,6 +285,7 @@ std::string render_lease(const value& lease, const Style& style) {
   line("fence", client::whole(lease, "group.fence_bytes")
                     ? show_bytes(*client::whole(lease, "group.fence_bytes"))
                     : "");
+  line("idle", printable(client::text(lease, "idle")));
   line("ended", printable(client::text(lease, "ended_at")));
   line("reason", printable(client::text(lease, "reason")));
   if (const auto kills = client::whole(lease, "oom_kills"); kills && *kills > 0) {
@@ -284,7 +295,7 @@ std::string render_lease(const value& lease, const Style& style) {
 }
 
 int lease_command(Words words) {
-  Options options("lease [ls|show ID|add NAME NEEDS|renew ID|rm ID]", kHelp);
+  Options options("lease [ls|show ID|add NAME NEEDS|renew ID|give ID|rm ID]", kHelp);
   Common common;
   Words given;
   AddOptions add;
@@ -293,13 +304,15 @@ int lease_command(Words words) {
   options.value("--state", state, "ls: only these: waiting, active, ended and so on");
   options.value("--name", name, "ls: only this name; add: the name");
   add.needs.add_to(options);
-  options.value("--pid", add.pid, "add: the process that holds it");
+  options.value("--pid", add.pid, "add, give: the process that holds it");
   options.value("--ttl", add.ttl, "add, renew: ends after this time, such as 1h");
   options.value("--wait", add.wait, "add: stay in the queue at most so long");
   options.value("--for", add.expected, "add, renew: how long it will take");
   options.value("--priority", add.priority, "add: low, normal, high or critical");
   options.flag("--enforce", add.enforce, "add: hard limits at what was booked");
   options.flag("--no-fence", add.no_fence, "add: no soft fence");
+  options.flag("--return-idle", add.return_idle,
+               "add, renew: lets go of what is booked and not used for long");
   options.words("words", given, 2);
   if (const auto over = options.parse(std::move(words), common)) return *over;
   const std::string verb = given.empty() ? "ls" : given.front();
@@ -332,9 +345,9 @@ int lease_command(Words words) {
     }
     return add_lease(common, daemon, add, called);
   }
-  if (verb != "show" && verb != "renew" && verb != "rm") {
+  if (verb != "show" && verb != "renew" && verb != "give" && verb != "rm") {
     return report(Error{ErrorKind::invalid_request, "lease cannot '" + verb + "'", "",
-                        "headroom lease ls, show, add, renew or rm"});
+                        "headroom lease ls, show, add, renew, give or rm"});
   }
   if (what.empty()) {
     return report(Error{ErrorKind::invalid_request, "lease " + verb + " needs an id",
@@ -345,6 +358,17 @@ int lease_command(Words words) {
   if (verb == "show") return show_lease(common, daemon.lease(*id));
   if (verb == "rm") return remove_lease(common, daemon, *id);
   object change;
+  if (verb == "give") {
+    if (add.pid.empty()) {
+      return report(Error{ErrorKind::invalid_request, "lease give needs the process that gets it",
+                          "", "headroom lease give " + what + " --pid 4122"});
+    }
+    auto holder = holder_of(add.pid);
+    if (!holder) return report(holder.error());
+    change["holder"] = std::move(*holder);
+    return show_lease(common, daemon.change(*id, change));
+  }
+  if (add.return_idle) change["return_idle"] = true;
   for (const auto& [key, text] :
        {std::pair<const char*, const std::string&>("ttl_seconds", add.ttl),
         std::pair<const char*, const std::string&>("for_seconds", add.expected)}) {
@@ -360,7 +384,7 @@ int lease_command(Words words) {
   }
   if (change.empty()) {
     return report(Error{ErrorKind::invalid_request, "lease renew needs something to change", "",
-                        "--ttl 1h, --for 40m or --mem 8G"});
+                        "--ttl 1h, --for 40m, --mem 8G or --return-idle"});
   }
   return show_lease(common, daemon.change(*id, change));
 }

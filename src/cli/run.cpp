@@ -511,6 +511,8 @@ int run_command(Words words) {
   options.flag("--enforce", request.enforce, "hard limits at what was booked");
   options.flag("--no-fence", no_fence, "no soft fence at what was booked");
   options.flag("--spread", request.spread, "the emptiest device instead of the fullest that fits");
+  options.flag("--return-idle", request.return_idle,
+               "lets go of what is booked and not used for long, after a warning");
   options.flag("-d,--detach", detach, "in the background, output to a file");
   options.command(request.command);
   if (const auto over = options.parse(std::move(words), common)) return *over;

@@ -25,6 +25,7 @@ struct RunRequest {
   std::optional<std::int64_t> wait_seconds;  ///< empty: without limit; 0: not at all
   bool fence = true;
   bool spread = false;  ///< the emptiest device
+  bool return_idle = false;
   bool enforce = false;
   std::string parent;  ///< the lease this run draws from, "" = none
 };

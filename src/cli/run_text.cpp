@@ -91,6 +91,7 @@ object booking_of(const RunRequest& request, int pid) {
   body["group"] = true;
   body["fence"] = request.fence;
   if (request.spread) body["spread"] = true;
+  if (request.return_idle) body["return_idle"] = true;
   body["enforce"] = request.enforce;
   return body;
 }

@@ -215,12 +215,20 @@ void Control::try_end(LeaseId id, bool gone) {
                          (killed == 1 ? " process" : " processes") + " of it for want of memory",
                gone);
   }
-  if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) return;
   Lease releasing = lease;
-  releasing.state = LeaseState::releasing;
-  if (releasing.reason.empty() && state_.nested.contains(id)) {
-    releasing.reason = "a command inside it still runs";
+  if (lease.state != LeaseState::releasing && lease.state != LeaseState::quarantined) {
+    releasing.state = LeaseState::releasing;
+    if (releasing.reason.empty() && state_.nested.contains(id)) {
+      releasing.reason = "a command inside it still runs";
+    }
   }
+  if (!state_.looks.contains(id) && !state_.nested.contains(id)) {
+    // Nobody of it is left: all but what its device still holds is back.
+    releasing.booked = Amounts{Bytes(), lease.booked.gpu_memory, Cores(), Bytes()};
+    releasing.fence_at = Bytes();
+    let_go(releasing);
+  }
+  if (releasing == lease) return;
   keep(PutLease{std::move(releasing)});
   effects_.emplace_back(Changed{id});
 }
@@ -332,12 +340,24 @@ std::int64_t Control::measured_on(const std::string& gpu) const {
 void Control::check_owed() {
   std::vector<LeaseId> back;
   std::map<std::string, std::int64_t> held;  // by those that still owe
-  for (const auto& [id, owed] : state_.owed) held[state_.promises.leases.at(id).gpu] += owed.held;
+  std::vector<LeaseId> order;
   for (const auto& [id, owed] : state_.owed) {
+    held[state_.promises.leases.at(id).gpu] += owed.held;
+    order.push_back(id);
+  }
+  // A device does not say whose bytes came back. The largest that can be meant are; of equals the
+  // newest, so that one whose bytes are lost stays the one that is said to have lost them.
+  std::stable_sort(order.begin(), order.end(), [this](LeaseId a, LeaseId b) {
+    const Owed& one = state_.owed.at(a);
+    const Owed& other = state_.owed.at(b);
+    return std::pair(one.held, one.since) > std::pair(other.held, other.since);
+  });
+  for (const LeaseId id : order) {
+    const Owed& owed = state_.owed.at(id);
     const Lease& lease = state_.promises.leases.at(id);
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
-    if (!pool.unknown.empty() || state_.sample->at.boot <= owed.since) continue;
+    if (!pool.unknown.empty() || pool.read_at <= owed.since) continue;
     // What neither a living lease nor another dead one accounts for, is no more than it was before.
     const std::int64_t rest = pool.capacity - pool.reserve - pool.free - measured_on(lease.gpu) -
                               (held[lease.gpu] - owed.held);

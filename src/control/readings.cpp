@@ -170,6 +170,14 @@ void Control::measure(const Sample& sample) {
     use->second.peak = highest(use->second.peak, *use->second.measured);
     settle(reading.lease);
   }
+  // The dead claim no more: what their device still holds is among what is used, and no part of
+  // their booking is still to come.
+  for (const auto& [id, owed] : state_.owed) {
+    if (state_.looks.contains(id) || state_.nested.contains(id)) continue;
+    const Amounts all{Bytes(), state_.promises.leases.at(id).booked.gpu_memory, Cores(), Bytes()};
+    state_.uses[id].measured = all;
+    state_.ledger.measure(id, all);
+  }
 }
 
 void Control::settle(LeaseId id) {

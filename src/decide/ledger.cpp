@@ -141,7 +141,8 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
   }
 
   for (Pool& pool : pools_) {
-    if (sample.at.boot > pool.unseen_at) pool.unseen = 0;
+    // A GPU's numbers may be older than the sample that they are in.
+    if (pool.resource != Resource::gpu_memory && sample.at.boot > pool.unseen_at) pool.unseen = 0;
     if (pool.resource == Resource::gpu_memory) pool.unknown = kGone;
     if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
   }
@@ -175,6 +176,10 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
       continue;
     }
     pool.unknown.clear();
+    // Nobody uses one that is asleep.
+    pool.read_at = sample.at.boot;
+    if (reading.state != GpuState::asleep) pool.read_at -= reading.age;
+    if (pool.read_at > pool.unseen_at) pool.unseen = 0;
     pool.free = pool.capacity - pool.reserve - reading.memory_used->count();
     if (pool.leases == 0) pool.used_idle = reading.memory_used->count();
   }

@@ -45,6 +45,7 @@ struct Pool {
   /// until a sample from after `unseen_at` shows what of it is.
   std::int64_t unseen = 0;
   BootTime unseen_at{};
+  BootTime read_at{};  ///< GPU: when `free` was so
   int leases = 0;
   int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much

@@ -128,6 +128,7 @@ class Loop final : public serve::Backend {
   enum class Look { whole, between, after_release };
   void sample(Look look);
   bool memory_is_tight() const;
+  bool gpus_owe() const;
   void remember(const Sample& sample);
   void next_sample(std::chrono::nanoseconds after);
   void arm_deadline();
@@ -185,6 +186,7 @@ class Loop final : public serve::Backend {
   std::array<std::shared_ptr<Sample>, 3> samples_;
   std::uint64_t sample_number_ = 0;
   BootTime last_whole_{};
+  BootTime last_gpu_poll_{};
   std::uint64_t tracked_ = 0;
   std::optional<BootTime> armed_;
   std::string tcp_problem_;
@@ -286,6 +288,9 @@ void Loop::watch_gpus() {
   options.root = options_.root;
   options.interval = options_.config.sample.interval;
   gpus_.emplace(io_, std::move(options));
+  gpus_->on_answer([this] {
+    if (gpus_owe()) sample(Look::between);
+  });
 }
 
 void Loop::read_processes() {
@@ -516,7 +521,11 @@ void Loop::turn(const Event& event, Instant at) {
       carry_out(effect);
     }
   }
-  if (sense) sample(per_cpu ? Look::after_release : Look::between);
+  if (!sense) return;
+  sample(per_cpu ? Look::after_release : Look::between);
+  if (gpus_owe() && sample_timer_.expiry() - std::chrono::steady_clock::now() > kTight) {
+    next_sample(kTight);
+  }
 }
 
 void Loop::keep(const Effects& effects) {
@@ -631,8 +640,9 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
     // The timers stand still while the machine sleeps; deadlines do not.
     if (const auto next = control_.next_deadline(); next && *next <= now().boot) dispatch(Ticked{});
     const std::chrono::nanoseconds interval = options_.config.sample.interval;
-    next_sample(memory_is_tight() ? std::min<std::chrono::nanoseconds>(interval, kTight)
-                                  : interval);
+    next_sample(memory_is_tight() || gpus_owe()
+                    ? std::min<std::chrono::nanoseconds>(interval, kTight)
+                    : interval);
   });
 }
 
@@ -641,6 +651,22 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
 bool Loop::memory_is_tight() const {
   for (const auto& [key, gauge] : control_.state().gauges) {
     if (key.first == Resource::memory && gauge.level() >= Level::warning) return true;
+  }
+  return false;
+}
+
+// Bytes of a GPU that somebody has given up are room again when they were measured to be free:
+// until then, or until they are said to be lost, the devices are asked as often as tight memory is.
+bool Loop::gpus_owe() const {
+  const control::State& state = control_.state();
+  const BootTime at = runtime::now().boot;
+  for (const auto& [id, owed] : state.owed) {
+    if (owed.patience > at) return true;
+  }
+  for (const decide::Pool& pool : state.ledger.pools()) {
+    if (pool.resource == Resource::gpu_memory && pool.unseen > 0 && pool.unknown.empty()) {
+      return true;
+    }
   }
   return false;
 }
@@ -675,6 +701,9 @@ void Loop::sample(Look look) {
     last_whole_ = at.boot;
     remember(**slot);
     process_reader_->tick();
+  }
+  if (whole || (gpus_owe() && now().boot - last_gpu_poll_ >= kTight / 2)) {
+    last_gpu_poll_ = now().boot;
     gpus_->poll();
   }
   counting_.sampled((*slot)->took);

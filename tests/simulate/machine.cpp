@@ -92,15 +92,21 @@ int Machine::in_group(LeaseId lease) const {
 }
 
 bool Machine::gpu_remains(const Lease& lease) const {
-  return std::any_of(processes.begin(), processes.end(), [&](const auto& p) {
-    const Process& process = p.second;
+  for (std::size_t i = kGpu; i < kResources; ++i) {
+    if (remains(lease, i) > 0) return true;
+  }
+  return false;
+}
+
+std::int64_t Machine::remains(const Lease& lease, std::size_t resource) const {
+  std::int64_t sum = 0;
+  for (const auto& [pid, process] : processes) {
     const bool its =
         process.group == lease.id || process.holder == lease.holder ||
         (process.root == lease.holder.pid && process.root_start == lease.holder.start_time);
-    return process.dead && its &&
-           std::any_of(process.use.begin() + kGpu, process.use.end(),
-                       [](std::int64_t u) { return u > 0; });
-  });
+    if (process.dead && its) sum += process.use[resource];
+  }
+  return sum;
 }
 
 std::int64_t Machine::used(std::size_t resource) const {

@@ -74,6 +74,8 @@ class Machine {
   int in_group(LeaseId lease) const;
   /// Whether dead processes of this holder, or of this lease's group, still hold bytes of a GPU.
   bool gpu_remains(const Lease& lease) const;
+  /// What they hold of one resource.
+  std::int64_t remains(const Lease& lease, std::size_t resource) const;
   /// Everybody's use, remains included.
   std::int64_t used(std::size_t resource) const;
   /// Takes or gives back, as far as the machine has it; books the surprise of it.

@@ -205,9 +205,21 @@ std::string Referee::grants(const control::Control& control,
     // Where the driver does not say who uses what, a foreign rise passes for a lease's.
     if (resource >= kGpu && !machine_.gpus[resource - kGpu].tells) continue;
     const std::int64_t uncovered = machine_.uncovered(resource, state.promises);
-    if (pool.booked + uncovered + pool.margin > machine_.capacity[resource]) {
+    // What the dead have booked beyond what they still hold is promised to nobody.
+    std::map<Holder, std::int64_t> dead;  // several leases may have had one holder
+    for (const auto& [id, owed] : state.owed) {
+      const Lease& lease = state.promises.leases.at(id);
+      if (lease.gpu != pool.device || state.looks.contains(id) || state.nested.contains(id))
+        continue;
+      const auto [at, first] = dead.try_emplace(lease.holder, 0);
+      if (first) at->second = -machine_.remains(lease, resource);
+      at->second += lease.booked.gpu_memory.count();
+    }
+    std::int64_t booked = pool.booked;
+    for (const auto& [holder, beyond] : dead) booked -= std::max<std::int64_t>(0, beyond);
+    if (booked + uncovered + pool.margin > machine_.capacity[resource]) {
       return "a grant promised more of " + pool.name + " than there is: booked " +
-             std::to_string(pool.booked) + ", used beyond it " + std::to_string(uncovered) +
+             std::to_string(booked) + ", used beyond it " + std::to_string(uncovered) +
              ", margin " + std::to_string(pool.margin) + ", capacity " +
              std::to_string(machine_.capacity[resource]) +
              machine_.explain(resource, state.promises);
@@ -324,6 +336,8 @@ std::string Referee::nested(const control::State& state) const {
 std::string Referee::gauges(const control::Control& control, const Event& event) {
   if (!std::holds_alternative<Sampled>(event)) return {};
   const control::State& state = control.state();
+  // A device that comes back is judged anew.
+  std::erase_if(levels_, [&](const auto& seen) { return !state.gauges.contains(seen.first); });
   for (const auto& [key, gauge] : state.gauges) {
     const Pressure shown = gauge.pressure();
     const auto before = levels_.find(key);
