@@ -210,7 +210,7 @@ TEST_F(CommandLine, AnUnknownTypeOfEventGetsTheNearestOne) {
 }
 
 TEST(EventType, ThatHasHappenedIsRight) {
-  const auto seen = *client::parse_json(R"({"items":[{"type":"comet.seen"}]})");
+  const auto seen = *client::parse_json(R"({"items":[{"type":"comet.seen"},{"type":""},{}]})");
   EXPECT_FALSE(wrong_type("comet", seen));
   EXPECT_FALSE(wrong_type("sensor.gpu", client::json::value()));
   EXPECT_TRUE(wrong_type("comets", seen));

@@ -92,7 +92,7 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
   for (const auto& event : client::list(seen)) known.push_back(client::text(event, "type"));
   std::vector<std::string_view> words;
   for (const auto& one : known) {
-    if (one.starts_with(type) || (one.back() == '.' && type.starts_with(one))) return std::nullopt;
+    if (one.starts_with(type) || (one.ends_with('.') && type.starts_with(one))) return std::nullopt;
     words.push_back(one);
     words.push_back(std::string_view(one).substr(0, one.find('.')));
   }
