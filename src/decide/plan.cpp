@@ -278,7 +278,6 @@ std::vector<Queue::Key> plan(const Books& books) {
   std::vector<Job> jobs;
   std::vector<std::size_t> stood;  // of each job, where
   std::optional<Priority> priority;
-  const Order none;
   bool known = books.ledger.by_end().size() <= kEnds;
   std::vector<Queue::Key> aside;  // they wait for nothing that others could take
   for (const auto& [key, place] : first) {

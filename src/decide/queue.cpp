@@ -1,14 +1,22 @@
 #include "decide/queue.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace headroom::decide {
+
+bool Queue::among_planned(const Key& key) const {
+  const auto rest = order_.begin() + static_cast<std::ptrdiff_t>(planned_);
+  return std::any_of(order_.begin(), rest, [&](const Key& k) { return k > key; });
+}
 
 std::vector<Queue::Key>::const_iterator Queue::find(const Key& key) const {
   const auto rest = order_.begin() + static_cast<std::ptrdiff_t>(planned_);
   if (const auto own = std::find(order_.begin(), rest, key); own != rest) return own;
-  const auto larger = std::find_if(order_.begin(), rest, [&](const Key& k) { return k > key; });
-  return larger != rest ? larger : std::lower_bound(rest, order_.end(), key);
+  if (!among_planned(key)) return std::lower_bound(rest, order_.end(), key);
+  auto at = rest;
+  while (at != order_.begin() && *std::prev(at) > key) --at;
+  return at;
 }
 
 std::size_t Queue::place_of(const Key& key) const {
@@ -18,8 +26,8 @@ std::size_t Queue::place_of(const Key& key) const {
 void Queue::insert(const Key& key) {
   const auto at = find(key);
   if (at != order_.end() && *at == key) return;
-  // Between planned ones it is one of them: all keys behind them stay larger than theirs.
-  if (place_of(key) < planned_) ++planned_;
+  // Then it is one of them: all keys behind them stay larger than theirs.
+  if (among_planned(key)) ++planned_;
   order_.insert(at, key);
 }
 

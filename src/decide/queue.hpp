@@ -29,7 +29,7 @@ class Queue {
     return {std::chrono::nanoseconds(asked - credit).count(), lease.id};
   }
 
-  /// Before the first one whose key is larger. Inserting a key twice does nothing.
+  /// Behind the last one whose key is smaller. Inserting a key twice does nothing.
   void insert(const Key& key);
   /// Keys that are not there are ignored.
   void erase(const Key& key);
@@ -46,7 +46,9 @@ class Queue {
   std::size_t size() const { return order_.size(); }
 
  private:
-  // The first one whose key is not less; the position of the key itself where it is there.
+  // Whether a planned one has a larger key.
+  bool among_planned(const Key& key) const;
+  // The position of the key itself where it is there, else where it would be.
   std::vector<Key>::const_iterator find(const Key& key) const;
 
   std::vector<Key> order_;

@@ -59,7 +59,8 @@ void Stage::carry_out(const Effects& effects) {
     const auto* put = journal == nullptr ? nullptr : std::get_if<PutLease>(&journal->record);
     if (put == nullptr) continue;
     const Lease& lease = put->lease;
-    if (lease.state == LeaseState::ended) ended_.emplace(lease.id, lease.owner);
+    if (lease.state == LeaseState::ended && !lease.exit_status)
+      ended_.emplace(lease.id, lease.owner);
     if (lease.state != LeaseState::reserved) continue;
     const auto waiter = waiting_.find(lease.id);
     if (waiter == waiting_.end()) continue;

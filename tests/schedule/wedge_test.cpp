@@ -255,6 +255,24 @@ TEST(Wedge, llama_swap_612_a_plan_puts_nobody_off_beyond_its_patience) {
   EXPECT_GT(put_off, 100);  // or nothing was tested
 }
 
+// Found by headroom-simulate: a newcomer went before all whom a plan had put behind a larger key.
+TEST(Wedge, a_newcomer_goes_behind_all_who_asked_before_it_whatever_the_plan) {
+  decide::Queue queue;
+  for (const LeaseId id : {3, 5, 7, 9}) queue.insert({static_cast<std::int64_t>(id), id});
+  queue.follow({{5, 5}, {3, 3}});
+  EXPECT_EQ(queue.in_order().front(), decide::Queue::Key(5, 5));
+  EXPECT_EQ(queue.place_of({4, 4}), 2U);  // behind 3, although 5 is first
+  queue.insert({4, 4});
+  queue.insert({8, 8});
+  const std::vector<decide::Queue::Key> order{{5, 5}, {3, 3}, {4, 4}, {7, 7}, {8, 8}, {9, 9}};
+  EXPECT_EQ(queue.in_order(), order);
+  queue.erase({3, 3});
+  EXPECT_EQ(queue.place_of({2, 2}), 0U);
+  EXPECT_EQ(queue.planned(), 2U);
+  queue.follow({{9, 9}, {4, 4}});  // not those with the smallest keys
+  EXPECT_EQ(queue.in_order().front(), decide::Queue::Key(5, 5));
+}
+
 // llama-swap#281 and LM Studio#634: all of them at once.
 TEST(Wedge, llama_swap_281_a_thousand_waiters_on_one_lease_start_as_many_as_fit) {
   Config config = Stage::plain();

@@ -1,0 +1,158 @@
+#include "speed.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "control/control.hpp"
+#include "decide/plan.hpp"
+#include "play.hpp"
+
+namespace headroom::schedule {
+namespace {
+
+using namespace literals;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kLeases = 10'000;
+constexpr int kWaiting = 1'000;
+
+void print(const char* what, std::vector<double> micros) {
+  std::sort(micros.begin(), micros.end());
+  std::printf("  %-58s median %8.2f us   p99 %8.2f us   most %8.2f us\n", what,
+              micros[micros.size() / 2], micros[micros.size() * 99 / 100], micros.back());
+}
+
+double micros_of(const std::function<void()>& what) {
+  const auto before = std::chrono::steady_clock::now();
+  what();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before)
+      .count();
+}
+
+class Crowd {
+ public:
+  /// `ends`: every one of so many leases says how long it takes; 0: none.
+  explicit Crowd(int ends) : control_(Stage::plain()) {
+    sample_.memory.total = Bytes((std::int64_t{kLeases} * 100 / 95 + 1) << 20);
+    sample_.memory.available = sample_.memory.total;
+    sample_.cpu.cores = 64;
+    sample_.cpu.busy = Ratio(0);
+    read();
+    for (int i = 0; i < kLeases + kWaiting; ++i) {
+      const bool waits = i >= kLeases;
+      std::optional<seconds> expected;
+      if (ends > 0 && (waits || i % ends == 0)) expected = seconds(600 + i % 3600);
+      ask(memory(waits ? 2_MiB : 1_MiB), expected);
+    }
+    for (const auto& [id, lease] : control_.state().promises.leases) {
+      if (lease.state == LeaseState::waiting) continue;
+      HolderReading holder;
+      holder.lease = id;
+      holder.memory = lease.booked.memory;
+      sample_.holders.push_back(holder);
+    }
+    read();
+    std::printf("  %zu leases, %zu waiting, %zu of the leases say when they end\n",
+                control_.state().ledger.entries().size(), control_.state().queue.size(),
+                control_.state().ledger.by_end().size());
+  }
+
+  void measure(int rounds) {
+    std::vector<double> fits, waits, joins, exits, reads, quiet, next;
+    for (int i = 0; i < rounds; ++i) {
+      ++now_;
+      fits.push_back(micros_of([&] { fit(cores()); }));
+      waits.push_back(micros_of([&] { fit(memory(3_MiB)); }));
+    }
+    for (int i = 0; i < rounds / 20; ++i) {
+      joins.push_back(micros_of([&] { ask(memory(3_MiB), seconds(60)); }));
+      leave(control_.state().promises.next_lease - 1);
+    }
+    for (int i = 0; i < rounds / 20; ++i) {
+      now_ += 2;
+      const Lease& lease = control_.state().promises.leases.at(sample_.holders.back().lease);
+      const Holder holder = lease.holder;
+      sample_.holders.pop_back();
+      exits.push_back(micros_of([&] { apply(Exited{holder}); }));
+      now_ += 1;
+      reads.push_back(read());
+      now_ += 1;
+      quiet.push_back(read());
+    }
+    for (int i = 0; i < rounds / 20; ++i) {
+      const control::State& state = control_.state();
+      const decide::Books books{state.promises, state.ledger, state.queue,
+                                *state.config,  at(),         state.revision};
+      next.push_back(micros_of([&] {
+        effects_ += decide::plan(books).size();
+        effects_ += decide::next_start(books) ? 1U : 0U;
+      }));
+    }
+    print("a question about what fits", fits);
+    print("a question about what has to wait", waits);
+    print("a request that joins the queue", joins);
+    print("who of them starts next, if anybody", next);
+    print("an exit", exits);
+    print("the sample after it, with the admission", reads);
+    print("a sample that admits nobody", quiet);
+  }
+
+ private:
+  static Needs memory(Bytes bytes) {
+    Needs needs;
+    needs.memory = bytes;
+    return needs;
+  }
+  static Needs cores() {
+    Needs needs;
+    needs.cpu = Cores(1000);
+    return needs;
+  }
+  Instant at() const {
+    return {BootTime(milliseconds(now_)), WallTime(milliseconds(1'700'000'000'000 + now_))};
+  }
+  void apply(const Event& event) { effects_ += control_.apply(event, at()).size(); }
+  void fit(const Needs& needs) {
+    AskFit what;
+    what.needs = needs;
+    apply(Asked{++request_, {1, true, false}, what});
+  }
+  void ask(const Needs& needs, std::optional<seconds> expected) {
+    AskLease what;
+    what.name = "job";
+    what.needs = needs;
+    what.expected = expected;
+    what.holder = {++pid_, 7};
+    apply(Asked{++request_, {static_cast<uid_t>(1000 + pid_ % 500), true, false}, what});
+  }
+  void leave(LeaseId id) { apply(Asked{++request_, {0, true, true}, AskEnd{id}}); }
+  double read() {
+    sample_.at = at();
+    *sample_.memory.available = *sample_.memory.total;
+    for (const HolderReading& holder : sample_.holders) {
+      *sample_.memory.available -= *holder.memory;
+    }
+    const Sampled event{std::make_shared<Sample>(sample_)};
+    return micros_of([&] { apply(event); });
+  }
+
+  control::Control control_;
+  Sample sample_;
+  std::int64_t now_ = 1000;
+  pid_t pid_ = 100;
+  RequestId request_ = 0;
+  std::size_t effects_ = 0;
+};
+
+}  // namespace
+
+void print_speed() {
+  for (const int ends : {1, 3, 0}) Crowd(ends).measure(4000);
+}
+
+}  // namespace headroom::schedule
