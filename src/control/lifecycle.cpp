@@ -1,5 +1,6 @@
 // The life of a lease, from the queue to its end.
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "control/control.hpp"
@@ -347,10 +348,10 @@ void Control::check_owed() {
   }
   // A device does not say whose bytes came back. The largest that can be meant are; of equals the
   // newest, so that one whose bytes are lost stays the one that is said to have lost them.
-  std::stable_sort(order.begin(), order.end(), [this](LeaseId a, LeaseId b) {
+  std::sort(order.begin(), order.end(), [this](LeaseId a, LeaseId b) {
     const Owed& one = state_.owed.at(a);
     const Owed& other = state_.owed.at(b);
-    return std::pair(one.held, one.since) > std::pair(other.held, other.since);
+    return std::tuple(one.held, one.since, a) > std::tuple(other.held, other.since, b);
   });
   for (const LeaseId id : order) {
     const Owed& owed = state_.owed.at(id);

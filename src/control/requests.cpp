@@ -516,8 +516,9 @@ Verdict Control::judge_request(const decide::Wanted& wanted) const {
     }
   }
   auto& all = verdict.strangers;
-  std::stable_sort(all.begin(), all.end(),
-                   [](const Stranger& a, const Stranger& b) { return a.memory > b.memory; });
+  std::sort(all.begin(), all.end(), [](const Stranger& a, const Stranger& b) {
+    return std::pair(b.memory, a.pid) < std::pair(a.memory, b.pid);
+  });
   // A process that computes and draws is named twice, with the same memory.
   all.erase(std::unique(all.begin(), all.end(),
                         [](const Stranger& a, const Stranger& b) { return a.pid == b.pid; }),

@@ -30,6 +30,7 @@ class Card {
   Bytes foreign;
   std::vector<LeaseId> granted;  ///< by the last event
   int over_said = 0;
+  bool senses = false;  ///< the last event wants the machine read at once
 
   Bytes used() const {
     Bytes sum = foreign;
@@ -55,15 +56,25 @@ class Card {
     while (!dying.empty() && dying.begin()->first <= now.boot) dying.erase(dying.begin());
   }
   void apply(const Event& event) {
-    granted.clear();
+    if (!std::holds_alternative<Sampled>(event)) granted.clear();
+    senses = false;
     for (const Effect& effect : control.apply(event, now)) {
+      senses = senses || std::holds_alternative<Sense>(effect);
       const auto* say = std::get_if<Say>(&effect);
       if (say == nullptr) continue;
       if (say->line.type == "lease.granted") granted.push_back(say->line.lease);
       if (say->line.type == "lease.over") ++over_said;
     }
   }
+  /// Reads the machine, and once more where that look asks for another, as the daemon does.
   void read() {
+    granted.clear();
+    look();
+    if (!senses) return;
+    pass(milliseconds(1));
+    look();
+  }
+  void look() {
     sample_.at = now;
     ++sample_.number;
     sample_.gpus[0].memory_used = used();
