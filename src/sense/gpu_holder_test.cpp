@@ -3,7 +3,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -36,6 +38,13 @@ class GpuHoldersTest : public testing::Test {
     reading.processes_known = true;
     return reading;
   }
+  static GpuProcess taken(pid_t pid, std::optional<Bytes> memory, bool graphics = false) {
+    GpuProcess process;
+    process.pid = pid;
+    process.memory = memory;
+    process.graphics = graphics;
+    return process;
+  }
   std::vector<HolderReading> holders() const {
     std::vector<HolderReading> all(3);
     for (std::size_t i = 0; i < all.size(); ++i) all[i].lease = i + 1;
@@ -67,15 +76,21 @@ TEST_F(GpuHoldersTest, AProcessIsItsGroupsOrItsAncestorsLease) {
   three.gpu = "GPU-A";
   gpus.track({one, two, three});
   auto readings = holders();
-  gpus.read(
-      {gpu("GPU-A",
-           {{100, 4_GiB, false}, {100, 4_GiB, true}, {201, 2_GiB, false}, {300, 1_GiB, false}}),
-       gpu("GPU-B", {{201, 8_GiB, false}})},
-      readings);
+  std::vector<GpuReading> devices = {gpu("GPU-A", {taken(100, 4_GiB), taken(100, 4_GiB, true),
+                                                   taken(201, 2_GiB), taken(300, 1_GiB)}),
+                                     gpu("GPU-B", {taken(201, 8_GiB)})};
+  gpus.read(devices, readings);
   EXPECT_EQ(readings[0].gpu_memory, 4_GiB) << "named twice, counted once";
   EXPECT_EQ(readings[1].gpu_memory, 2_GiB) << "on its own device";
   EXPECT_EQ(readings[2].gpu_memory, Bytes()) << "known to be nothing";
   EXPECT_EQ(readings[1].gpu, "GPU-A");
+  const auto& processes = devices[0].processes;
+  EXPECT_EQ(processes[0].lease, 1U);
+  EXPECT_EQ(processes[2].lease, 2U) << "its parent holds it";
+  EXPECT_EQ(processes[3].lease, 0U) << "nobody booked for it";
+  EXPECT_FALSE(processes[3].name.empty());
+  EXPECT_TRUE(processes[3].uid);
+  EXPECT_EQ(devices[1].processes[0].lease, 2U) << "on a device that it did not book, too";
 }
 
 TEST_F(GpuHoldersTest, WhatADriverDoesNotSayStaysUnknown) {
@@ -88,19 +103,21 @@ TEST_F(GpuHoldersTest, WhatADriverDoesNotSayStaysUnknown) {
   one.gpu = "GPU-A";
   gpus.track({one});
   for (const bool silent : {true, false}) {
-    GpuReading reading = gpu("GPU-A", {{100, {}, false}});
+    GpuReading reading = gpu("GPU-A", {taken(100, {})});
     if (!silent) {
-      reading.processes = {{100, 1_GiB, false}};
+      reading.processes = {taken(100, 1_GiB)};
       reading.processes_known = false;
     }
     auto readings = holders();
-    gpus.read({reading}, readings);
+    std::vector<GpuReading> devices = {reading};
+    gpus.read(devices, readings);
     EXPECT_FALSE(readings[0].gpu_memory);
   }
-  GpuReading stale = gpu("GPU-A", {{100, 1_GiB, false}});
+  GpuReading stale = gpu("GPU-A", {taken(100, 1_GiB)});
   stale.state = GpuState::stale;
   auto readings = holders();
-  gpus.read({stale}, readings);
+  std::vector<GpuReading> devices = {stale};
+  gpus.read(devices, readings);
   EXPECT_FALSE(readings[0].gpu_memory);
 }
 
