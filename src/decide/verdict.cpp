@@ -56,8 +56,16 @@ struct Space {
   void end(const Entry& entry) {
     add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, -1);
   }
+  /// What it would book here: of a whole device, all that there is.
+  Amounts amounts_on(const Wanted& wanted, int gpu) const {
+    Amounts amounts = wanted.amounts;
+    if (wanted.whole && wanted.parent == 0 && gpu >= 0) {
+      amounts.gpu_memory = std::max(amounts.gpu_memory, Bytes(room[static_cast<std::size_t>(gpu)]));
+    }
+    return amounts;
+  }
   void start(const Wanted& wanted, int gpu) {
-    add(wanted.amounts, gpu, wanted.disk, wanted.exclusive, wanted.owner, +1);
+    add(amounts_on(wanted, gpu), gpu, wanted.disk, wanted.exclusive, wanted.owner, +1);
   }
 };
 
@@ -148,6 +156,7 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
       return wanted.whole ? least_of_whole(ledger.pool(gpu)) : wanted.amounts.gpu_memory.count();
     };
     std::pair best{false, std::numeric_limits<std::int64_t>::min()};
+    std::string capped;
     for (const int gpu : wanted.gpus) {
       const auto i = static_cast<std::size_t>(gpu);
       const Pool& pool = ledger.pool(gpu);
@@ -160,15 +169,24 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
         continue;
       if (wanted.exclusive && space.leases[i] > 0) continue;
       if (space.room[i] < amount_on(gpu)) continue;
+      if (wanted.whole) {  // a larger device is more of the user's cap
+        std::string by = over_cap(books, wanted.owner, space.sum_of(wanted.owner),
+                                  space.amounts_on(wanted, gpu), wanted.more ? 0 : 1);
+        if (!by.empty()) {
+          capped = std::move(by);
+          continue;
+        }
+      }
       const bool better =
           fit.gpu < 0 || (spread ? space.room[i] > space.room[static_cast<std::size_t>(fit.gpu)]
                                  : space.room[i] < space.room[static_cast<std::size_t>(fit.gpu)]);
       if (better) fit.gpu = gpu;
     }
-    if (fit.gpu < 0) {
+    if (fit.gpu < 0 && capped.empty()) {
       fit.short_by.gpu_memory =
           Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount_on(fit.best_gpu))));
     }
+    if (fit.gpu < 0) fit.capped = std::move(capped);
   }
   if (const std::int64_t by = missing(Ledger::kMemory, wanted.amounts.memory.count());
       wanted.amounts.memory.count() > 0 && by > 0) {
@@ -183,8 +201,10 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
       fit.short_by.disk = Bytes(lacks(wanted.disk, by));
     }
   }
-  fit.capped = over_cap(books, wanted.owner, space.sum_of(wanted.owner), wanted.amounts,
-                        wanted.more ? 0 : 1);
+  if (fit.capped.empty()) {
+    fit.capped = over_cap(books, wanted.owner, space.sum_of(wanted.owner),
+                          space.amounts_on(wanted, fit.gpu), wanted.more ? 0 : 1);
+  }
   fit.fits = good && fit.capped.empty();
   return fit;
 }
@@ -206,9 +226,10 @@ class Future {
       if (!step()) return std::nullopt;
     }
   }
-  void start(const Wanted& wanted, int gpu) {
+  void start(Wanted wanted, int gpu) {
+    wanted.amounts = space_.amounts_on(wanted, gpu);  // it gives back what it took
     space_.start(wanted, gpu);
-    if (wanted.expected) started_.insert({at_ + *wanted.expected, {wanted, gpu}});
+    if (wanted.expected) started_.insert({at_ + *wanted.expected, {std::move(wanted), gpu}});
   }
 
  private:
@@ -267,14 +288,17 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
   if (head.starts) {
     if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts + kGrace) return true;
     Wanted there = wanted;
+    there.amounts = space.amounts_on(wanted, gpu);
+    there.whole = false;
     if (gpu >= 0) there.gpus = {gpu};
     return fit_into(books, *head.beside, there).fits;
   }
   if (wanted.owner == head.wanted.owner) {  // they share the user's cap
     UserSum sum = space.sum_of(wanted.owner);
-    sum.booked.memory += wanted.amounts.memory;
-    sum.booked.gpu_memory += wanted.amounts.gpu_memory;
-    sum.booked.cpu = Cores(sum.booked.cpu.milli() + wanted.amounts.cpu.milli());
+    const Amounts amounts = space.amounts_on(wanted, gpu);
+    sum.booked.memory += amounts.memory;
+    sum.booked.gpu_memory += amounts.gpu_memory;
+    sum.booked.cpu = Cores(sum.booked.cpu.milli() + amounts.cpu.milli());
     sum.leases += wanted.more ? 0 : 1;
     if (!over_cap(books, wanted.owner, sum, head.wanted.amounts).empty()) return false;
   }
