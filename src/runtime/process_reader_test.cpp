@@ -110,7 +110,10 @@ TEST_F(ReadingProcesses, LeasesAndGpusAreCompleted) {
   auto sample = std::make_shared<Sample>();
   GpuReading gpu;
   gpu.id = "GPU-a";
-  gpu.processes = {{::getpid(), Bytes(60), false}};
+  GpuProcess own;
+  own.pid = ::getpid();
+  own.memory = Bytes(60);
+  gpu.processes = {own};
   sample->gpus = {gpu};
   beside.sample = sample;
   ProcessReader reader("", hooks());
