@@ -110,10 +110,10 @@ TEST_F(ReadingProcesses, LeasesAndGpusAreCompleted) {
   auto sample = std::make_shared<Sample>();
   GpuReading gpu;
   gpu.id = "GPU-a";
-  GpuProcess own;
-  own.pid = ::getpid();
-  own.memory = Bytes(60);
-  gpu.processes = {own};
+  GpuProcess taken;
+  taken.pid = ::getpid();
+  taken.memory = Bytes(60);
+  gpu.processes = {taken};
   sample->gpus = {gpu};
   beside.sample = sample;
   ProcessReader reader("", hooks());
