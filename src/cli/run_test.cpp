@@ -197,7 +197,8 @@ TEST_F(RunProcess, Ends6WithTheFixWhenNoDaemonAnswers) {
   daemon.stop();
   Process run(folder, words({"--", "touch", folder / "touched"}));
   EXPECT_EQ(run.wait(), 6);
-  EXPECT_THAT(run.err(), AllOf(HasSubstr("no daemon answers"), HasSubstr("try: sudo systemctl start headroomd")));
+  EXPECT_THAT(run.err(), AllOf(HasSubstr("no daemon answers"),
+                               HasSubstr("try: sudo systemctl start headroomd")));
   EXPECT_FALSE(std::filesystem::exists(folder / "touched"));
 }
 
