@@ -1,6 +1,7 @@
 #include <openapi/schema_check.hpp>
 
 #include <algorithm>
+#include <mutex>
 #include <regex>
 #include <set>
 
@@ -41,6 +42,9 @@ std::string_view bare(std::string_view content_type) {
 }
 
 }  // namespace
+
+// libstdc++ fills a cache of the locale, unguarded, when it reads an expression.
+static std::mutex regex_mutex;
 
 void Contract::check(const json::value& value, const json::object& schema, const std::string& where,
                      std::vector<std::string>& out) const {
@@ -154,10 +158,12 @@ void Contract::check(const json::value& value, const json::object& schema, const
     } else if (name == "pattern") {
       if (!value.is_string()) continue;
       const std::string text(value.get_string());
+      const std::lock_guard alone(regex_mutex);
       if (!std::regex_search(text, std::regex(std::string(rule.as_string())))) {
         wrong(shown(value) + " is not like " + shown(rule));
       }
     } else if (name == "format") {
+      const std::lock_guard alone(regex_mutex);
       static const std::regex kTime(R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)");
       if (rule != "date-time") {
         wrong("the checker knows no format " + shown(rule));
