@@ -56,11 +56,6 @@ Result<std::string> Source::kept(std::string_view target, const std::string& wha
   return daemon_.get(target);
 }
 
-Error Source::only_daemon(const std::string& what) {
-  return {ErrorKind::unavailable, what + " is known to the daemon only", "none answers",
-          "sudo systemctl start headroomd, or headroomd in another terminal"};
-}
-
 bool print_document(const Common& common, std::string_view body) {
   if (common.output == Output::json) {
     write_out(stdout, body);

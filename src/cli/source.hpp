@@ -25,9 +25,6 @@ class Source {
   void next_picture();
   /// GET of something that only a daemon keeps, such as "events": without one it is `unavailable`.
   Result<std::string> kept(std::string_view target, const std::string& what);
-  /// The failure of a read of something that this machine does not show: `what` is known to the
-  /// daemon.
-  static Error only_daemon(const std::string& what);
   client::Daemon& daemon() { return daemon_; }
 
  private:
