@@ -197,7 +197,9 @@ class GpuWatch::Impl : public std::enable_shared_from_this<GpuWatch::Impl> {
   bool asking_ = false;
   bool progressed_ = false;  ///< since the deadline was set
   BootTime asked_at_{};
-  BootTime told_at_{};  ///< something was told last
+  BootTime told_at_{};  ///< something was told last, or a start was seen to have ended
+  /// The start that went on when the deadline passed last.
+  std::optional<sense::GpuProgress::Step> starting_;
   BootTime start_at_{};
   int failures_ = 0;  ///< of helpers in a row, for which no device is to blame
   BootTime events_off_until_{};
@@ -293,6 +295,7 @@ void GpuWatch::Impl::ask() {
   asking_ = true;
   asked_at_ = at;
   told_at_ = at;
+  starting_.reset();
   arm();
   send(sense::encode_gpu_frame(request));
 }
@@ -372,15 +375,24 @@ void GpuWatch::Impl::too_late() {
   }
   const BootTime at = now().boot;
   const sense::GpuProgress::Step step = helper_->page.progress->now();
+  if (starting_ && step != *starting_) {
+    // The start took long and is over: what comes after it has the whole deadline again.
+    starting_.reset();
+    told_at_ = at;
+    arm();
+    return;
+  }
   const auto silent = std::chrono::duration_cast<milliseconds>(at - told_at_);
   const std::string why = sense::gpu_late_words(step, deadline());
   cards_.late(step, why, at);
   trouble_ = why;
   // A start takes long; a helper that is in no call at all has perhaps not got the processor yet.
   const bool first = !step.device || !cards_.ever_read(*step.device);
-  const milliseconds patience = starts_something(step.call) && first ? options_.start_deadline
+  const bool starting = starts_something(step.call) && first;
+  const milliseconds patience = starting                             ? options_.start_deadline
                                 : step.call == sense::NvmlCall::none ? 4 * deadline()
                                                                      : deadline();
+  if (starting) starting_ = step;
   if (silent + milliseconds(1) < patience) {
     arm();
     return;

@@ -29,9 +29,13 @@ using namespace headroom::literals;
 using namespace std::chrono_literals;
 
 constexpr auto kInterval = 300ms;
+/// Of the tests in which something hangs. On a busy machine calls of a driver that is well may take
+/// longer than that: these tests let such a helper be replaced.
 constexpr auto kDeadline = 150ms;
 /// How long a condition is waited for; only a failure takes so long.
-constexpr auto kBound = 30s;
+constexpr auto kBound = 60s;
+/// Of all the others: no machine is so slow.
+constexpr auto kNever = 10min;
 
 using Lines = std::map<std::string, std::string>;
 
@@ -55,8 +59,8 @@ class GpuWatchTest : public ::testing::Test {
     options_.helper = HEADROOM_GPU_HELPER;
     options_.helper_arguments = {};
     options_.interval = kInterval;
-    options_.deadline = kDeadline;
-    options_.start_deadline = 1000ms;
+    options_.deadline = kNever;
+    options_.start_deadline = kNever;
     options_.backoff = {100ms, 400ms};
     options_.pids_complete = true;
   }
@@ -151,16 +155,23 @@ class GpuWatchTest : public ::testing::Test {
     watch().readings(now(), sample_);
     return sample_;
   }
-  /// One turn of the daemon: the sample is taken, then the helper is asked.
-  const Sample& turn() {
+  /// One turn of the daemon: the sample is taken, then the helper is asked. `seen` gets the sample
+  /// after each thing that happens.
+  template <class Seen>
+  void turn(Seen seen) {
     look();
     watch().poll();
     boost::asio::steady_timer timer(io_, kInterval);
     bool over = false;
     timer.async_wait([&](const boost::system::error_code&) { over = true; });
     io_.restart();  // the last look may have run out of work
-    while (!over) io_.run_one();
-    return look();
+    while (!over) {
+      io_.run_one();
+      seen(look());
+    }
+  }
+  void turn() {
+    turn([](const Sample&) {});
   }
   /// Lets things happen until `there`, polling often. False after kBound.
   template <class There>
@@ -430,6 +441,8 @@ class GpuHangTest : public GpuWatchTest, public ::testing::WithParamInterface<Ha
 
 TEST_P(GpuHangTest, IsStaleWithinTwoIntervalsAndRecoversWithoutARestart) {
   const Hang& hang = GetParam();
+  options_.deadline = kDeadline;
+  options_.start_deadline = 1000ms;
   for (const auto& [key, value] : hang.with) lines_[key] = value;
   write();
   ASSERT_TRUE(until([&](const Sample& sample) {
@@ -444,29 +457,38 @@ TEST_P(GpuHangTest, IsStaleWithinTwoIntervalsAndRecoversWithoutARestart) {
     ::kill(watch().helper_pid(), SIGKILL);
     ASSERT_TRUE(until([&](const Sample&) { return watch().replaced() > replaced; }));
   }
-  // Until the call is made in this turn; some are not made in each.
-  bool stale = false;
   const std::string line = std::string(hang.call) + (hang.about == Hang::device ? " gpu0" : "");
-  const auto end = std::chrono::steady_clock::now() + kBound;
-  while (calls(line) == 0 && std::chrono::steady_clock::now() < end) {
-    stale = is(turn(), "GPU-aaaa", GpuState::stale);
-  }
-  ASSERT_GT(calls(line), 0);
-  // It was made in the turn that just ended: at the sample after the next turn at the latest it
-  // must show.
-  if (!stale) stale = is(turn(), "GPU-aaaa", GpuState::stale);
   if (hang.about == Hang::events) {
+    ASSERT_TRUE(until([&](const Sample&) { return calls(line) > 0; }));
     // The devices were told about, or are again as soon as events are left alone.
     EXPECT_TRUE(until([&](const Sample& sample) {
       return watch().replaced() > 0 && is(sample, "GPU-aaaa", GpuState::ok) &&
              is(sample, "GPU-bbbb", GpuState::ok);
     })) << absences();
   } else {
-    EXPECT_TRUE(stale) << look().gpus[0].state_reason;
-    EXPECT_TRUE(until([&](const Sample& sample) {
+    // Some calls are not made in each turn. At the latest in the second turn after the one that
+    // made it, it must show; the deadline and the turns are timers of one loop, so that holds at
+    // any speed of the machine.
+    bool named = false;
+    const auto note = [&](const Sample& sample) {
       const GpuReading* const gpu = find(sample, "GPU-aaaa");
-      return gpu != nullptr && gpu->state_reason.find(hang.call) != std::string::npos;
-    })) << look().gpus[0].state_reason;
+      named = named || (gpu != nullptr && gpu->state == GpuState::stale &&
+                        gpu->state_reason.find(hang.call) != std::string::npos);
+    };
+    auto replaced = watch().replaced();
+    const auto end = std::chrono::steady_clock::now() + kBound;
+    for (int turns = 0; !named && turns < 3 && std::chrono::steady_clock::now() < end;) {
+      turn(note);
+      if (calls(line) == 0) continue;
+      ++turns;
+      if (watch().replaced() !=
+          replaced) {  // so busy that another call was late: the next helper's
+        replaced = watch().replaced();
+        turns = 0;
+        forget_calls();
+      }
+    }
+    EXPECT_TRUE(named) << calls(line) << " calls; " << look().gpus[0].state_reason << absences();
   }
   if (hang.about == Hang::device) {
     // The other one is read while this one hangs.
@@ -542,6 +564,8 @@ INSTANTIATE_TEST_SUITE_P(EachCall, GpuHangTest, ::testing::ValuesIn(kHangs), nam
 
 TEST_F(GpuWatchTest, AnOldDriversFirstCallsMayHangToo) {
   options_.library = std::string(HEADROOM_FAKE_NVML) + "_old/libnvidia-ml.so.1";
+  options_.deadline = kDeadline;
+  options_.start_deadline = 1000ms;
   ASSERT_TRUE(until_answered());
   for (const char* call :
        {"nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetPciInfo"}) {
@@ -560,16 +584,33 @@ TEST_F(GpuWatchTest, AnOldDriversFirstCallsMayHangToo) {
 }
 
 TEST_F(GpuWatchTest, ASlowStartIsWaitedFor) {
-  options_.start_deadline = 60s;
+  options_.deadline = kDeadline;
   say("hang", "nvmlInit_v2");
   ASSERT_TRUE(until([&](const Sample&) {
     return absences().find("nvmlInit_v2 did not answer") != std::string::npos;
   })) << absences();
+  const pid_t helper = watch().helper_pid();
+  ASSERT_NE(helper, 0) << "it was not waited for";
   for (int i = 0; i < 3; ++i) turn();
-  EXPECT_EQ(watch().replaced(), 0u);
+  EXPECT_EQ(watch().helper_pid(), helper);
   unsay("hang");
   EXPECT_TRUE(until([&](const Sample& sample) { return is(sample, "GPU-aaaa", GpuState::ok); }));
-  EXPECT_EQ(watch().replaced(), 0u);
+}
+
+// The time of the start once counted against the call that was under way when somebody looked.
+TEST_F(GpuWatchTest, WhatComesAfterASlowStartHasTheWholeDeadline) {
+  options_.deadline = 2 * kInterval;
+  say("hang", "nvmlInit_v2");
+  ASSERT_TRUE(until([&](const Sample&) {
+    return absences().find("nvmlInit_v2 did not answer") != std::string::npos;
+  })) << absences();
+  turn();  // half the time until the next look at it
+  const auto replaced = watch().replaced();
+  const auto since = std::chrono::steady_clock::now();
+  say("hang", "nvmlSystemGetDriverVersion");
+  ASSERT_TRUE(until([&](const Sample&) { return watch().replaced() > replaced; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - since, *options_.deadline - 1ms);
+  EXPECT_THAT(absences(), ::testing::HasSubstr("nvmlSystemGetDriverVersion did not answer"));
 }
 
 TEST_F(GpuWatchTest, ADriverThatKillsTheHelperCostsOneDevice) {

@@ -26,6 +26,7 @@ class GpuProgress {
   struct Step {
     NvmlCall call = NvmlCall::none;
     std::optional<PciAddress> device;
+    bool operator==(const Step&) const = default;
   };
   Step now() const {
     const std::uint64_t word = word_.load(std::memory_order_relaxed);
