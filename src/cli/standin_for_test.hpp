@@ -90,11 +90,11 @@ class StandIn {
 
   std::string url() const { return "unix://" + path_; }
 
-  /// Waits until `wanted` has been asked (a method and the beginning of a target); false after 20
-  /// s.
+  /// Waits until `wanted` has been asked (a method and the beginning of a target); false after a
+  /// minute.
   bool was_asked(const std::string& method, const std::string& target, std::size_t times = 1) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(20), [&] {
+    return changed_.wait_for(lock, std::chrono::seconds(60), [&] {
       std::size_t count = 0;
       for (const auto& one : asked_) {
         if (one.method == method && one.target.rfind(target, 0) == 0) ++count;

@@ -4,6 +4,7 @@
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <utmp.h>
 
 #include "cli/command_for_test.hpp"
 
@@ -109,11 +110,15 @@ class Screen {
       : stopped_(folder / "stopped"), pid_file_(folder / "pid") {
     winsize size{40, 120, 0, 0};
     std::fflush(nullptr);
-    leader_ = forkpty(&master_, nullptr, nullptr, &size);
+    int terminal = -1;
+    if (openpty(&master_, &terminal, nullptr, nullptr, &size) != 0) std::abort();
+    tcgetattr(terminal, &before_);  // after the fork the job may have changed them already
+    leader_ = fork();
     if (leader_ != 0) {
-      tcgetattr(master_, &before_);
+      close(terminal);
       return;
     }
+    if (login_tty(terminal) != 0) _exit(99);
     close_range(3, ~0U, 0);
     setenv("TERM", "xterm-256color", 1);
     setenv("LC_ALL", "C.UTF-8", 1);
@@ -157,7 +162,7 @@ class Screen {
     std::size_t at = std::string::npos;
     while (text.empty() || (at = unread_.find(text)) == std::string::npos) {
       pollfd waiting{master_, POLLIN, 0};
-      if (poll(&waiting, 1, 30'000) <= 0) break;
+      if (poll(&waiting, 1, 60'000) <= 0) break;
       const auto n = read(master_, buffer.data(), buffer.size());
       if (n <= 0) break;
       unread_.append(buffer.data(), static_cast<std::size_t>(n));
