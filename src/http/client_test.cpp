@@ -13,9 +13,9 @@ namespace headroom::http {
 namespace {
 
 using std::chrono::milliseconds;
-using std::chrono::seconds;
 using testing::eventually;
 using ::testing::HasSubstr;
+using testing::kPatience;
 using testing::Served;
 using testing::TempDir;
 
@@ -32,13 +32,13 @@ TEST(Client, AsksManyTimesOnOneConnection) {
   for (const std::string& url :
        {"unix://" + served.path(), "http://127.0.0.1:" + std::to_string(served.port()),
         "http://localhost:" + std::to_string(served.port())}) {
-    auto client = Client::connect(url_of(url), seconds(5));
+    auto client = Client::connect(url_of(url), kPatience);
     ASSERT_TRUE(client) << client.error().why;
     const int fd = client->fd();
     EXPECT_EQ(client->request("GET", "/1").value().body, "GET /1  ");
     EXPECT_EQ(client->request("POST", "/2", "{}").value().body, "POST /2 application/json {}");
     const Header plain{"content-type", "text/plain"};
-    EXPECT_EQ(client->request("PUT", "/3", "x", {&plain, 1}, seconds(5)).value().body,
+    EXPECT_EQ(client->request("PUT", "/3", "x", {&plain, 1}, kPatience).value().body,
               "PUT /3 text/plain x");
     EXPECT_EQ(client->request("HEAD", "/4").value().status, 200);
     EXPECT_EQ(client->request("DELETE", "/5").value().body, "DELETE /5  ");
@@ -49,7 +49,7 @@ TEST(Client, AsksManyTimesOnOneConnection) {
 
 TEST(Client, SaysWhenNobodyListens) {
   const TempDir dir;
-  const auto missing = Client::connect(url_of("unix://" + (dir / "s")), seconds(1));
+  const auto missing = Client::connect(url_of("unix://" + (dir / "s")), kPatience);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().kind, ErrorKind::unavailable);
   EXPECT_THAT(missing.error().what, HasSubstr(dir / "s"));
@@ -58,18 +58,18 @@ TEST(Client, SaysWhenNobodyListens) {
   {
     const auto dead = open_unix_listener(dir / "s", 0600);
   }
-  EXPECT_EQ(Client::connect(url_of(dir / "s"), seconds(1)).error().why, "nobody listens there");
-  const auto tcp = Client::connect(url_of("http://127.0.0.1:1"), seconds(1));
+  EXPECT_EQ(Client::connect(url_of(dir / "s"), kPatience).error().why, "nobody listens there");
+  const auto tcp = Client::connect(url_of("http://127.0.0.1:1"), kPatience);
   EXPECT_EQ(tcp.error().kind, ErrorKind::unavailable);
-  const auto name = Client::connect(url_of("http://no-such-host.invalid:1"), seconds(1));
+  const auto name = Client::connect(url_of("http://no-such-host.invalid:1"), kPatience);
   EXPECT_EQ(name.error().kind, ErrorKind::unavailable);
-  EXPECT_EQ(Client::connect(url_of("/" + std::string(200, 'x')), seconds(1)).error().kind,
+  EXPECT_EQ(Client::connect(url_of("/" + std::string(200, 'x')), kPatience).error().kind,
             ErrorKind::invalid_request);
 }
 
 TEST(Client, GivesUpWhenTheTimeIsUp) {
   Served served([](const Request&, Reply) {});
-  auto client = Client::connect(url_of(served.path()), seconds(1));
+  auto client = Client::connect(url_of(served.path()), kPatience);
   ASSERT_TRUE(client);
   EXPECT_EQ(client->request("GET", "/", {}, {}, milliseconds(30)).error().kind,
             ErrorKind::timed_out);
@@ -84,7 +84,7 @@ TEST(Client, GivesUpOnASocketThatNobodyAcceptsFrom) {
   const Fd listener(::socket(AF_UNIX, SOCK_STREAM, 0));
   ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(listener.get(), 0), 0);
-  const auto first = Client::connect(url_of(dir / "s"), seconds(1));
+  const auto first = Client::connect(url_of(dir / "s"), kPatience);
   ASSERT_TRUE(first);
   const auto second = Client::connect(url_of(dir / "s"), milliseconds(30));
   ASSERT_FALSE(second);
@@ -93,7 +93,7 @@ TEST(Client, GivesUpOnASocketThatNobodyAcceptsFrom) {
 
 TEST(Client, ConnectsAgainWhenTheServerHasClosedTheIdleConnection) {
   Served served(mirror);
-  auto client = Client::connect(url_of(served.path()), seconds(1));
+  auto client = Client::connect(url_of(served.path()), kPatience);
   EXPECT_EQ(client->request("GET", "/1").value().status, 200);
   served.on_loop([&] { served.server().drop_idle(); });
   EXPECT_EQ(client->request("GET", "/2").value().status, 200);
@@ -110,7 +110,7 @@ TEST(Client, NeverSendsAPostTwice) {
     self->server().close();
   });
   self = &served;
-  auto client = Client::connect(url_of(served.path()), seconds(1));
+  auto client = Client::connect(url_of(served.path()), kPatience);
   EXPECT_EQ(client->request("GET", "/1").value().status, 200);
   const auto answer = client->request("POST", "/2", "{}");
   ASSERT_FALSE(answer);
@@ -124,13 +124,13 @@ std::string kind_of_answer(std::string_view bytes) {
   const auto listener = open_unix_listener(dir / "s", 0600);
   std::thread liar([&] {
     pollfd waiting{listener->fd.get(), POLLIN, 0};
-    ::poll(&waiting, 1, 10000);
+    ::poll(&waiting, 1, 60000);
     const Fd fd(::accept(listener->fd.get(), nullptr, nullptr));
     std::array<char, 1000> buffer;
     if (::recv(fd.get(), buffer.data(), buffer.size(), 0) <= 0) return;
     ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   });
-  auto client = Client::connect(url_of(dir / "s"), seconds(1));
+  auto client = Client::connect(url_of(dir / "s"), kPatience);
   const auto answer = client->request("GET", "/");
   liar.join();
   if (answer) return "answer " + answer->body;
@@ -149,8 +149,8 @@ TEST(Client, TellsGarbageFromAnAnswerAndFromSilence) {
 
 TEST(Client, HearsTheReasonOfARefusalWhileItStillSends) {
   Served served(mirror);
-  auto client = Client::connect(url_of(served.path()), seconds(1));
-  const auto answer = client->request("POST", "/", std::string(8 << 20, 'x'), {}, seconds(5));
+  auto client = Client::connect(url_of(served.path()), kPatience);
+  const auto answer = client->request("POST", "/", std::string(8 << 20, 'x'), {}, kPatience);
   ASSERT_TRUE(answer) << answer.error().why;
   EXPECT_EQ(answer->status, 413);
 }
@@ -165,7 +165,7 @@ TEST(Client, StreamsUntilTheServerEndsOrTheCallerHasEnough) {
     stream.write(sse_event("1", "a", "x"));
     if (request.path == "/short") stream.close();
   });
-  auto client = Client::connect(url_of(served.path()), seconds(1));
+  auto client = Client::connect(url_of(served.path()), kPatience);
   std::string heard;
   const auto collect = [&](std::string_view piece) {
     heard += piece;
@@ -193,7 +193,7 @@ TEST(Client, StreamsUntilTheServerEndsOrTheCallerHasEnough) {
 TEST(Client, SaysWhenAStreamBreaks) {
   Served served(
       [](const Request&, Reply reply) { reply.open_stream(200, "text/event-stream").write("x"); });
-  auto client = Client::connect(url_of(served.path()), seconds(1));
+  auto client = Client::connect(url_of(served.path()), kPatience);
   const auto answer = client->stream("/", [&](std::string_view) {
     served.on_loop([&] { served.server().close(); });
     return true;

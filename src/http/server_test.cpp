@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -204,11 +205,17 @@ TEST(Server, ClosesAConnectionThatIsIdleForLong) {
   Limits limits;
   limits.idle_time = milliseconds(40);
   Served served(mirror, limits);
-  Raw used = Raw::tcp(served.port());
-  EXPECT_EQ(used.ask(kGet).status, 200);
-  Raw fresh = Raw::tcp(served.port());
-  EXPECT_TRUE(used.ended());
-  EXPECT_TRUE(fresh.ended());
+  std::optional<Raw> used;
+  std::optional<Raw> fresh;
+  // While the loop stands still: its time as an idle one begins when its request is there.
+  served.on_loop([&] {
+    used.emplace(Raw::tcp(served.port()));
+    used->say(kGet);
+    fresh.emplace(Raw::tcp(served.port()));
+  });
+  EXPECT_EQ(used->hear().status, 200);
+  EXPECT_TRUE(used->ended());
+  EXPECT_TRUE(fresh->ended());
 }
 
 TEST(Server, DoesNotCloseAWaitingRequestForBeingIdle) {
@@ -216,13 +223,16 @@ TEST(Server, DoesNotCloseAWaitingRequestForBeingIdle) {
   limits.idle_time = milliseconds(20);
   std::vector<Reply> waiting;
   Served served([&](const Request&, Reply reply) { waiting.push_back(reply); }, limits);
-  Raw raw = Raw::tcp(served.port());
-  raw.say(kGet);
+  std::optional<Raw> raw;
+  served.on_loop([&] {  // which stands still meanwhile: it is no idle one before it has asked
+    raw.emplace(Raw::tcp(served.port()));
+    raw->say(kGet);
+  });
   ASSERT_TRUE(eventually([&] { return served.counters().requests == 1; }));
   Raw idle = Raw::tcp(served.port());
   EXPECT_TRUE(idle.ended());  // came later and is gone: so the waiting one has outlived the limit
   served.on_loop([&] { waiting.at(0).send(200, {}, "late"); });
-  EXPECT_EQ(raw.hear().body, "late");
+  EXPECT_EQ(raw->hear().body, "late");
 }
 
 TEST(Server, StreamsInChunksAndServesTheNextRequestAfterwards) {

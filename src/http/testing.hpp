@@ -28,7 +28,7 @@
 
 namespace headroom::http::testing {
 
-constexpr std::chrono::seconds kPatience{10};  ///< nothing here takes that long unless it is broken
+constexpr std::chrono::seconds kPatience{60};  ///< nothing here takes that long unless it is broken
 
 /// A folder that is removed at the end.
 class TempDir {

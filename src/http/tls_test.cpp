@@ -67,7 +67,7 @@ TEST_F(Tls, ServesAClientThatKnowsTheCertificate) {
   served.on_loop([&] { served.server().use_tls(TlsContext::open(cert(), key()).value()); });
   const std::uint16_t port = served.port();
   const std::string address = "https://localhost:" + std::to_string(port);
-  const std::string curl = "curl -sS --max-time 20 --cacert " + cert() + " ";
+  const std::string curl = "curl -sS --max-time 60 --cacert " + cert() + " ";
   EXPECT_EQ(output_of(curl + "-d you " + address + "/"), "hello you");
   // Two requests on one connection, and an answer larger than any buffer on the way.
   EXPECT_EQ(output_of(curl + address + "/large " + address + "/large").size(), 2 * large.size());
@@ -75,7 +75,7 @@ TEST_F(Tls, ServesAClientThatKnowsTheCertificate) {
             std::string::npos);
   // Without TLS nothing is said to it, and others are served on.
   int status = 0;
-  output_of("curl -sS --max-time 20 http://127.0.0.1:" + std::to_string(port) + "/ 2>&1", &status);
+  output_of("curl -sS --max-time 60 http://127.0.0.1:" + std::to_string(port) + "/ 2>&1", &status);
   EXPECT_NE(status, 0);
   EXPECT_EQ(output_of(curl + address + "/"), "hello ");
 }
@@ -88,7 +88,10 @@ TEST_F(Tls, GivesUpOnAClientThatNeverFinishesItsGreeting) {
   Raw silent = Raw::tcp(served.port());
   Raw garbage = Raw::tcp(served.port());
   garbage.say("\x16\x03\x01 nonsense that is no greeting at all, and goes on for a while");
-  EXPECT_TRUE(eventually([&] { return served.counters().open_now == 0; }));
+  EXPECT_TRUE(eventually([&] {
+    const Counters counters = served.counters();
+    return counters.accepted == 2 && counters.open_now == 0;
+  }));
 }
 
 }  // namespace

@@ -139,6 +139,7 @@ class Collector {
     target.headers = {{"X-Key", "abc"}};
     target.first_wait = 5ms;
     target.longest_wait = 20ms;
+    target.timeout = http::testing::kPatience;
     return target;
   }
   void answer(int status, std::string retry_after = {}) {
@@ -272,11 +273,16 @@ TEST(OtlpPush, EndsWhileACollectorSaysNothing) {
 
 TEST(OtlpPush, ACollectorThatIsNotThereIsTriedUntilItIs) {
   Said said;
-  OtlpTarget target;
-  {
-    Collector gone;
-    target = gone.target();
-  }
+  OtlpTarget target = Collector().target();
+  // Bound and not listened on, the port is nobody else's meanwhile.
+  const http::Fd port(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(port.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::getsockname(port.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  target.url.port = ntohs(address.sin_port);
   OtlpPush push(target, said.say());
   push.offer("one");
   ASSERT_TRUE(eventually([&] { return push.counts().failed >= 2; }));
