@@ -57,11 +57,19 @@ TEST_F(AdmissionDaemon, gpustack_6044_a_refusal_names_the_process) {
     return daemon_->run({"fit", "--gpu-mem", "22G"}).out.find("pid " + pid + " (") !=
            std::string::npos;
   }));
-  const auto fit = daemon_->run({"fit", "--gpu-mem", "22G"});
-  EXPECT_EQ(fit.code, 3);
-  EXPECT_THAT(fit.out + fit.err, HasSubstr("with 3.0 GiB"));
-  const Answer refused = daemon_->ask("POST", "/api/v1/leases",
-                                      R"({"name":"x","needs":{"gpu_memory_bytes":23622320128}})");
+  // On a machine so busy that the driver is late for a moment, its processes are not known then.
+  Outcome fit;
+  EXPECT_TRUE(eventually([&] {
+    fit = daemon_->run({"fit", "--gpu-mem", "22G"});
+    return fit.code == 3 && (fit.out + fit.err).find("with 3.0 GiB") != std::string::npos;
+  })) << fit.out
+      << fit.err;
+  Answer refused;
+  EXPECT_TRUE(eventually([&] {
+    refused = daemon_->ask("POST", "/api/v1/leases",
+                           R"({"name":"x","needs":{"gpu_memory_bytes":23622320128}})");
+    return refused.status != 409 || !list(refused.json, "strangers").empty();
+  }));
   EXPECT_EQ(refused.status, 409) << refused.body;
   const auto& strangers = list(refused.json, "strangers");
   ASSERT_EQ(strangers.size(), 1U) << refused.body;
@@ -120,11 +128,14 @@ TEST_F(AdmissionDaemon, Pitfall09_what_never_comes_back_is_quarantined_and_said)
 
 TEST_F(AdmissionDaemon, AFatalErrorTakesTheDeviceOutUntilSomebodyLooked) {
   say("gpu0.memory.used = 0\ngpu0.xids = 79\n");
-  ASSERT_TRUE(eventually([&] { return daemon_->run({"fit", "--gpu-mem", "1G"}).code == 3; }));
-  EXPECT_THAT(daemon_->run({"drain", "ls"}).out, HasSubstr("the driver reported error 79"));
+  ASSERT_TRUE(eventually([&] {
+    return daemon_->run({"drain", "ls"}).out.find("the driver reported error 79") !=
+           std::string::npos;
+  }));
+  EXPECT_EQ(daemon_->run({"fit", "--gpu-mem", "1G"}).code, 3);
   say("gpu0.memory.used = 0\n");
   EXPECT_EQ(daemon_->run({"drain", "--gpu", "0", "--undo"}).code, 0);
-  EXPECT_EQ(daemon_->run({"fit", "--gpu-mem", "1G"}).code, 0);
+  EXPECT_TRUE(eventually([&] { return daemon_->run({"fit", "--gpu-mem", "1G"}).code == 0; }));
 }
 
 TEST(DrainDaemon, SurvivesADeathAndIsTakenBack) {

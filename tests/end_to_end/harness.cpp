@@ -360,7 +360,7 @@ void hold_to_contract(http::Client& client, std::string_view method, const std::
 Answer Daemon::ask(std::string_view method, const std::string& target, const std::string& body,
                    std::span<const http::Header> headers) {
   Answer answer;
-  auto client = http::Client::connect(*http::Url::parse(url()), 5s);
+  auto client = http::Client::connect(*http::Url::parse(url()), kPatience);
   if (!client) return answer;
   auto got = client->request(method, target, body, headers, kPatience);
   if (!got) return answer;

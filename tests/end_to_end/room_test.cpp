@@ -170,7 +170,7 @@ TEST(Metrics, FindsNothingToSayAboutThem) {
 std::vector<client::StreamEvent> follow(Daemon& daemon, const std::string& target,
                                         std::size_t wanted, const std::string& last_id = "") {
   std::vector<client::StreamEvent> events;
-  auto connection = http::Client::connect(*http::Url::parse(daemon.url()), 5s);
+  auto connection = http::Client::connect(*http::Url::parse(daemon.url()), kPatience);
   if (!connection) return events;
   client::EventCutter cutter;
   const http::Header resume{"Last-Event-ID", last_id};

@@ -50,7 +50,7 @@ TEST_F(RunCommand, EndsAsItsCommandEnded) {
   EXPECT_EQ(daemon_.run(Words{"run", "--mem", "10M", "--"} + job({"exit", "42"})).code, 42);
   EXPECT_EQ(daemon_.run({"run", "--mem", "10M", "--", "sh", "-c", "kill -TERM $$"}).code, 143);
   EXPECT_EQ(daemon_.run({"run", "--mem", "10M", "--", "sh", "-c", "kill -KILL $$"}).code, 137);
-  EXPECT_TRUE(list(daemon_.get("/api/v1/leases")).empty());
+  EXPECT_TRUE(eventually([&] { return list(daemon_.get("/api/v1/leases")).empty(); }));
 }
 
 TEST_F(RunCommand, EndsWithTwoAndStartsNothingWhenItIsUsedWrongly) {
@@ -114,7 +114,7 @@ TEST_F(RunCommand, WaitsAsLongAsAskedAndNoLonger) {
   EXPECT_GE(seconds() - began, 0.95);
   EXPECT_THAT(second.err, HasSubstr("full"));
   EXPECT_NE(access(daemon_.file("ran").c_str(), F_OK), 0);
-  EXPECT_EQ(list(daemon_.get("/api/v1/leases")).size(), 1U);
+  EXPECT_TRUE(eventually([&] { return list(daemon_.get("/api/v1/leases")).size() == 1; }));
   write_text(daemon_.file("over"), "");
   EXPECT_EQ(first->finish().code, 0);
 }
@@ -153,7 +153,7 @@ TEST_F(RunCommand, PassesSignalsToItsCommand) {
   const auto outcome = run->finish();
   EXPECT_EQ(outcome.code, 143) << outcome.err;
   EXPECT_THAT(last_line(outcome.err), HasSubstr("SIGTERM"));
-  EXPECT_TRUE(list(daemon_.get("/api/v1/leases")).empty());
+  EXPECT_TRUE(eventually([&] { return list(daemon_.get("/api/v1/leases")).empty(); }));
 }
 
 TEST_F(RunCommand, LeavesTheQueueOnControlC) {
@@ -165,7 +165,7 @@ TEST_F(RunCommand, LeavesTheQueueOnControlC) {
   ASSERT_TRUE(second->says("place 1")) << second->out();
   second->type("\x03");
   EXPECT_EQ(second->finish().code, 130);
-  EXPECT_TRUE(daemon_.lease_ends("second", 1s));
+  EXPECT_TRUE(daemon_.lease_ends("second"));
   EXPECT_NE(access(daemon_.file("ran").c_str(), F_OK), 0);
   write_text(daemon_.file("over"), "");
   EXPECT_EQ(first->finish().code, 0);
@@ -211,7 +211,6 @@ TEST_F(RunCommand, StopsAndContinuesUnderAShell) {
 }
 
 TEST_F(RunCommand, GoesOnInTheBackgroundAndKeepsWhatItWrites) {
-  const double began = seconds();
   StartOptions state;
   state.variables = {{"XDG_STATE_HOME", daemon_.folder()}};
   const auto front =
@@ -219,7 +218,7 @@ TEST_F(RunCommand, GoesOnInTheBackgroundAndKeepsWhatItWrites) {
                       job({"say", "hello", "until", daemon_.file("over"), "exit", "5"}),
                   state);
   EXPECT_EQ(front.code, 0) << front.err;
-  EXPECT_LT(seconds() - began, 10);
+  // Its job waits for what is written below: it was not waited for.
   const auto id = text(daemon_.lease("night"), "id");
   ASSERT_THAT(front.out, StartsWith(id + " " + daemon_.folder()));
   const auto path = front.out.substr(id.size() + 1, front.out.find('\n') - id.size() - 1);
@@ -299,7 +298,7 @@ TEST_F(RunCommand, WaitsForRoomWithoutBooking) {
   write_text(daemon_.file("over"), "");
   EXPECT_EQ(first->finish().code, 0);
   EXPECT_EQ(waits->finish().code, 0) << waits->err();
-  EXPECT_TRUE(list(daemon_.get("/api/v1/leases")).empty());
+  EXPECT_TRUE(eventually([&] { return list(daemon_.get("/api/v1/leases")).empty(); }));
 }
 
 }  // namespace
