@@ -58,7 +58,7 @@ gpu_sim = "24GiB,cc=8.6,used=4.2GiB; 24GiB; 80GiB,used=60GiB; 80GiB"
         self.process = subprocess.Popen([program, "--config", config], stdout=self.log,
                                         stderr=subprocess.STDOUT)
 
-    def get(self, path, accept="", limit=5):
+    def get(self, path, accept="", limit=60):
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}",
                                          headers={"Accept": accept} if accept else {})
         with urllib.request.urlopen(request, timeout=limit) as answer:
@@ -68,7 +68,7 @@ gpu_sim = "24GiB,cc=8.6,used=4.2GiB; 24GiB; 80GiB,used=60GiB; 80GiB"
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}",
                                          data=json.dumps(body).encode(), method="POST",
                                          headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
     def ready(self):

@@ -70,7 +70,7 @@ test('a stream is watched for a moment', async () => {
   const watch = panel(page, 'watch');
   await watch.locator('summary').first().click();
   await watch.locator('.go').click();
-  await watch.locator('.status.ok').waitFor({ timeout: 15000 });
+  await watch.locator('.status.ok').waitFor();
   assert.match(await watch.locator('pre.answer').textContent(), /event: snapshot/);
   await close();
 });

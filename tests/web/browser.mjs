@@ -8,6 +8,8 @@ import { join } from 'node:path';
 const { chromium } = createRequire(new URL('../../web/package.json', import.meta.url))('playwright-core');
 const kArguments = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** Milliseconds after which a test gives up on what it waits for; only what is broken takes so long. */
+export const kPatience = 90000;
 export const kShots = process.env.HEADROOM_SHOTS ?? mkdtempSync(join(tmpdir(), 'headroom-web-shots-'));
 mkdirSync(kShots, { recursive: true });
 
@@ -22,6 +24,8 @@ export function launch() {
 export async function open(browser, url, { path = '#/', prepare, media, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...options });
   const page = await context.newPage();
+  page.setDefaultTimeout(kPatience);
+  page.setDefaultNavigationTimeout(kPatience);
   const sins = [];
   page.on('console', (message) => message.type() === 'error' && sins.push(`console: ${message.text()}`));
   page.on('pageerror', (error) => sins.push(`exception: ${error.message}`));
@@ -43,14 +47,14 @@ export async function open(browser, url, { path = '#/', prepare, media, ...optio
 
 /** Waits until the numbers are there. */
 export function ready(page) {
-  return page.locator('.room-row').first().waitFor({ timeout: 10000 });
+  return page.locator('.room-row').first().waitFor();
 }
 
 /** Waits until the page shows a sample with another number than `sample`, which is a later one. */
 export async function later_sample(page, sample) {
   const shown = () => page.locator('.live-age').getAttribute('data-sample');
   // Asked from here: the page's policy forbids the eval that Playwright would wait with in there.
-  for (const end = Date.now() + 15000; Date.now() < end; await page.waitForTimeout(100))
+  for (const end = Date.now() + kPatience; Date.now() < end; await page.waitForTimeout(100))
     if (Number(await shown()) > Number(sample)) return;
   assert.fail(`no sample after ${sample}, the page shows ${await shown()}`);
 }

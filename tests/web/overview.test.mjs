@@ -145,21 +145,21 @@ test('without the stream the page polls and says so; without the daemon it recon
         return open_ ? route.continue() : route.abort();
       }),
   });
-  await page.locator('[data-link=polling]').waitFor({ timeout: 10000 });
+  await page.locator('[data-link=polling]').waitFor();
   const first = await page.locator('.live-age').getAttribute('data-sample');
   await later_sample(page, first);
 
   reads = false;
-  await page.locator('[data-link=reconnecting]').waitFor({ timeout: 10000 });
-  await page.locator('.live-age[data-stale=true]').waitFor({ timeout: 10000 });
+  await page.locator('[data-link=reconnecting]').waitFor();
+  await page.locator('.live-age[data-stale=true]').waitFor();
   assert.match(await page.locator('.live').innerText(), /stale: last sample \d+\ss ago/);
   assert.match(await page.locator('.banner').innerText(), /^Reconnecting/);
   assert.ok((await page.locator('.room-row').count()) > 0, 'the last numbers stay');
 
   reads = true;
   stream = true;
-  await page.locator('[data-link=live]').waitFor({ timeout: 20000 });
-  await page.locator('.live-age[data-stale=false]').waitFor({ timeout: 10000 });
+  await page.locator('[data-link=live]').waitFor();
+  await page.locator('.live-age[data-stale=false]').waitFor();
   assert.equal(await page.locator('.banner').count(), 0);
   await close();
 });

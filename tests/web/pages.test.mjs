@@ -1,7 +1,7 @@
 // The pages GPUs, Processes and System in scenes that no test machine has. The stand-in only.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { assert_no_overflow, later_sample, launch, open, shot } from './browser.mjs';
+import { assert_no_overflow, kPatience, later_sample, launch, open, shot } from './browser.mjs';
 import { contrasts, findings } from './reading.mjs';
 import { StandIn } from './stand_in.mjs';
 
@@ -31,7 +31,7 @@ const plain = (text) => text.replace(/\s+/g, ' ').trim();
 /** Polls from outside: the page's policy forbids the eval that Playwright would wait with in there. */
 async function until(what, ask) {
   let last;
-  for (const end = Date.now() + 15000; Date.now() < end; await new Promise((done) => setTimeout(done, 100))) {
+  for (const end = Date.now() + kPatience; Date.now() < end; await new Promise((done) => setTimeout(done, 100))) {
     last = await ask();
     if (last) return last;
   }
@@ -50,7 +50,7 @@ test('a machine without GPUs is told why, and what would help', () =>
 test('every device has a card: its layers, its slices, and what keeps it from answering', () =>
   scene('gpus', { path: '#/gpus', viewport: { width: 1440, height: 900 } }, async (page) => {
     const card = (id) => page.locator(`[data-gpu="${id}"]`);
-    await card('GPU-5d1f7a52').getByText('vllm 4121').waitFor({ timeout: 10000 });
+    await card('GPU-5d1f7a52').getByText('vllm 4121').waitFor();
     assert.equal(await page.locator('.gpu-card').count(), 5, 'slices have no card of their own');
 
     const names = (await card('GPU-5d1f7a52').locator('.stack-legend .stack-name').allInnerTexts()).map(plain);
@@ -205,11 +205,11 @@ test('a daemon that goes away is said to be away, and comes back by itself with 
   await page.locator('[data-link=live]').waitFor();
   const before = stand_in.sample;
   await stand_in.stop();
-  await page.locator('[data-link=reconnecting]').waitFor({ timeout: 15000 });
+  await page.locator('[data-link=reconnecting]').waitFor();
   assert.match(await page.locator('.banner').innerText(), /^Reconnecting/);
   assert.equal(await page.locator('.gpu-card').count(), 5, 'the last numbers stay');
   await stand_in.start(Number(new URL(url).port));
-  await page.locator('[data-link=live]').waitFor({ timeout: 30000 });
+  await page.locator('[data-link=live]').waitFor();
   await later_sample(page, before);
   assert.equal(await page.locator('.banner').count(), 0);
   await close();

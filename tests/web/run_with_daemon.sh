@@ -15,18 +15,19 @@ finish() {
 }
 trap finish EXIT
 
-# A port that is free now: the kernel's own choice would not be known to the browser.
-port=$((20000 + $$ % 20000))
 HEADROOM_SAMPLE__GPU=sim \
 HEADROOM_SAMPLE__GPU_SIM="24GiB,cc=8.6,used=4.2GiB,util=23.4,temp=67; 24GiB,cc=8.6,used=1GiB,util=3,temp=41" \
-  "$bin/headroomd" --foreground --socket "$dir/h.sock" --state "$dir/state" --listen "127.0.0.1:$port" \
+  "$bin/headroomd" --foreground --socket "$dir/h.sock" --state "$dir/state" --listen 127.0.0.1:0 \
   >"$dir/log" 2>&1 &
 daemon=$!
+# The port is the kernel's choice: it says so when it serves.
+port=""
 tries=0
-until curl -fs "http://127.0.0.1:$port/readyz" >/dev/null; do
+until [ -n "$port" ] && curl -fs "http://127.0.0.1:$port/readyz" >/dev/null; do
   tries=$((tries + 1))
-  if [ "$tries" -gt 100 ]; then cat "$dir/log"; exit 1; fi
+  if [ "$tries" -gt 600 ]; then cat "$dir/log"; exit 1; fi
   sleep 0.1
+  port=$(sed -n 's,^headroomd serves on .*http://127.0.0.1:\([0-9]*\)$,\1,p' "$dir/log")
 done
 HEADROOM_URL="unix://$dir/h.sock" "$bin/headroom" run -q --name train --mem 512M --gpu-mem 8G --for 20m -- sleep 600 &
 jobs="$!"

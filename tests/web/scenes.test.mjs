@@ -79,7 +79,7 @@ test('a stream that breaks off comes back by itself', () =>
     const before = stand_in.sample;
     for (const stream of stand_in.streams) stream.end();
     await page.locator('.live:not([data-link=live])').waitFor();
-    await page.locator('[data-link=live]').waitFor({ timeout: 10000 });
+    await page.locator('[data-link=live]').waitFor();
     await later_sample(page, before);
   }));
 
@@ -93,12 +93,12 @@ test('nothing moves by itself, so there is no motion to reduce', () =>
 test('a daemon that answers but measures nothing new is marked as stale, in sight after scrolling too', () =>
   scene('full', { viewport: { width: 1200, height: 600 } }, async (page, stand_in) => {
     clearInterval(stand_in.timer);
-    await page.locator('.banner', { hasText: 'Stale' }).waitFor({ timeout: 10000 });
+    await page.locator('.banner', { hasText: 'Stale' }).waitFor();
     await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
     const box = await page.locator('.banner').boundingBox();
     assert.ok(box.y >= 0 && box.y < 600, JSON.stringify(box));
     stand_in.timer = setInterval(() => stand_in.tick(), 1000);
-    await page.locator('.banner').waitFor({ state: 'detached', timeout: 10000 });
+    await page.locator('.banner').waitFor({ state: 'detached' });
   }));
 
 test('the events page shows one family when asked', () =>
