@@ -27,11 +27,12 @@ namespace {
 using namespace literals;
 using namespace std::chrono_literals;
 
-constexpr int kDay = 86400;
 #ifdef HEADROOM_SANITIZED
 constexpr bool kSanitized = true;
+constexpr int kDay = 21600;  ///< a quarter of it runs through the same lines
 #else
 constexpr bool kSanitized = false;
+constexpr int kDay = 86400;
 #endif
 constexpr Bytes kBudget = 10_MiB;
 constexpr WallTime kStart{1'790'000'000s};
