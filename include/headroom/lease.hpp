@@ -62,6 +62,7 @@ enum class LeaseState {
   releasing,    ///< the holder has ended, its bytes are not all back
   quarantined,  ///< bytes that did not come back in their time: never given twice
   ended,
+  draining,  ///< its model was asked to go; all of it is still booked
 };
 
 constexpr const char* to_string(LeaseState state) {
@@ -80,6 +81,8 @@ constexpr const char* to_string(LeaseState state) {
       return "quarantined";
     case LeaseState::ended:
       return "ended";
+    case LeaseState::draining:
+      return "draining";
   }
   return "ended";
 }
@@ -136,6 +139,8 @@ struct Lease {
   Amounts peak;
   std::uint64_t oom_kills = 0;
   std::optional<int> exit_status;  ///< its exit code or 128 + the signal, where known
+  std::string model;               ///< the model that it keeps in memory, or uses; or empty
+  bool use = false;                ///< a use of that model: books nothing, and keeps it where it is
   bool operator==(const Lease&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include <headroom/instant.hpp>
 #include <headroom/lease.hpp>
+#include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
 #include <headroom/units.hpp>
 
@@ -85,6 +86,7 @@ struct Verdict {
   std::optional<WallTime> earliest;  ///< empty: unknown
   std::string why;                   ///< one sentence, for people
   std::vector<Help> help;
+  std::vector<FreeStep> steps;  ///< after: what would be unloaded, in this order
 };
 
 }  // namespace headroom

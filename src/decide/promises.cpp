@@ -34,6 +34,12 @@ void Promises::keep(const Record& record) {
     } else {
       drained.erase(drain->drain.device);
     }
+  } else if (const auto* model = std::get_if<PutModel>(&record)) {
+    if (model->known) {
+      models.insert_or_assign(model->model.name, model->model);
+    } else {
+      models.erase(model->model.name);
+    }
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -42,7 +48,7 @@ void Promises::keep(const Record& record) {
 std::vector<Record> Promises::records() const {
   std::vector<Record> all;
   all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size() +
-              drained.size());
+              drained.size() + models.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [name, runs] : learned) all.emplace_back(PutLearned{name, runs});
@@ -51,6 +57,7 @@ std::vector<Record> Promises::records() const {
   }
   for (const auto& [key, until] : muted) all.emplace_back(PutMuted{key.first, key.second, until});
   for (const auto& [device, drain] : drained) all.emplace_back(PutDrain{drain, true});
+  for (const auto& [name, model] : models) all.emplace_back(PutModel{model, true});
   return all;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <headroom/lease.hpp>
+#include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
 
 #include "words/record.hpp"
@@ -21,6 +22,7 @@ struct Promises {
   std::set<std::pair<Resource, std::string>> acknowledged;
   std::map<std::pair<Resource, std::string>, WallTime> muted;  ///< until when nobody is told
   std::map<std::string, Drain> drained;                        ///< by device; "" = the node
+  std::map<std::string, Model> models;                         ///< that somebody told of
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

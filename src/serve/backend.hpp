@@ -75,7 +75,7 @@ struct Costs {
   const MetricCounts* counts = nullptr;  ///< the backend's own, if it keeps any
 };
 
-using Answered = std::variant<Verdict, LeaseView, Alert, Refusal, Drains>;
+using Answered = std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed>;
 
 /// All on the loop thread.
 class Backend {

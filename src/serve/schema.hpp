@@ -137,7 +137,7 @@ inline constexpr Resource last<Resource> = Resource::network;
 template <>
 inline constexpr Priority last<Priority> = Priority::critical;
 template <>
-inline constexpr LeaseState last<LeaseState> = LeaseState::ended;
+inline constexpr LeaseState last<LeaseState> = LeaseState::draining;
 template <>
 inline constexpr Answer last<Answer> = Answer::never;
 template <>

@@ -185,6 +185,11 @@ struct Config {
     std::string cache_dir;
     std::vector<std::string> pinned;
     bool require_gpu = false;
+    std::chrono::seconds idle_unload{0};  ///< unused for so long, a model is asked to go; 0 = never
+    /// Limits against thrashing; see decide::VictimRules.
+    std::chrono::seconds min_residency{5};
+    int churn_loads = 4;
+    std::chrono::seconds churn_window{60};
     std::vector<CatalogueModel> catalogue;  ///< the user's own rows; those built in are not here
     bool operator==(const Models&) const = default;
   } models;

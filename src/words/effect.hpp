@@ -28,10 +28,18 @@ struct Refusal {
 struct Drains {
   std::vector<Drain> items;
 };
+/// What was done to make room, or would be.
+struct Freed {
+  bool dry_run = false;
+  std::vector<FreeStep> steps;  ///< in the order of asking, then those that stay
+  Bytes memory;                 ///< that came back, or would
+  Bytes gpu_memory;             ///< likewise, of all devices
+  std::string why;              ///< why it is less than was asked for; or empty
+};
 /// Tell the client of `request`.
 struct Respond {
   RequestId request = 0;
-  std::variant<Verdict, LeaseView, Alert, Refusal, Drains> what;
+  std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed> what;
 };
 /// Keep this. Journal records are written before any other effect of the same event leaves.
 struct Journal {
@@ -97,8 +105,21 @@ constexpr const char* to_string(Notify::What what) {
   return "raised";
 }
 
-using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Release, Notify>;
+/// Ask somebody to free or to load a model; the answer comes back as HookAnswered.
+struct AskHook {
+  std::uint64_t ask = 0;  ///< its number, never used twice in one run of the daemon
+  std::string hook;       ///< a name of [hooks], or kHolderHook: the holder listens itself
+  bool load = false;      ///< else: free
+  std::string model;
+  Bytes bytes;  ///< how much is to come free
+  LeaseId lease = 0;
+  Holder holder;  ///< of the lease, for signals and for holders that listen
+  uid_t owner = 0;
+  std::string reason;
+};
+
+using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
+                            Release, Notify, AskHook>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

@@ -30,6 +30,7 @@ struct Caller {
 /// Would it fit? Changes nothing.
 struct AskFit {
   std::string name;
+  std::string model;  ///< what this model needs, where `has_needs` is false
   Needs needs;
   bool has_needs = true;  ///< false: what the name has needed before
   Priority priority = Priority::normal;
@@ -39,6 +40,8 @@ struct AskFit {
 /// Book it.
 struct AskLease {
   std::string name;
+  std::string model;  ///< the model that it keeps in memory; or empty
+  bool use = false;   ///< it only uses the model, which then stays where it is; no needs
   Needs needs;
   bool has_needs = true;  ///< false: book what the name has needed before
   Priority priority = Priority::normal;
@@ -87,8 +90,33 @@ struct AskDrain {
   std::string device;  ///< UUID or index; "" = the node
   bool drained = true;
 };
-using Ask =
-    std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute, AskDrain>;
+/// Show a model, or tell of one; what is empty stays as it is.
+struct AskModel {
+  std::string name;
+  bool create = false;  ///< where nobody knows it yet; else not found
+  std::optional<Bytes> memory;
+  std::optional<Bytes> gpu_memory;
+  std::optional<double> compute;
+  std::optional<Priority> priority;
+  std::optional<bool> pinned;
+  std::optional<std::string> hook;
+  std::optional<std::chrono::milliseconds> load;  ///< how long loading it took
+  bool touched = false;                           ///< it was used just now
+  bool unload = false;                            ///< ask it to go, whoever wants its memory
+  bool forget = false;                            ///< what was told and learned of it
+};
+/// Make room: ask models to go until so much is free.
+struct AskFree {
+  std::optional<Bytes> memory;      ///< that is to be free; empty with the other: all that may go
+  std::optional<Bytes> gpu_memory;  ///< on one device
+  std::string gpu;                  ///< on this device: UUID or index; "" = where it costs least
+  Priority priority = Priority::normal;  ///< for whom; nobody of a higher one goes
+  bool force = false;  ///< models used in the last minute too; never those in use or pinned
+  bool dry_run = false;
+  std::chrono::milliseconds patience{30000};  ///< answers then, with what was seen until then
+};
+using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute,
+                         AskDrain, AskModel, AskFree>;
 
 /// The machine was read.
 struct Sampled {
@@ -141,7 +169,42 @@ struct Released {
   std::uint64_t oom_kills = 0;
 };
 
+/// What somebody said who was asked to free or to load a model. None of it is a measurement.
+enum class HookResult {
+  freed,         ///< asked again, it has it no more
+  loaded,        ///< asked again, it has it
+  acknowledged,  ///< it took the ask
+  refused,
+  not_found,  ///< it has no such model
+  unreachable,
+  timed_out,
+  nonsense,
+};
+struct HookAnswered {
+  std::uint64_t ask = 0;
+  HookResult result = HookResult::unreachable;
+  std::string said;
+};
+/// A model that an engine says it holds.
+struct EngineModel {
+  std::string name;
+  bool loading = false;
+  std::optional<Bytes> memory;
+  std::optional<Bytes> gpu_memory;
+  std::optional<WallTime> used;
+  std::optional<pid_t> pid;
+  std::optional<bool> busy;
+  bool operator==(const EngineModel&) const = default;
+};
+/// The engine behind a hook was asked what it holds.
+struct EngineRead {
+  std::string hook;
+  bool answered = false;  ///< false: `said` has why not, and `models` says nothing
+  std::string said;
+  std::vector<EngineModel> models;
+};
+
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
-                           Fenced, Released>;
+                           Fenced, Released, HookAnswered, EngineRead>;
 
 }  // namespace headroom

@@ -15,7 +15,8 @@ enum class Kind : std::uint8_t {
   acknowledged,
   next_lease,
   muted,
-  drain
+  drain,
+  model
 };
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
@@ -159,7 +160,9 @@ enum LeaseTag : std::uint8_t {
   grouped,
   spread,
   return_idle,
-  last_tag = return_idle,
+  held_model,
+  use,
+  last_tag = use,
 };
 
 void write(Writer& w, const Lease& l) {
@@ -216,6 +219,8 @@ void write(Writer& w, const Lease& l) {
   w.number(grouped, l.grouped);
   w.number(spread, l.spread);
   w.number(return_idle, l.return_idle);
+  w.text(held_model, l.model);
+  w.number(use, l.use);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -231,6 +236,7 @@ bool is_text(std::uint8_t tag) {
     case group_scope:
     case key:
     case reason:
+    case held_model:
       return true;
     default:
       return false;
@@ -287,6 +293,9 @@ Result<Record> read_lease(std::string_view bytes) {
         case reason:
           l.reason = std::move(text);
           break;
+        case held_model:
+          l.model = std::move(text);
+          break;
         default:
           break;
       }
@@ -303,7 +312,7 @@ Result<Record> read_lease(std::string_view bytes) {
         l.owner = static_cast<uid_t>(v);
         break;
       case state:
-        if (!enumerator(v, LeaseState::ended, l.state)) return broken("unknown lease state");
+        if (!enumerator(v, LeaseState::draining, l.state)) return broken("unknown lease state");
         break;
       case priority:
         if (!enumerator(v, Priority::critical, l.priority)) return broken("unknown priority");
@@ -424,6 +433,9 @@ Result<Record> read_lease(std::string_view bytes) {
       case return_idle:
         l.return_idle = v != 0;
         break;
+      case use:
+        l.use = v != 0;
+        break;
       default:
         break;
     }
@@ -451,6 +463,90 @@ Result<Record> read_drain(std::string_view bytes) {
     if (field.tag == 4) put.drained = v != 0;
   }
   if (reader.bad) return broken("a field is cut");
+  return Record(std::move(put));
+}
+
+// Of a model; never renumber, only append.
+enum ModelTag : std::uint8_t {
+  model_name = 1,
+  model_hook,
+  model_owner,
+  model_memory,
+  model_gpu_memory,
+  model_compute,
+  model_priority,
+  model_pinned,
+  model_load,
+  model_used,
+  model_known,
+};
+
+void write(Writer& w, const PutModel& put) {
+  const Model& m = put.model;
+  w.text(model_name, m.name);
+  w.text(model_hook, m.hook);
+  w.number(model_owner, m.owner);
+  w.number(model_memory, m.memory.count());
+  w.number(model_gpu_memory, m.gpu_memory.count());
+  if (m.compute != 0) w.maybe(model_compute, std::optional(m.compute));
+  w.maybe(model_priority, std::optional(static_cast<int>(m.priority)));
+  w.number(model_pinned, m.pinned);
+  w.number(model_load, m.load.count());
+  w.number(model_used, m.used.time_since_epoch().count());
+  w.number(model_known, put.known);
+}
+
+Result<Record> read_model(std::string_view bytes) {
+  PutModel put;
+  put.known = false;
+  Model& m = put.model;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == model_name || field.tag == model_hook) {
+      (field.tag == model_name ? m.name : m.hook) = std::string(field.value);
+      continue;
+    }
+    if (field.tag > model_known) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    switch (field.tag) {
+      case model_owner:
+        m.owner = static_cast<uid_t>(v);
+        break;
+      case model_memory:
+        m.memory = Bytes(v);
+        break;
+      case model_gpu_memory:
+        m.gpu_memory = Bytes(v);
+        break;
+      case model_compute:
+        std::memcpy(&m.compute, &v, sizeof m.compute);
+        if (!(m.compute >= 0 && m.compute < 1000)) {
+          return broken("a compute capability is no number");
+        }
+        break;
+      case model_priority:
+        if (!enumerator(v, Priority::critical, m.priority)) return broken("unknown priority");
+        break;
+      case model_pinned:
+        m.pinned = v != 0;
+        break;
+      case model_load:
+        m.load = std::chrono::milliseconds(v);
+        break;
+      case model_used:
+        m.used = WallTime(WallTime::duration(v));
+        break;
+      case model_known:
+        put.known = v != 0;
+        break;
+      default:
+        break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (m.name.empty()) return broken("a model has no name");
   return Record(std::move(put));
 }
 
@@ -546,6 +642,9 @@ void encode(const Record& record, std::string& out) {
     w.number(3, closed->drain.since.time_since_epoch().count());
     w.number(4, closed->drained);
     w.text(5, closed->drain.reason);
+  } else if (const auto* put_model = std::get_if<PutModel>(&record)) {
+    out += static_cast<char>(Kind::model);
+    write(w, *put_model);
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -559,6 +658,7 @@ Result<Record> decode(std::string_view bytes) {
   if (kind == Kind::put_lease) return read_lease(fields);
   if (kind == Kind::put_learned) return read_learned(fields);
   if (kind == Kind::drain) return read_drain(fields);
+  if (kind == Kind::model) return read_model(fields);
   if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
       kind != Kind::muted) {
     return broken("unknown kind of record");

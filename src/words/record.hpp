@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <headroom/lease.hpp>
+#include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
 #include <headroom/result.hpp>
 
@@ -65,6 +66,11 @@ struct PutDrain {
   bool drained = true;  ///< false: it takes leases again
   bool operator==(const PutDrain&) const = default;
 };
+struct PutModel {
+  Model model;
+  bool known = true;  ///< false: it is forgotten
+  bool operator==(const PutModel&) const = default;
+};
 /// The counter of lease ids: the next one to be given. Never goes back.
 struct PutNextLease {
   LeaseId next = 1;
@@ -72,7 +78,7 @@ struct PutNextLease {
 };
 
 using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease,
-                            PutMuted, PutDrain>;
+                            PutMuted, PutDrain, PutModel>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

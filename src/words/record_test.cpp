@@ -44,7 +44,7 @@ class Any {
     l.id = 1 + below(1000);
     l.name = text();
     l.owner = static_cast<uid_t>(engine_());
-    l.state = static_cast<LeaseState>(below(7));
+    l.state = static_cast<LeaseState>(below(8));
     l.priority = static_cast<Priority>(below(4));
     l.needs.memory = maybe(Bytes(number()));
     l.needs.gpu_memory = maybe(Bytes(number()));
@@ -78,10 +78,27 @@ class Any {
     l.peak = amounts();
     l.oom_kills = engine_();
     l.exit_status = maybe(static_cast<int>(engine_()));
+    l.return_idle = yes();
+    l.model = text();
+    l.use = yes();
     return l;
   }
+  Model model() {
+    Model m;
+    m.name = text() + "x";
+    m.owner = static_cast<uid_t>(engine_());
+    m.memory = Bytes(number());
+    m.gpu_memory = Bytes(number());
+    m.compute = static_cast<double>(below(999)) / 7.0;
+    m.priority = static_cast<Priority>(below(4));
+    m.pinned = yes();
+    m.hook = text();
+    m.load = std::chrono::milliseconds(number());
+    m.used = WallTime(WallTime::duration(number()));
+    return m;
+  }
   Record record() {
-    switch (below(5)) {
+    switch (below(8)) {
       case 0:
         return PutLease{lease()};
       case 1:
@@ -99,6 +116,12 @@ class Any {
       case 4:
         return PutMuted{static_cast<Resource>(below(7)), text(),
                         WallTime(WallTime::duration(number()))};
+      case 5:
+        return PutDrain{
+            {text(), static_cast<uid_t>(engine_()), WallTime(WallTime::duration(number())), text()},
+            yes()};
+      case 6:
+        return PutModel{model(), yes()};
       default:
         return PutNextLease{1 + below(1'000'000)};
     }
@@ -117,7 +140,7 @@ std::string bytes_of(const Record& record) {
 bool sane(const Record& record) {
   if (const auto* put = std::get_if<PutLease>(&record)) {
     const auto& compute = put->lease.needs.compute;
-    return put->lease.id != 0 && put->lease.state <= LeaseState::ended &&
+    return put->lease.id != 0 && put->lease.state <= LeaseState::draining &&
            put->lease.priority <= Priority::critical && put->lease.state >= LeaseState::waiting &&
            (!compute || std::isfinite(*compute));
   }
@@ -125,6 +148,10 @@ bool sane(const Record& record) {
     return seen->resource <= Resource::network;
   if (const auto* learned = std::get_if<PutLearned>(&record)) {
     return !learned->name.empty() && learned->runs.size() <= kLearnedRuns;
+  }
+  if (const auto* model = std::get_if<PutModel>(&record)) {
+    return !model->model.name.empty() && model->model.priority <= Priority::critical &&
+           std::isfinite(model->model.compute);
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <headroom/lease.hpp>
+#include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
 #include <headroom/room.hpp>
 #include <headroom/sample.hpp>
@@ -48,6 +49,7 @@ struct View {
   std::vector<Pressure> pressures;
   std::vector<Alert> alerts;  ///< open ones, then those that ended, oldest first
   std::vector<LeaseView> leases;
+  std::vector<ModelView> models;  ///< by name; a resident one before those that are only known
   Level health = Level::ok;
   std::string readiness;      ///< why not ready, or empty
   std::vector<Drain> drains;  ///< what takes nobody new
