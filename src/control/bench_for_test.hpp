@@ -76,7 +76,7 @@ class Bench {
     std::map<uid_t, int> users;
     for (const auto& [id, lease] : shadow.leases) {
       const decide::Entry* entry = control.state().ledger.entry(id);
-      const bool counts = decide::holds(lease.state) && lease.parent == 0;
+      const bool counts = decide::holds(lease.state) && lease.parent == 0 && !lease.use;
       ASSERT_EQ(entry != nullptr, counts) << id;
       if (!counts) continue;
       ++entries;

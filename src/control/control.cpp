@@ -14,7 +14,7 @@ std::pair<uid_t, std::string> key_of(const Lease& lease) {
 }
 
 bool is_tracked(const Lease& lease) {
-  return decide::holds(lease.state) && lease.parent == 0 &&
+  return decide::holds(lease.state) && lease.parent == 0 && !lease.use &&
          (lease.holder.pid != 0 || lease.group != Group());
 }
 
@@ -30,7 +30,12 @@ Effects Control::apply(const Event& event, Instant at) {
   effects_.reserve(kUsualEffects);
   std::visit([this](const auto& e) { on(e); }, event);
   const auto* asked = std::get_if<Asked>(&event);
-  if (asked == nullptr || !std::holds_alternative<AskFit>(asked->ask)) ++state_.revision;
+  // A question changes nothing.
+  const auto is_question = [](const Ask& ask) {
+    const auto* free = std::get_if<AskFree>(&ask);
+    return std::holds_alternative<AskFit>(ask) || (free != nullptr && free->dry_run);
+  };
+  if (asked == nullptr || !is_question(asked->ask)) ++state_.revision;
   return std::exchange(effects_, {});
 }
 
@@ -72,14 +77,19 @@ void Control::index(const Lease& lease) {
   }
   if (lease.holder.pid != 0) state_.holders[lease.holder].insert(lease.id);
   if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
+  if (!lease.model.empty()) state_.model_leases[lease.model].insert(lease.id);
   if (lease.expires) state_.expires.emplace(*lease.expires, lease.id);
+  if (lease.state == LeaseState::waiting && lease.use) {
+    if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
+    return;  // it waits for a model, not for room
+  }
   if (lease.state == LeaseState::waiting) {
     state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
     if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
     return;
   }
   if (is_tracked(lease)) ++state_.tracked;
-  if (lease.parent != 0) return;  // its parent's booking counts for it
+  if (lease.parent != 0 || lease.use) return;  // its parent's booking counts for it
   decide::Entry entry;
   entry.owner = lease.owner;
   entry.booked = lease.booked;
@@ -114,6 +124,11 @@ void Control::unindex(const Lease& lease) {
     parent->second.erase(lease.id);
     if (parent->second.empty()) state_.nested.erase(parent);
   }
+  if (const auto model = state_.model_leases.find(lease.model);
+      model != state_.model_leases.end()) {
+    model->second.erase(lease.id);
+    if (model->second.empty()) state_.model_leases.erase(model);
+  }
   if (lease.expires) state_.expires.erase({*lease.expires, lease.id});
   if (lease.state == LeaseState::waiting) {
     state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
@@ -132,6 +147,10 @@ std::optional<BootTime> Control::next_deadline() const {
   for (const auto& [id, look] : state_.looks) sooner(look.next);
   for (const auto& [request, poll] : state_.polls) {
     if (poll.until) sooner(*poll.until);
+  }
+  for (const auto& [request, freeing] : state_.freeing) sooner(freeing.until);
+  for (const auto& [ask, one] : state_.unloading) {
+    if (one.patience) sooner(*one.patience);
   }
   return next;
 }
@@ -159,22 +178,28 @@ void Control::on(const Ticked&) {
     respond(request, state_.promises.leases.at(poll.lease));
   }
   forget_old();
+  check_unloading();
   run_queue();
 }
 
 void Control::on(const Configured& event) {
   // The order of waiters depends on a setting: take them out under the old one.
   for (const auto& [id, lease] : state_.promises.leases) {
-    if (lease.state == LeaseState::waiting) {
+    if (lease.state == LeaseState::waiting && !lease.use) {
       state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }
   state_.config = std::make_shared<const Config>(event.config);
   for (const auto& [id, lease] : state_.promises.leases) {
-    if (lease.state == LeaseState::waiting) {
+    if (lease.state == LeaseState::waiting && !lease.use) {
       state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }
+  std::erase_if(state_.engines, [&](const auto& engine) {
+    const auto& hooks = state_.config->hooks;
+    return std::none_of(hooks.begin(), hooks.end(),
+                        [&](const HookSetting& hook) { return hook.name == engine.first; });
+  });
   for (auto& [key, gauge] : state_.gauges) {
     gauge.configure(judge::gauge_settings(*state_.config, key.first));
   }
@@ -231,6 +256,13 @@ void Control::on(const Restored& event) {
         keep(PutLease{std::move(alone)});
       }
     }
+    if (event.same_boot && found->second.state == LeaseState::draining) {
+      // Nobody waits for the answer any more; whoever still needs its place asks it again.
+      Lease back = found->second;
+      back.state = LeaseState::active;
+      back.reason.clear();
+      keep(PutLease{std::move(back)});
+    }
     const Lease& lease = found->second;
     if (!event.same_boot) {
       Lease over = lease;  // its groups did not outlive the kernel
@@ -244,6 +276,7 @@ void Control::on(const Restored& event) {
     } else {
       ++kept;
       state_.uses[id].rose = at_.boot;
+      state_.uses[id].loaded = lease.state == LeaseState::active;
       if (lease.holder.pid != 0) effects_.emplace_back(Watch{lease.holder});
       // The daemon may have died between the promise of a group and its making.
       if (decide::holds(lease.state) && lease.grouped && lease.group == Group() &&
@@ -257,6 +290,11 @@ void Control::on(const Restored& event) {
       }
     }
   }
+  // Before the first answer of an engine nobody knows what it holds: who waits for a model goes on
+  // only where a lease has it.
+  std::set<std::string> models;
+  for (const auto& [model, leases] : state_.model_leases) models.insert(model);
+  for (const std::string& model : models) run_uses(model);
   if (!living.empty()) {
     say("daemon.restored", 0,
         std::to_string(kept) + " of " + std::to_string(living.size()) + " leases still held");

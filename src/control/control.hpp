@@ -6,6 +6,7 @@
 
 #include "control/state.hpp"
 #include "decide/verdict.hpp"
+#include "decide/victims.hpp"
 #include "words/effect.hpp"
 #include "words/event.hpp"
 #include "words/view.hpp"
@@ -44,6 +45,8 @@ class Control {
   void on(const Placed& event);
   void on(const Fenced& event);
   void on(const Released& event);
+  void on(const HookAnswered& event);
+  void on(const EngineRead& event);
 
   // Requests (requests.cpp). Each answers, or leaves a poll behind.
   void ask(const Asked& asked, const AskFit& ask);
@@ -54,9 +57,16 @@ class Control {
   void ask(const Asked& asked, const AskAcknowledge& ask);
   void ask(const Asked& asked, const AskMute& ask);
   void ask(const Asked& asked, const AskDrain& ask);
+  void ask(const Asked& asked, const AskModel& ask);
+  void ask(const Asked& asked, const AskFree& ask);
   Drains drains() const;
-  /// The verdict, with those on the device whom nobody booked for.
-  Verdict judge_request(const decide::Wanted& wanted) const;
+  /// For whom room is made.
+  struct Asker {
+    Priority priority = Priority::normal;
+    std::string model;  ///< never a victim of its own
+  };
+  /// The verdict, with the models that would go, and those on the device whom nobody booked for.
+  Verdict judge_request(const decide::Wanted& wanted, const Asker& asker) const;
   void tell(const Alert& alert, judge::AlertStep step);
   void say_of(const Alert& alert, const char* type, uid_t by);
   void respond(RequestId request, const Lease& lease);
@@ -81,6 +91,55 @@ class Control {
   void let_go(const Lease& after);
   /// What the leases nested in this one have booked of it.
   Amounts booked_inside(LeaseId id) const;
+
+  // Models (models.cpp).
+  /// A model in memory.
+  struct Held {
+    decide::Resident as;
+    LeaseId lease = 0;   ///< that holds it; 0: an engine does without one
+    std::string engine;  ///< the hook of that engine; or empty
+    std::string hook;    ///< who is asked to unload it; empty: nobody can be
+    std::string spared;  ///< why it is not asked now, besides what `as` says; or empty
+  };
+  /// Who goes so that a request fits on one device, or why nobody does.
+  struct RoomPlan {
+    int gpu = -1;
+    std::vector<std::pair<int, Held>> unload;  ///< with the pool that it is unloaded for
+    std::int64_t regret = 0;
+    std::string why;
+    bool possible = false;
+  };
+  struct ModelNeeds {
+    Needs needs;
+    const char* from = "";  ///< "learned", "declared", "configuration", "built in"; "": not known
+  };
+  ModelNeeds needs_of_model(const std::string& name) const;
+  Needs within_machine(Needs needs) const;
+  void ask_use(const Asked& asked, const AskLease& ask);
+  void grant_use(Lease lease, LeaseId resident);
+  /// Uses that waited for the model start, or end where it will not come.
+  void run_uses(const std::string& model);
+  const Lease* resident_lease(const std::string& model) const;
+  bool engine_holds(const std::string& model) const;
+  std::string hook_of(const std::string& model) const;
+  Held held_by(const Lease& lease, int pool) const;
+  std::vector<Held> held_on(int pool) const;
+  std::optional<int> pool_of(const EngineModel& model) const;
+  decide::Victims victims_on(int pool, const std::vector<Held>& held, std::int64_t deficit,
+                             const Asker& asker) const;
+  RoomPlan plan_room(const decide::Wanted& wanted, const Asker& asker) const;
+  FreeStep step_of(const Held& held, int pool, Bytes bytes) const;
+  std::uint64_t unload(const Held& held, int pool, LeaseId asker, std::string reason);
+  void unloaded(std::uint64_t ask, FreeStep::Outcome outcome, std::string why);
+  void make_room();
+  void check_unloading();
+  void unload_idle();
+  void limit_models();
+  void touch(const std::string& model, bool request);
+  void note_loaded(const Lease& lease);
+  bool is_unloading(LeaseId lease, const std::string& engine, const std::string& model) const;
+  ModelView model_view(const std::string& name) const;
+  std::vector<ModelView> model_views() const;
 
   // Readings (readings.cpp).
   void measure(const Sample& sample);

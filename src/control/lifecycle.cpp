@@ -56,9 +56,11 @@ void Control::grant(Lease lease, int gpu) {
                                       lease.enforce ? lease.needs.memory : std::nullopt,
                                       lease.enforce ? lease.needs.cpu : std::nullopt});
   }
+  const std::string model = lease.model;
   keep(PutLease{std::move(lease)});
   effects_.emplace_back(Changed{id});
   if (!grouped) answer_polls(id);
+  if (!model.empty()) limit_models();
 }
 
 void Control::run_queue() {
@@ -72,6 +74,7 @@ void Control::run_queue() {
     Lease lease = state_.promises.leases.at(start->lease);
     grant(std::move(lease), start->gpu);
   }
+  make_room();
 }
 
 void Control::answer_polls(LeaseId id) {
@@ -132,6 +135,14 @@ void Control::holder_gone(LeaseId id) {
   if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
   const Lease& lease = found->second;
   if (lease.state == LeaseState::waiting) return end(id, "its process ended while it waited");
+  if (lease.use) return end(id, "its process ended");
+  if (!lease.model.empty() && state_.nested.contains(id)) {
+    // Who used its model has nothing to use any more.
+    const std::set<LeaseId> inside = state_.nested.at(id);
+    for (const LeaseId child : inside) {
+      if (state_.promises.leases.at(child).use) end(child, "the model's process ended");
+    }
+  }
   if (lease.parent == 0 && lease.booked.gpu_memory.count() > 0 && !state_.owed.contains(id)) {
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
@@ -261,6 +272,8 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     read = read || much(decide::Ledger::kMemory) || much(entry->gpu);
   }
   const LeaseId parent = lease.parent;
+  const std::string model = lease.model;
+  const bool uses_model = lease.use;
   lease.state = LeaseState::ended;
   lease.ended = at_;
   lease.reason = std::move(reason);
@@ -283,6 +296,10 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   if (read) effects_.emplace_back(Sense{memory});
   effects_.emplace_back(Changed{id});
   if (!state_.placing.contains(id)) answer_polls(id);
+  if (!model.empty()) {
+    if (uses_model && held) touch(model, false);
+    run_uses(model);
+  }
   if (parent != 0 && !state_.nested.contains(parent)) {
     const auto outer = state_.promises.leases.find(parent);
     if (outer != state_.promises.leases.end() && outer->second.state == LeaseState::releasing) {
@@ -293,22 +310,27 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
 }
 
 void Control::learn(const Lease& lease) {
-  // A run that failed or was ended early says little about what a whole one needs.
-  if (lease.name.empty() || lease.parent != 0 || lease.oom_kills > 0) return;
-  if (!lease.exit_status || *lease.exit_status != 0) return;
-  if (state_.promises.learned.size() >= kNames && !state_.promises.learned.contains(lease.name)) {
-    return;
-  }
+  const std::string& name = lease.model.empty() ? lease.name : lease.model;
+  if (name.empty() || lease.parent != 0 || lease.use || lease.oom_kills > 0) return;
+  // A run that failed or was ended early says little about what a whole one needs; a model is
+  // whole once it was loaded.
+  if (lease.model.empty() && (!lease.exit_status || *lease.exit_status != 0)) return;
+  const auto use = state_.uses.find(lease.id);
+  if (!lease.model.empty() && (use == state_.uses.end() || !use->second.loaded)) return;
+  if (state_.promises.learned.size() >= kNames && !state_.promises.learned.contains(name)) return;
   std::vector<LearnedRun> runs;
-  if (const auto before = state_.promises.learned.find(lease.name);
+  if (const auto before = state_.promises.learned.find(name);
       before != state_.promises.learned.end()) {
     runs = before->second;
   }
   if (runs.size() == kLearnedRuns) runs.erase(runs.begin());
+  // How long a model stays says nothing of how long a job takes.
   const auto length =
-      std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot);
+      lease.model.empty()
+          ? std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot)
+          : std::chrono::seconds(0);
   runs.push_back({lease.peak, length});
-  keep(PutLearned{lease.name, std::move(runs)});
+  keep(PutLearned{name, std::move(runs)});
 }
 
 void Control::forget_old() {

@@ -93,6 +93,8 @@ void Control::on(const Sampled& event) {
   watch_idle(sample);
   judge(sample);
   drain_broken(sample, before.get());
+  check_unloading();
+  unload_idle();
   run_queue();
 }
 
@@ -196,10 +198,13 @@ void Control::settle(LeaseId id) {
   if (now.count() > 0 && lease.state == LeaseState::reserved) next = LeaseState::loading;
   if (at_.boot - use.rose >= kSettles) next = LeaseState::active;
   if (next == lease.state) return;
+  use.loaded = next == LeaseState::active;
   Lease changed = lease;
   changed.state = next;
+  const std::string model = lease.model;
   keep(PutLease{std::move(changed)});
   effects_.emplace_back(Changed{id});
+  if (!model.empty() && next == LeaseState::active) note_loaded(state_.promises.leases.at(id));
 }
 
 void Control::measure_cpu(const Sample& sample, const Sample* before) {

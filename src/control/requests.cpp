@@ -92,16 +92,23 @@ void Control::on(const Asked& asked) {
   std::visit([&](const auto& what) { ask(asked, what); }, asked.ask);
 }
 
-void Control::on(const Withdrawn& event) { state_.polls.erase(event.request); }
+void Control::on(const Withdrawn& event) {
+  state_.polls.erase(event.request);
+  state_.freeing.erase(event.request);
+}
 
 void Control::ask(const Asked& asked, const AskFit& ask) {
   Needs needs = ask.needs;
   if (!ask.has_needs) {
-    if (const auto runs = state_.promises.learned.find(ask.name);
-        runs != state_.promises.learned.end()) {
-      needs = learned_needs(runs->second);
+    if (!ask.model.empty()) {
+      needs = needs_of_model(ask.model).needs;
+    } else if (const auto runs = state_.promises.learned.find(ask.name);
+               runs != state_.promises.learned.end()) {
+      needs = within_machine(learned_needs(runs->second));
     }
-    if (needs == Needs()) return refuse(asked.request, nothing_learned(ask.name));
+    if (needs == Needs()) {
+      return refuse(asked.request, nothing_learned(ask.model.empty() ? ask.name : ask.model));
+    }
   }
   auto wanted = decide::want(state_.ledger, needs);
   if (!wanted) {
@@ -129,7 +136,7 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
     wanted->expected = bounded(learned_length(runs->second));
   }
   wanted->key = decide::Queue::key(lease, state_.config->leases.ageing);
-  effects_.emplace_back(Respond{asked.request, judge_request(*wanted)});
+  effects_.emplace_back(Respond{asked.request, judge_request(*wanted, {ask.priority, ask.model})});
 }
 
 void Control::ask(const Asked& asked, const AskLease& ask) {
@@ -157,9 +164,12 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     }
   }
 
+  if (ask.use) return ask_use(asked, ask);
+
   Lease lease;
   lease.id = state_.promises.next_lease;
   lease.name = ask.name;
+  lease.model = ask.model;
   lease.owner = asked.caller.uid;
   lease.priority = ask.priority;
   lease.needs = ask.needs;
@@ -191,19 +201,21 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   }
   if (const auto runs = state_.promises.learned.find(ask.name);
       runs != state_.promises.learned.end()) {
-    if (!ask.has_needs) lease.needs = learned_needs(runs->second);
+    if (!ask.has_needs) lease.needs = within_machine(learned_needs(runs->second));
     if (!lease.expected && learned_length(runs->second).count() > 0) {
       lease.expected = bounded(learned_length(runs->second));
       lease.expected_learned = true;
     }
   }
+  if (!ask.has_needs && !ask.model.empty()) lease.needs = needs_of_model(ask.model).needs;
   if (!ask.has_needs && lease.needs == Needs()) {
-    return refuse(asked.request, nothing_learned(ask.name));
+    return refuse(asked.request, nothing_learned(ask.model.empty() ? ask.name : ask.model));
   }
 
   auto wanted = decide::wanted_of(books(), lease);
   if (!wanted) return refuse(asked.request, wanted.error());
-  Verdict verdict = judge_request(*wanted);
+  if (!ask.model.empty()) touch(ask.model, true);
+  Verdict verdict = judge_request(*wanted, {lease.priority, lease.model});
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
     grant(std::move(lease),
@@ -234,6 +246,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   if (holder.pid != 0) effects_.emplace_back(Watch{holder});
   effects_.emplace_back(Changed{id});
   respond(asked.request, state_.promises.leases.at(id));
+  make_room();
 }
 
 void Control::ask(const Asked& asked, const AskWait& ask) {
@@ -333,7 +346,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       Lease changed = lease;
       changed.needs = *ask.needs;
       const auto waits = decide::wanted_of(books(), changed);
-      Verdict verdict = judge_request(*waits);
+      Verdict verdict = judge_request(*waits, {lease.priority, lease.model});
       if (verdict.answer == Answer::never) {
         Error error = short_of(verdict, lease.name);
         return refuse(asked.request, std::move(error), std::move(verdict));
@@ -388,7 +401,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       order.asked = at_;
       growth.key = decide::Queue::key(order, state_.config->leases.ageing);
       if (growth.amounts != Amounts()) {
-        Verdict verdict = judge_request(growth);
+        Verdict verdict = judge_request(growth, {lease.priority, lease.model});
         if (verdict.answer != Answer::now) {
           Error error = short_of(verdict, lease.name);
           return refuse(asked.request, std::move(error), std::move(verdict));
@@ -501,8 +514,31 @@ void Control::ask(const Asked& asked, const AskDrain& ask) {
   effects_.emplace_back(Respond{asked.request, drains()});
 }
 
-Verdict Control::judge_request(const decide::Wanted& wanted) const {
+Verdict Control::judge_request(const decide::Wanted& wanted, const Asker& asker) const {
   Verdict verdict = decide::decide(books(), wanted);
+  if (verdict.answer == Answer::queued && wanted.parent == 0) {
+    RoomPlan plan = plan_room(wanted, asker);
+    if (plan.possible && verdict.place == 1) verdict.answer = Answer::after;
+    if (plan.possible) {
+      Bytes freed;
+      for (const auto& [pool, held] : plan.unload) {
+        verdict.steps.push_back(step_of(held, pool, held.as.bytes));
+        freed += held.as.bytes;
+      }
+      const std::string who = verdict.steps.size() == 1
+                                  ? verdict.steps.front().model
+                                  : std::to_string(verdict.steps.size()) + " models";
+      verdict.help.insert(
+          verdict.help.begin(),
+          {"free",
+           "it fits when " + who + " (" + decide::amount_text(Resource::memory, freed.count()) +
+               ") is unloaded",
+           0,
+           {}});
+    } else if (!plan.why.empty()) {
+      verdict.why += "; " + plan.why;
+    }
+  }
   if (verdict.answer != Answer::queued || verdict.short_by.gpu_memory.count() == 0 ||
       verdict.best_gpu.empty() || !state_.sample || wanted.parent != 0) {
     return verdict;

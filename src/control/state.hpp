@@ -18,9 +18,11 @@
 #include "decide/ledger.hpp"
 #include "decide/promises.hpp"
 #include "decide/queue.hpp"
+#include "decide/uses.hpp"
 #include "judge/alerts.hpp"
 #include "judge/gauge.hpp"
 #include "words/config.hpp"
+#include "words/effect.hpp"
 #include "words/event.hpp"
 
 namespace headroom::control {
@@ -36,11 +38,12 @@ struct Quiet {
 struct Use {
   std::optional<Amounts> measured;  ///< empty: nothing was read yet
   Amounts peak;
-  Bytes highest;      ///< of what decides between loading and active
-  BootTime rose{};    ///< when that last rose
-  Bytes credit;       ///< the last step of the soft fence; doubles while it is asked for
-  bool held = false;  ///< at its fence, and no room to raise it
-  bool over = false;  ///< it was said that it uses more than it booked
+  Bytes highest;        ///< of what decides between loading and active
+  BootTime rose{};      ///< when that last rose
+  Bytes credit;         ///< the last step of the soft fence; doubles while it is asked for
+  bool held = false;    ///< at its fence, and no room to raise it
+  bool over = false;    ///< it was said that it uses more than it booked
+  bool loaded = false;  ///< it has been active
   std::optional<Quiet> quiet_memory;  ///< empty: it uses it, or nobody can say
   std::optional<Quiet> quiet_gpu;
 };
@@ -60,6 +63,44 @@ struct Owed {
   BootTime patience{};       ///< after this they are quarantined
 };
 
+/// What is known of the use of a model since the daemon started.
+struct ModelUse {
+  std::uint64_t requests = 0;
+  std::uint64_t hits = 0;         ///< of the requests, while it was resident
+  std::optional<BootTime> used;   ///< last
+  std::optional<BootTime> quiet;  ///< asked in vain: not asked again until then
+  int in_vain = 0;                ///< how often in a row
+};
+
+/// What an engine last told.
+struct Engine {
+  bool answers = false;
+  std::string said;  ///< why it does not answer
+  std::vector<EngineModel> models;
+  std::map<std::string, BootTime> since;  ///< when each of them was told of first
+};
+
+/// Somebody was asked to unload a model. Its memory counts when a sample shows it back.
+struct Unloading {
+  FreeStep step;
+  int pool = -1;            ///< the device whose memory is meant
+  std::string engine;       ///< that holds it without a lease; or empty
+  std::int64_t before = 0;  ///< what of it was in use
+  BootTime asked{};
+  std::optional<BootTime> answered;  ///< empty: no answer yet
+  std::optional<BootTime> patience;  ///< after the answer: until when it may come back
+  LeaseId asker = 0;                 ///< for whom; 0: for nobody in the queue
+  std::string reason;
+};
+
+/// A client that waits for what was asked to be freed.
+struct Freeing {
+  Freed freed;
+  std::vector<std::uint64_t> asks;  ///< whose steps are at the same place in `freed`
+  std::size_t open = 0;             ///< of these, not ended yet
+  BootTime until{};
+};
+
 /// A client that waits for a lease to leave the queue.
 struct Poll {
   LeaseId lease = 0;
@@ -77,6 +118,8 @@ struct State {
   decide::Queue queue;
   std::map<Holder, std::set<LeaseId>> holders;  ///< of leases that have not ended
   std::map<LeaseId, std::set<LeaseId>> nested;  ///< living leases inside a lease
+  /// Living leases that hold a model or use it.
+  std::map<std::string, std::set<LeaseId>, std::less<>> model_leases;
   std::map<std::pair<uid_t, std::string>, LeaseId> keys;
   std::set<std::pair<BootTime, LeaseId>> give_up;
   std::set<std::pair<BootTime, LeaseId>> expires;
@@ -95,6 +138,12 @@ struct State {
   std::set<LeaseId> placing;  ///< granted, the groups are not made yet
   std::map<RequestId, Poll> polls;
   std::map<std::pair<Resource, std::string>, judge::Gauge> gauges;
+  std::map<std::string, ModelUse, std::less<>> model_uses;
+  std::map<std::string, decide::Uses> model_history;  ///< by device
+  std::map<std::string, Engine> engines;              ///< by the name of their hook
+  std::map<std::uint64_t, Unloading> unloading;       ///< by the number of the ask
+  std::map<RequestId, Freeing> freeing;
+  std::uint64_t last_ask = 0;
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;
   std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute

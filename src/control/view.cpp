@@ -37,8 +37,10 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
     }
   }
   if (with_outlook && lease.state == LeaseState::waiting) {
-    if (const auto wanted = decide::wanted_of(books(), lease)) {
-      const Verdict verdict = judge_request(*wanted);
+    if (lease.use) {
+      view.why = "it waits until " + lease.model + " is loaded";
+    } else if (const auto wanted = decide::wanted_of(books(), lease)) {
+      const Verdict verdict = judge_request(*wanted, {lease.priority, lease.model});
       view.place = std::max(1, verdict.place);
       view.earliest = verdict.earliest;
       view.why = verdict.why;
@@ -82,6 +84,7 @@ View Control::view(Instant at) const {
     }
     view.leases.push_back(std::move(one));
   }
+  view.models = model_views();
   if (state_.sample) {
     view.health = judge::roll_up(view.pressures, state_.sample->stall);
     const auto age = at.boot - state_.sample->at.boot;

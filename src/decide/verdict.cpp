@@ -712,6 +712,44 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   return verdict;
 }
 
+std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, int gpu) {
+  const Ledger& ledger = books.ledger;
+  std::vector<Lack> lacks;
+  bool only_memory = true;
+  const auto look = [&](int index, std::int64_t need) {
+    if (index < 0 || need <= 0) return;
+    const Pool& pool = ledger.pool(index);
+    const bool open = pool.unknown.empty() && !pool.drained && !pool.hot;
+    if (open && pool.balance() >= need) return;
+    if (!open || (pool.resource != Resource::memory && pool.resource != Resource::gpu_memory)) {
+      only_memory = false;
+      return;
+    }
+    lacks.push_back({index, need + pool.margin - (pool.capacity - pool.reserve - pool.booked),
+                     need + pool.margin - (pool.free - pool.unmaterialised - pool.unseen)});
+  };
+  if (gpu >= 0) {
+    const Pool& pool = ledger.pool(gpu);
+    if (pool.exclusive > 0 || (wanted.exclusive && pool.leases > 0)) return {};
+    look(gpu, wanted.whole ? least_of_whole(pool) : wanted.amounts.gpu_memory.count());
+  }
+  look(Ledger::kMemory, wanted.amounts.memory.count());
+  look(Ledger::kCpu, wanted.amounts.cpu.milli());
+  look(wanted.disk, wanted.amounts.disk.count());
+  if (!only_memory) return {};
+  return lacks;
+}
+
+bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less) {
+  const auto& users = books.ledger.users();
+  const auto user = users.find(wanted.owner);
+  UserSum sum = user == users.end() ? UserSum() : user->second;
+  sum.booked.memory -= less.memory;
+  sum.booked.gpu_memory -= less.gpu_memory;
+  sum.booked.cpu = Cores(sum.booked.cpu.milli() - less.cpu.milli());
+  return over_cap(books, wanted.owner, sum, wanted.amounts, wanted.more ? 0 : 1).empty();
+}
+
 std::optional<Start> next_start(const Books& books) {
   if (books.queue.empty()) return std::nullopt;
   const Space space(books.ledger);

@@ -53,6 +53,20 @@ Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu);
 /// REQUIRES: `wanted.key` is not that of a waiter, or is that of the waiter itself.
 Verdict decide(const Books& books, const Wanted& wanted);
 
+/// How much more a device, or memory, would have to have so that a request fits.
+struct Lack {
+  int pool = -1;
+  std::int64_t booked = 0;  ///< that would have to be booked by nobody; not above 0: enough is
+  std::int64_t free = 0;    ///< that would have to come free; not above 0: enough is
+};
+/// What a request lacks on this device (-1: it wants none), where memory is all that is missing.
+/// Empty: nothing is, or something else is in the way too: a device that is closed, not known or
+/// not shared, a processor or a disk. A user's cap is not looked at.
+std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, int gpu);
+
+/// Whether its user's caps leave it that much once leases of his that booked `less` have ended.
+bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less);
+
 /// Where a waiter that may start now is placed.
 struct Start {
   LeaseId lease = 0;

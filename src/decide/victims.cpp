@@ -25,6 +25,7 @@ std::optional<Spared> never(const Resident& resident, const Shortage& shortage) 
   if (resident.pinned) return Spared::pinned;
   if (resident.loading) return Spared::loading;
   if (resident.busy > 0) return Spared::busy;
+  if (!resident.askable) return Spared::unaskable;
   return {};
 }
 
@@ -58,9 +59,10 @@ class Account {
     for (std::size_t i = 0; i < kSpared; ++i) {
       const auto why = static_cast<Spared>(i);
       if (count_[i] == 0 || why == Spared::dearer || why == Spared::empty) continue;
-      const std::string word = why == Spared::asker      ? "the asker itself"
-                               : why == Spared::outranks ? "of higher priority"
-                                                         : to_string(why);
+      const std::string word = why == Spared::asker       ? "the asker itself"
+                               : why == Spared::unaskable ? "with nobody to ask"
+                               : why == Spared::outranks  ? "of higher priority"
+                                                          : to_string(why);
       all += (all.empty() ? "" : ", ") + std::to_string(count_[i]) + " " + word + " (" +
              text(bytes_[i]) + ")";
     }
@@ -110,6 +112,9 @@ void refuse(std::span<const Resident> residents, const Shortage& shortage, const
   } else if (with({Spared::outranks})) {
     victims.outcome = Eviction::outranked;
     when = "; models of a higher priority are in the way";
+  } else if (with({Spared::unaskable})) {
+    victims.outcome = Eviction::futile;
+    when = "; nobody can be asked to unload the others";
   } else {
     victims.outcome = Eviction::futile;
     when = "; all models together hold " + text(covered) + ": something else takes the memory";

@@ -24,6 +24,7 @@ struct Resident {
   bool pinned = false;
   bool loading = false;  ///< or on its way out already: its bytes are counted elsewhere
   int busy = 0;          ///< uses under way
+  bool askable = true;   ///< somebody can be asked to unload it
   BootTime since;        ///< resident since
   BootTime last_used;
   std::chrono::milliseconds reload{};  ///< measured, or expected of its size
@@ -53,12 +54,13 @@ enum class Spared : std::uint8_t {
   loading,
   busy,
   pinned,
-  outranks,  ///< its priority is higher than the asker's
-  resting,   ///< not resident for the least time yet
-  churning,  ///< reloaded too often of late
-  dearer,    ///< might have gone, but others cost less
+  unaskable,  ///< nobody can be asked to unload it
+  outranks,   ///< its priority is higher than the asker's
+  resting,    ///< not resident for the least time yet
+  churning,   ///< reloaded too often of late
+  dearer,     ///< might have gone, but others cost less
 };
-inline constexpr std::size_t kSpared = 9;
+inline constexpr std::size_t kSpared = 10;
 
 constexpr const char* to_string(Spared why) {
   switch (why) {
@@ -72,6 +74,8 @@ constexpr const char* to_string(Spared why) {
       return "busy";
     case Spared::pinned:
       return "pinned";
+    case Spared::unaskable:
+      return "unaskable";
     case Spared::outranks:
       return "outranks";
     case Spared::resting:
@@ -93,7 +97,7 @@ enum class Eviction : std::uint8_t {
   busy,       ///< and those busy or loading: again when they are done
   pinned,     ///< and those pinned
   outranked,  ///< and those of higher priority
-  futile,     ///< all models together do not: something else holds the memory
+  futile,     ///< all that can be asked together do not: something else holds the memory
 };
 
 constexpr const char* to_string(Eviction eviction) {
