@@ -3,6 +3,7 @@
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/local.hpp"
+#include "cli/model_file.hpp"
 #include "cli/needs.hpp"
 #include "cli/source.hpp"
 #include "cli/table.hpp"
@@ -19,6 +20,8 @@ constexpr const char* kHelp =
     "  headroom fit --gpu-mem 12G                 does it fit now? exit code 0 or 3\n"
     "  headroom fit --mem 6G --cpu 4 --json       the whole answer\n"
     "  headroom fit train-b                       what that name has been learned to need\n"
+    "  headroom fit facebook/musicgen-large       a model by its name\n"
+    "  headroom fit --model-file llama.gguf --context 16384    what its header says\n"
     "\n"
     "Changes nothing. 0 it fits now, 3 it does not.\n";
 
@@ -57,12 +60,20 @@ std::string best_of(const value& verdict, const value& room) {
   return line;
 }
 
+bool has_device(const value& room) {
+  const auto& items = client::list(room);
+  return std::any_of(items.begin(), items.end(), [](const value& item) {
+    return client::text(item, "resource") == "gpu_memory";
+  });
+}
+
 }  // namespace
 
 std::string render_fit(const value& verdict, const value& request, const value& room,
                        const Style& style) {
   const auto answer = client::text(verdict, "verdict");
-  const auto name = printable(client::text(request, "name"));
+  auto name = printable(client::text(request, "name"));
+  if (name.empty()) name = printable(client::text(request, "model"));
   const std::string subject = name.empty() ? "it" : name;
   std::string text;
   const auto width = static_cast<std::size_t>(style.width);
@@ -117,30 +128,59 @@ int fit_command(Words words) {
   Words names;
   std::string priority;
   needs.add_to(options);
+  std::string model;
+  ModelFileOptions from_file;
+  options.value("--model", model, "what this model is known to need");
+  from_file.add_to(options);
   options.value("--priority", priority, "low, normal, high or critical");
   options.words("name", names, 1);
   options.outputs("json|jsonl");
   if (const auto over = options.parse(std::move(words), common)) return *over;
-  if (!needs.any() && names.empty()) {
+  if (!needs.any() && names.empty() && model.empty() && !from_file.any()) {
     return report(Error{ErrorKind::invalid_request, "fit needs something to fit", "",
                         "headroom fit --gpu-mem 12G"});
   }
+  if (from_file.any() && (!needs.gpu_memory.empty() || !needs.memory.empty())) {
+    return report(Error{ErrorKind::invalid_request, "--model-file says how much is needed",
+                        "--mem and --gpu-mem say it too", "one of them"});
+  }
+  std::optional<FileEstimate> estimate;
+  if (from_file.any()) {
+    auto read = estimate_file(from_file);
+    if (!read) return report(read.error());
+    estimate = std::move(*read);
+  }
+  // A name may be one of a job that was learned, or of a model.
+  if (model.empty() && !names.empty() && !needs.any()) model = names.front();
   Source source(common);
   return repeat(common, [&] {
     // Names and capacities; without them the answer is as true, only less readable.
     const auto room = source.document("/api/v1/room");
     if (!room && room.error().kind == ErrorKind::unavailable) return report(room.error());
-    const auto amounts = needs_of(needs, room ? *room : value());
+    auto amounts = needs_of(needs, room ? *room : value());
     if (!amounts) return report(amounts.error());
+    std::int64_t most = -1;  // the largest room of a device, or of memory where there is none
+    if (estimate) {
+      const bool gpu = room && has_device(*room);
+      for (const auto& item : client::list(room ? *room : value())) {
+        if (client::text(item, "resource") != (gpu ? "gpu_memory" : "memory")) continue;
+        most = std::max(most, client::whole(item, "room_bytes").value_or(-1));
+      }
+      for (const auto& [key, amount] : needs_of(*estimate, gpu)) (*amounts)[key] = amount;
+    }
     object request;
-    if (needs.any()) request["needs"] = *amounts;
+    if (needs.any() || estimate) request["needs"] = *amounts;
+    if (!model.empty()) request["model"] = model;
     if (!names.empty()) request["name"] = names.front();
     if (!priority.empty()) request["priority"] = priority;
     const auto verdict = source.local() ? fit_here(request) : source.daemon().fit(request);
     if (!verdict) return report(verdict.error());
-    if (!print_document(common, client::write_json(*verdict))) {
-      write_out(stdout,
-                render_fit(*verdict, request, room ? *room : value(), style_for(common, stdout)));
+    value answer = *verdict;
+    if (estimate) answer.as_object()["footprint"] = document_of(*estimate, most);
+    if (!print_document(common, client::write_json(answer))) {
+      const auto style = style_for(common, stdout);
+      write_out(stdout, render_fit(*verdict, request, room ? *room : value(), style) +
+                            (estimate ? render_estimate(*estimate, most, style) : ""));
     }
     const bool fits = client::text(*verdict, "verdict") == "now";
     return fits || common.watch ? 0 : kDoesNotFit;

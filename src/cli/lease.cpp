@@ -114,6 +114,7 @@ struct AddOptions {
   std::string wait;
   std::string expected;
   std::string priority;
+  std::string model;
   bool enforce = false;
   bool no_fence = false;
   bool return_idle = false;
@@ -143,6 +144,7 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
     body["needs"] = std::move(*needs);
   }
   if (!add.priority.empty()) body["priority"] = add.priority;
+  if (!add.model.empty()) body["model"] = add.model;
   const auto time = [&](const char* key, const std::string& text) -> Result<void> {
     if (text.empty()) return {};
     const auto seconds = seconds_of(text);
@@ -309,6 +311,7 @@ int lease_command(Words words) {
   options.value("--wait", add.wait, "add: stay in the queue at most so long");
   options.value("--for", add.expected, "add, renew: how long it will take");
   options.value("--priority", add.priority, "add: low, normal, high or critical");
+  options.value("--model", add.model, "add: the model that it keeps in memory");
   options.flag("--enforce", add.enforce, "add: hard limits at what was booked");
   options.flag("--no-fence", add.no_fence, "add: no soft fence");
   options.flag("--return-idle", add.return_idle,

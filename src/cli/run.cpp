@@ -504,6 +504,8 @@ int run_command(Words words) {
   bool detach = false;
   needs.add_to(options);
   options.value("--name", request.name, "what to call it; else the command's name");
+  options.value("--model", request.model,
+                "the model that it keeps in memory: without NEEDS, what that is known to need");
   options.value("--priority", request.priority, "low, normal, high or critical");
   options.value("--for", expected, "how long it will take, such as 40m: lets others be planned");
   options.value("--wait", wait, "wait in the queue at most so long; else without limit");
@@ -545,6 +547,7 @@ int run_command(Words words) {
     request.for_seconds = *seconds;
   }
   request.fence = !no_fence;
+  request.asked = static_cast<std::int64_t>(seconds_now());
   if (const char* parent = std::getenv("HEADROOM_LEASE"); parent != nullptr) {
     request.parent = parent;
   }

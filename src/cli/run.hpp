@@ -20,6 +20,8 @@ struct RunRequest {
   Words command;
   client::json::object needs;  ///< empty: what the name has been learned to need
   std::string name;            ///< "" = the command's own
+  std::string model;           ///< that it keeps in memory; or empty
+  std::int64_t asked = 0;      ///< seconds since 1970, for the name of a load
   std::string priority = "normal";
   std::optional<std::int64_t> for_seconds;   ///< how long it is expected to take
   std::optional<std::int64_t> wait_seconds;  ///< empty: without limit; 0: not at all
@@ -36,6 +38,10 @@ std::string name_of(const std::string& command);
 /// What a command is called when nobody says: its program, or what an interpreter is given to run.
 /// ("python3 big.py" is big.py; "sh -c …" has no better name than sh.)
 std::string default_name(const Words& command);
+
+/// What the lease of a run that loads a model is called when nobody says:
+/// model_load_facebook_musicgen_small_1734260000.
+std::string load_name(const std::string& model, std::int64_t at);
 
 /// The body of POST /leases for a run held by `pid`.
 client::json::object booking_of(const RunRequest& request, int pid);

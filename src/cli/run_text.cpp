@@ -75,9 +75,21 @@ std::string default_name(const Words& command) {
   return program;
 }
 
+std::string load_name(const std::string& model, std::int64_t at) {
+  std::string slug;
+  for (const char c : model) {
+    const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    slug += word ? c : '_';
+  }
+  return "model_load_" + slug + "_" + std::to_string(at);
+}
+
 object booking_of(const RunRequest& request, int pid) {
   object body;
-  body["name"] = request.name.empty() ? default_name(request.command) : request.name;
+  body["name"] = !request.name.empty()    ? request.name
+                 : !request.model.empty() ? load_name(request.model, request.asked)
+                                          : default_name(request.command);
+  if (!request.model.empty()) body["model"] = request.model;
   if (!request.needs.empty()) body["needs"] = request.needs;
   body["priority"] = request.priority;
   if (request.wait_seconds) {
