@@ -27,6 +27,12 @@ _headroom_takes_value() {
     fit:--gpus) return 0 ;;
     fit:--gpu) return 0 ;;
     fit:--compute) return 0 ;;
+    fit:--model) return 0 ;;
+    fit:--model-file) return 0 ;;
+    fit:--context) return 0 ;;
+    fit:--slots) return 0 ;;
+    fit:--batch) return 0 ;;
+    fit:--cache-type) return 0 ;;
     fit:--priority) return 0 ;;
     run:--mem|run:--memory) return 0 ;;
     run:--gpu-mem|run:--gpu-memory) return 0 ;;
@@ -37,6 +43,7 @@ _headroom_takes_value() {
     run:--gpu) return 0 ;;
     run:--compute) return 0 ;;
     run:--name) return 0 ;;
+    run:--model) return 0 ;;
     run:--priority) return 0 ;;
     run:--for) return 0 ;;
     run:--wait) return 0 ;;
@@ -63,6 +70,26 @@ _headroom_takes_value() {
     lease:--wait) return 0 ;;
     lease:--for) return 0 ;;
     lease:--priority) return 0 ;;
+    lease:--model) return 0 ;;
+    free:--mem|free:--memory) return 0 ;;
+    free:--gpu-mem|free:--gpu-memory) return 0 ;;
+    free:--gpu) return 0 ;;
+    free:--priority) return 0 ;;
+    free:--wait) return 0 ;;
+    model:--mem|model:--memory) return 0 ;;
+    model:--gpu-mem|model:--gpu-memory) return 0 ;;
+    model:--cpu) return 0 ;;
+    model:--disk) return 0 ;;
+    model:--disk-path) return 0 ;;
+    model:--gpus) return 0 ;;
+    model:--gpu) return 0 ;;
+    model:--compute) return 0 ;;
+    model:--size) return 0 ;;
+    model:--hook) return 0 ;;
+    model:--priority) return 0 ;;
+    model:--pid) return 0 ;;
+    model:--ttl) return 0 ;;
+    model:--state) return 0 ;;
     drain:--gpu) return 0 ;;
     check:-r|check:--resource) return 0 ;;
     check:--gpu) return 0 ;;
@@ -98,6 +125,8 @@ _headroom() {
     events) command=event ;;
     alerts) command=alert ;;
     leases) command=lease ;;
+    models) command=model ;;
+    advice) command=advise ;;
     drains) command=drain ;;
     esac
   done
@@ -126,6 +155,12 @@ _headroom() {
     fit:--gpus) return ;;
     fit:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     fit:--compute) return ;;
+    fit:--model) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")); return ;;
+    fit:--model-file) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    fit:--context) return ;;
+    fit:--slots) return ;;
+    fit:--batch) return ;;
+    fit:--cache-type) return ;;
     fit:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
     run:--mem|run:--memory) return ;;
     run:--gpu-mem|run:--gpu-memory) return ;;
@@ -136,6 +171,7 @@ _headroom() {
     run:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     run:--compute) return ;;
     run:--name) return ;;
+    run:--model) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")); return ;;
     run:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
     run:--for) return ;;
     run:--wait) return ;;
@@ -162,6 +198,26 @@ _headroom() {
     lease:--wait) return ;;
     lease:--for) return ;;
     lease:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
+    lease:--model) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")); return ;;
+    free:--mem|free:--memory) return ;;
+    free:--gpu-mem|free:--gpu-memory) return ;;
+    free:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
+    free:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
+    free:--wait) return ;;
+    model:--mem|model:--memory) return ;;
+    model:--gpu-mem|model:--gpu-memory) return ;;
+    model:--cpu) return ;;
+    model:--disk) return ;;
+    model:--disk-path) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    model:--gpus) return ;;
+    model:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
+    model:--compute) return ;;
+    model:--size) return ;;
+    model:--hook) return ;;
+    model:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
+    model:--pid) return ;;
+    model:--ttl) return ;;
+    model:--state) return ;;
     drain:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     check:-r|check:--resource) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")); return ;;
     check:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
@@ -176,10 +232,13 @@ _headroom() {
     history) options='--window --step --device --csv -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     event|events) options='-f --follow --since --type -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     alert|alerts) options='--severity --all -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
+    fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
     wait) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     drain|drains) options='--gpu --undo -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     doctor) options='--api --self-test -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     check) options='-r --resource --gpu --max-age -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -194,7 +253,7 @@ _headroom() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease drain doctor check config metrics openapi completion version help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain doctor check config metrics openapi completion version help' -- "$cur"))
     return
   fi
   case "$command:$verb" in
@@ -210,6 +269,15 @@ _headroom() {
     lease:renew) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
     lease:give) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
     lease:rm) COMPREPLY=($(compgen -W "$(_headroom_ask lease)" -- "$cur")) ;;
+    model:) COMPREPLY=($(compgen -W 'ls show set track touch pin unpin unload rm' -- "$cur")) ;;
+    model:show) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:set) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:track) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:touch) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:pin) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:unpin) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:unload) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    model:rm) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     drain:) COMPREPLY=($(compgen -W 'ls' -- "$cur")) ;;
     config:) COMPREPLY=($(compgen -W 'show get set unset check defaults migrate path' -- "$cur")) ;;
     config:get) COMPREPLY=($(compgen -W "$(_headroom_ask config)" -- "$cur")) ;;
@@ -218,7 +286,7 @@ _headroom() {
     config:check) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     config:migrate) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     completion:) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
-    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease drain doctor check config metrics openapi completion version help' -- "$cur")) ;;
+    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain doctor check config metrics openapi completion version help' -- "$cur")) ;;
   esac
 }
 complete -F _headroom headroom

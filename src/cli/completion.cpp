@@ -53,8 +53,11 @@ Candidates values_of(const std::vector<std::string>& names, const std::string& a
     if (name == "--lease" || name == "--parent") return {Kind::leases, {}};
     if (name == "--user") return {Kind::users, {}};
     if (name == "--resource") return {Kind::none, resources()};
-    if (name == "--file" || name == "--output-file" || name == "--disk-path")
+    if (name == "--model") return {Kind::models, {}};
+    if (name == "--file" || name == "--output-file" || name == "--disk-path" ||
+        name == "--model-file") {
       return {Kind::files, {}};
+    }
   }
   return {Kind::none, choices_in(about)};
 }
@@ -64,6 +67,7 @@ Candidates argument_of(const std::string& command, std::string_view word) {
   while (!word.empty() && (word.front() == '[' || word.front() == '\'')) word.remove_prefix(1);
   while (!word.empty() && (word.back() == ']' || word.back() == '\'')) word.remove_suffix(1);
   if (word == "ID" && command == "lease") return {Kind::leases, {}};
+  if (word == "NAME" && command == "model") return {Kind::models, {}};
   if (word == "ID" && command == "alert") return {Kind::alerts, {}};
   if (word == "ID" && command == "gpu") return {Kind::gpus, {}};
   if (word == "KEY") return {Kind::settings, {}};
@@ -137,6 +141,8 @@ const char* source_of(Kind kind) {
   switch (kind) {
     case Kind::leases:
       return "lease";
+    case Kind::models:
+      return "model";
     case Kind::alerts:
       return "alert";
     case Kind::gpus:
@@ -169,6 +175,7 @@ std::string bash_reply(const Candidates& candidates) {
     case Kind::none:
       return "COMPREPLY=($(compgen -W " + quoted(joined(candidates.words)) + " -- \"$cur\"))";
     case Kind::leases:
+    case Kind::models:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:
@@ -310,6 +317,7 @@ std::string zsh_action(const Candidates& candidates) {
     case Kind::none:
       return candidates.words.empty() ? " " : "(" + joined(candidates.words) + ")";
     case Kind::leases:
+    case Kind::models:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:
@@ -397,6 +405,7 @@ std::string fish_values(const Candidates& candidates) {
     case Kind::none:
       return candidates.words.empty() ? " -x" : " -xa " + fish_quoted(joined(candidates.words));
     case Kind::leases:
+    case Kind::models:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:

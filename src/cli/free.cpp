@@ -97,7 +97,8 @@ int free_command(Words words) {
   options.value("--mem,--memory", needs.memory, "so much memory is to be free");
   options.value("--gpu-mem,--gpu-memory", needs.gpu_memory, "so much of one device is to be free");
   options.value("--gpu", needs.gpu, "this device only: index or UUID");
-  options.value("--priority", priority, "nobody of a higher one goes; normal unless said");
+  options.value("--priority", priority,
+                "low, normal, high or critical (nobody of a higher one goes)");
   options.value("--wait", wait, "how long to wait for what was asked; 30s unless said");
   options.flag("--dry-run", dry_run, "only tell who would go");
   options.flag("--force", force, "models used in the last minute too");

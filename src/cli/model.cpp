@@ -274,7 +274,9 @@ std::string render_model(const value& model, const Style& style) {
 }
 
 int model_command(Words words) {
-  Options options("model [ls|show|set|track|touch|pin|unpin|unload|rm NAME]", kHelp);
+  Options options(
+      "model [ls|show NAME|set NAME|track NAME|touch NAME|pin NAME|unpin NAME|unload NAME|rm NAME]",
+      kHelp);
   Common common;
   Words given;
   SetOptions set;
