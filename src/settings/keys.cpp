@@ -305,6 +305,16 @@ std::vector<Key> make_keys() {
       "Models that are never unloaded.");
   add("models.require_gpu", boolean<Config>(HEADROOM_MEMBER(models.require_gpu)),
       "Whether a model that wants a GPU is refused on a machine without one.");
+  add("models.idle_unload", duration<Config>(HEADROOM_MEMBER(models.idle_unload), 0ms, 8760h),
+      "How long a model stays unused before it is asked to go; 0s: for ever.");
+  add("models.min_residency", duration<Config>(HEADROOM_MEMBER(models.min_residency), 0ms, 24h),
+      "How long a model that was loaded stays before another's load may ask it to go.");
+  add("models.churn_loads", whole_number<Config>(HEADROOM_MEMBER(models.churn_loads), 1, 4),
+      "Loads of one model within models.churn_window, from which on nothing goes for it.");
+  add("models.churn_window", duration<Config>(HEADROOM_MEMBER(models.churn_window), 0ms, 24h),
+      "The time in which its loads are counted; 0s counts none.");
+  add("models.engines_every", duration<Config>(HEADROOM_MEMBER(models.engines_every), 0ms, 1h),
+      "The time between two looks at what the engines of [hooks] hold; 0s: they are not asked.");
 
   add("control.interval", duration<Config>(HEADROOM_MEMBER(control.interval), 100ms, 1h),
       "The time between two moves of allocations.", {"ml_pipeline.resource_monitoring_interval"});

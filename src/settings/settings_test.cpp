@@ -583,6 +583,24 @@ TEST_F(Settings, TakeRangesAndFractions) {
   EXPECT_EQ(both->config.sample.interval, 20s);
 }
 
+TEST_F(Settings, HoldWhenModelsAreAskedToGo) {
+  const auto loaded = load_text(
+      "[models]\nidle_unload = \"20m\"\nmin_residency = 0\nchurn_loads = 2\n"
+      "churn_window = \"5m\"\nengines_every = \"500ms\"\n",
+      "f");
+  ASSERT_TRUE(loaded) << loaded.error().why;
+  EXPECT_EQ(loaded->config.models.idle_unload, 20min);
+  EXPECT_EQ(loaded->config.models.min_residency, 0s);
+  EXPECT_EQ(loaded->config.models.churn_loads, 2);
+  EXPECT_EQ(loaded->config.models.churn_window, 5min);
+  EXPECT_EQ(loaded->config.models.engines_every, 500ms);
+  EXPECT_EQ(Config().models.idle_unload, 0s) << "never, unless somebody says so";
+  EXPECT_THAT(problems("models.churn_loads = 5"), HasSubstr("a whole number from 1 to 4"));
+  EXPECT_THAT(problems("models.churn_loads = 0"), HasSubstr("a whole number from 1 to 4"));
+  EXPECT_THAT(problems("models.idle_unload = \"1500ms\""), HasSubstr("whole number of seconds"));
+  EXPECT_THAT(problems("models.engines_every = \"2h\""), HasSubstr("allowed: 0s to 1h"));
+}
+
 TEST_F(Settings, AreChangedInAFileOfTheirOwnOrNotAtAll) {
   write("/var/lib/headroom/keep", "");
   main_file("pressure.memory.warning = 60\n");

@@ -190,6 +190,7 @@ struct Config {
     std::chrono::seconds min_residency{5};
     int churn_loads = 4;
     std::chrono::seconds churn_window{60};
+    std::chrono::milliseconds engines_every{10000};  ///< asked what they hold; 0 = never
     std::vector<CatalogueModel> catalogue;  ///< the user's own rows; those built in are not here
     bool operator==(const Models&) const = default;
   } models;
