@@ -38,11 +38,29 @@ std::vector<Part> parts(Backend* backend, UserNames* names) {
   };
 }
 
+// The list of words in TOML with its first word alone: ["curl", "(removed)"].
+std::string program_of(const std::string& words) {
+  if (words.empty() || words == "[]") return words;
+  const std::string removed = "\"" + std::string(kRemoved) + "\"";
+  const auto begin = words.find('"');
+  std::size_t end = begin == std::string::npos ? words.size() : begin + 1;
+  while (end < words.size() && words[end] != '"') end += words[end] == '\\' ? 2 : 1;
+  if (end >= words.size()) return removed;
+  if (words.find('"', end + 1) == std::string::npos) return words;
+  return "[" + words.substr(begin, end + 1 - begin) + ", " + removed + "]";
+}
+
 }  // namespace
 
 std::vector<Setting> without_secrets(std::vector<Setting> settings) {
   for (Setting& setting : settings) {
     std::string& value = setting.value;
+    // Words of a command may be secrets: its program alone is shown.
+    const bool command = setting.key.starts_with("hooks.") || setting.key.starts_with("notify.");
+    if (command && setting.key.ends_with(".run")) {
+      value = program_of(value);
+      continue;
+    }
     // A webhook's whole address may be the secret.
     if (setting.key.starts_with("notify") && value.find("://") != std::string::npos) {
       value = "\"" + std::string(kRemoved) + "\"";

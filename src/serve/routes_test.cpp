@@ -632,11 +632,16 @@ TEST(Routes, SecretsOfTheConfigurationStayInTheHouse) {
   std::vector<Setting> settings = {
       {"notify.0.url", "\"https://hooks.example/T0/secret\"", "file", "", ""},
       {"metrics.otlp", "\"http://me:secret@collector:4318\"", "file", "", ""},
-      {"http.listen", "\"127.0.0.1:8000\"", "built-in", "", ""}};
+      {"http.listen", "\"127.0.0.1:8000\"", "built-in", "", ""},
+      {"hooks.mine.run", R"(["/bin/a \"b", "-H", "token: secret"])", "file", "", ""},
+      {"notify.pager.run", R"(["page"])", "file", "", ""},
+      {"hooks.odd.run", R"(["secret\)", "file", "", ""}};
   const auto shown = without_secrets(settings);
   EXPECT_EQ(shown[0].value, "\"(removed)\"");
   EXPECT_EQ(shown[1].value, "\"http://(removed)@collector:4318\"");
   EXPECT_EQ(shown[2].value, settings[2].value);
+  EXPECT_EQ(shown[3].value, R"x(["/bin/a \"b", "(removed)"])x");
+  EXPECT_EQ(shown[4].value, settings[4].value);
   Still backend;
   backend.settings_ = settings;
   EXPECT_EQ(json::serialize(answer(backend, "/api/v1/export")).find("secret"), std::string::npos);
