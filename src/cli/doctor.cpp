@@ -17,6 +17,7 @@
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
+#include "settings/named.hpp"
 #include "settings/settings.hpp"
 
 namespace headroom::cli {
@@ -216,6 +217,34 @@ std::vector<Check> checks_of_targets(const value& config) {
       checks.push_back(check_webhook(name, setting_of(config, "notify." + name + ".url")));
     }
   }
+  return checks;
+}
+
+bool is_here(const std::string& url) {
+  return url.starts_with("unix:") || url.starts_with('/') || settings::is_loopback_url(url);
+}
+
+/// Those who are asked to free memory, and those who could be. What is configured is the daemon's,
+/// or without one this machine's own.
+std::vector<Check> checks_of_hooks(const value& of_daemon) {
+  std::vector<Check> checks;
+  std::vector<HookSetting> hooks;
+  if (!of_daemon.is_null()) {
+    std::string why;
+    hooks = hooks_of(of_daemon, why);
+    if (!why.empty()) {
+      checks.push_back({Check::Outcome::warn, "hooks", "cannot be read: " + printable(why),
+                        "this command and the daemon may be of different versions"});
+    }
+  } else {
+    settings::Input input;
+    input.environment = environment();
+    input.for_command = true;
+    if (auto loaded = settings::load(input)) hooks = std::move(loaded->config.hooks);
+  }
+  for (const auto& hook : hooks) checks.push_back(check_hook(hook));
+  auto engines = check_engines(hooks);
+  std::move(engines.begin(), engines.end(), std::back_inserter(checks));
   return checks;
 }
 
@@ -522,7 +551,8 @@ int doctor_command(Words words) {
   }
   checks.push_back(check_settings(of_daemon));
   checks.push_back(check_clock());
-  add(check_engines());
+  // Engines of another machine cannot be looked at from here.
+  if (!alive || is_here(daemon.url())) add(checks_of_hooks(of_daemon));
   if (self_test) checks.push_back(check_price());
   if (!print_document(common, client::write_json(checks_document(checks)))) {
     write_out(stdout, render_checks(checks, style_for(common, stdout)));

@@ -1,140 +1,148 @@
 #include "cli/doctor_probe.hpp"
 
-#include <array>
-#include <charconv>
+#include <algorithm>
 #include <chrono>
-#include <filesystem>
+#include <cstdlib>
 #include <fstream>
-#include <iterator>
 
 #include <sys/timex.h>
 #include <unistd.h>
 
+#include "act/hook.hpp"
 #include "cli/units.hpp"
 #include "client/json.hpp"
 #include "http/client.hpp"
+#include "sense/listener.hpp"
+#include "settings/settings.hpp"
 
 namespace headroom::cli {
 namespace {
 
-constexpr std::chrono::milliseconds kWithin{400};
+constexpr std::chrono::milliseconds kEnginesWithin{2400};  // all of them
+constexpr std::chrono::milliseconds kHookWithin{2000};
 constexpr std::chrono::milliseconds kWebhookWithin{3000};
-constexpr std::size_t kMostFile = 8U << 20;
+constexpr std::size_t kMostShown = 8;  // models of one engine
 
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text;
-  std::array<char, 65536> buffer{};
-  while (text.size() < kMostFile && (in.read(buffer.data(), buffer.size()) || in.gcount() > 0)) {
-    text.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
+/// "5.4G of GPU memory"; "" where it does not say.
+std::string size_of(const act::Resident& resident) {
+  if (resident.gpu_memory && *resident.gpu_memory > Bytes()) {
+    return show_bytes(resident.gpu_memory->count()) + " of GPU memory";
+  }
+  if (resident.memory && *resident.memory > Bytes()) {
+    return show_bytes(resident.memory->count()) + " of memory";
+  }
+  return {};
+}
+
+/// "holds llama3:8b (5.4G of GPU memory), phi3 (asleep)".
+std::string holding(const std::vector<act::Resident>& residents) {
+  if (residents.empty()) return "holds nothing";
+  std::string text = "holds ";
+  for (std::size_t i = 0; i < residents.size(); ++i) {
+    if (i == kMostShown) {
+      return text + " and " + std::to_string(residents.size() - kMostShown) + " more";
+    }
+    const act::Resident& one = residents[i];
+    text += (i == 0 ? "" : ", ") + printable(one.name);
+    std::string more = size_of(one);
+    if (one.state != act::ResidentState::ready) {
+      more += (more.empty() ? "" : ", ") + std::string(act::to_string(one.state));
+    }
+    if (one.busy == true) more += more.empty() ? "busy" : ", busy";
+    if (!more.empty()) text += " (" + more + ")";
   }
   return text;
 }
 
-/// The words of a line.
-std::vector<std::string_view> split(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (!line.empty()) {
-    const auto from = line.find_first_not_of(" \t");
-    if (from == std::string_view::npos) break;
-    line.remove_prefix(from);
-    const auto to = line.find_first_of(" \t");
-    words.push_back(line.substr(0, to));
-    if (to == std::string_view::npos) break;
-    line.remove_prefix(to);
+bool can_be_run(const std::string& program) {
+  if (program.find('/') != std::string::npos) return access(program.c_str(), X_OK) == 0;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+  const char* path = std::getenv("PATH");
+  std::string_view rest = path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path;
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find(':'), rest.size());
+    const std::string file = std::string(rest.substr(0, end)) + "/" + program;
+    if (end > 0 && access(file.c_str(), X_OK) == 0) return true;
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
-  return words;
+  return false;
 }
-
-template <typename Number>
-std::optional<Number> number_of(std::string_view text, int base = 10) {
-  Number number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-/// The process that has this socket open, where its files may be seen.
-std::string holder_of(std::uint64_t inode) {
-  const auto wanted = "socket:[" + std::to_string(inode) + "]";
-  std::error_code error;
-  for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
-    const auto name = process.path().filename().string();
-    if (!number_of<int>(name)) continue;
-    std::error_code closed;
-    for (const auto& file : std::filesystem::directory_iterator(process.path() / "fd", closed)) {
-      std::error_code gone;
-      if (std::filesystem::read_symlink(file.path(), gone).string() != wanted) continue;
-      auto comm = read_whole("/proc/" + name + "/comm");
-      while (!comm.empty() && comm.back() == '\n') comm.pop_back();
-      return "pid " + name + " (" + printable(comm) + ")";
-    }
-  }
-  return {};
-}
-
-struct Engine {
-  const char* name;
-  int port;
-  const char* path;
-  const char* sign;  ///< in the answer's body; says that it is this one
-  const char* command;
-};
-
-// Each one's own page that says who it is.
-constexpr std::array<Engine, 4> kEngines{
-    {{"Ollama", 11434, "/api/version", "\"version\"", "ollama serve"},
-     {"vLLM", 8000, "/v1/models", "\"vllm\"", "vllm serve MODEL"},
-     {"ComfyUI", 8188, "/system_stats", "comfyui_version", "python main.py"},
-     {"llama-server", 8080, "/props", "default_generation_settings", "llama-server -m MODEL"}}};
 
 }  // namespace
 
-std::optional<Listener> parse_listener(std::string_view text, int port) {
-  constexpr std::string_view kListening = "0A";
-  bool heading = true;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const auto line = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (std::exchange(heading, false)) continue;
-    const auto words = split(line);
-    if (words.size() < 10 || words[3] != kListening) continue;
-    const auto colon = words[1].rfind(':');
-    if (colon == std::string_view::npos) continue;
-    if (number_of<int>(words[1].substr(colon + 1), 16) != port) continue;
-    const auto uid = number_of<std::int64_t>(words[7]);
-    const auto inode = number_of<std::uint64_t>(words[9]);
-    if (uid && inode) return Listener{*inode, *uid};
-  }
-  return std::nullopt;
-}
-
 std::string who_listens(int port) {
-  for (const char* path : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    const auto listener = parse_listener(read_whole(path), port);
-    if (!listener) continue;
-    const auto holder = holder_of(listener->inode);
-    return holder.empty() ? "a process of uid " + std::to_string(listener->uid) : holder;
-  }
-  return {};
+  const auto listener = sense::read_listener(port);
+  if (!listener) return {};
+  const auto pid = sense::read_holder_of(listener->inode);
+  if (!pid) return "a process of uid " + std::to_string(listener->uid);
+  std::string name;
+  std::getline(std::ifstream("/proc/" + std::to_string(*pid) + "/comm"), name);
+  return "pid " + std::to_string(*pid) + " (" + printable(name) + ")";
 }
 
-std::vector<Check> check_engines() {
-  std::vector<Check> checks;
-  for (const auto& engine : kEngines) {
-    const auto url = http::Url::parse("http://127.0.0.1:" + std::to_string(engine.port));
-    if (!url) continue;
-    auto door = http::Client::connect(*url, kWithin);
-    if (!door) continue;
-    const auto answer = door->request("GET", engine.path, {}, {}, kWithin);
-    if (!answer || answer->status != 200 || answer->body.find(engine.sign) == std::string::npos) {
-      continue;
+std::vector<HookSetting> hooks_of(const client::json::value& config, std::string& why) {
+  // Each value stands in the document as TOML has it.
+  std::string toml;
+  for (const auto& setting : client::list(config)) {
+    const auto key = client::text(setting, "key");
+    if (key.starts_with("hooks.")) toml += key + " = " + client::text(setting, "value") + "\n";
+  }
+  if (toml.empty()) return {};
+  auto loaded = settings::load_text(toml, "/config");
+  if (!loaded) {
+    why = loaded.error().why.empty() ? loaded.error().what : loaded.error().why;
+    return {};
+  }
+  return std::move(loaded->config.hooks);
+}
+
+Check check_hook(const HookSetting& hook) {
+  const std::string title = "hooks." + printable(hook.name);
+  const auto made = act::make_hook(hook);
+  if (!made) {
+    return {Check::Outcome::failed, title, printable(made.error().why), made.error().help};
+  }
+  if (hook.kind == HookKind::signal) {
+    return {Check::Outcome::ok, title,
+            "SIG" + hook.signal + " to the holder of a lease; nothing was sent", ""};
+  }
+  if (hook.kind == HookKind::command) {
+    const std::string& program = hook.run.front();
+    if (can_be_run(program)) {
+      return {Check::Outcome::ok, title, printable(program) + " is there; it was not run", ""};
     }
-    checks.push_back({Check::Outcome::ok, engine.name,
-                      "answers on 127.0.0.1:" + std::to_string(engine.port) +
-                          "; its memory counts as used by nobody's lease unless it is booked",
-                      std::string("headroom run --gpu-mem SIZE -- ") + engine.command});
+    return {Check::Outcome::failed, title, printable(program) + " cannot be run",
+            "look at " + title + ".run"};
+  }
+  const auto answer =
+      (*made)->resident(std::chrono::steady_clock::now() + std::min(hook.timeout, kHookWithin));
+  const std::string kind = act::to_string(*hook.kind);
+  switch (answer.outcome) {
+    case act::HookOutcome::answered:
+      return {Check::Outcome::ok, title, kind + " answers; it " + holding(answer.residents), ""};
+    case act::HookOutcome::refused:
+      return {Check::Outcome::warn, title,
+              kind + " does not tell what it holds: " + printable(answer.said), ""};
+    default:
+      break;
+  }
+  return {Check::Outcome::warn, title, kind + ": " + printable(answer.said),
+          "start it, or look at " + title + ".url; docs/hooks.md"};
+}
+
+std::vector<Check> check_engines(const std::vector<HookSetting>& hooks) {
+  std::vector<Check> checks;
+  for (const auto& engine : act::probe_engines(std::chrono::steady_clock::now() + kEnginesWithin)) {
+    const bool asked = std::any_of(hooks.begin(), hooks.end(), [&](const HookSetting& hook) {
+      return hook.kind == engine.kind &&
+             (hook.url.empty() ? act::usual_url(engine.kind) : hook.url) == engine.url;
+    });
+    if (asked) continue;
+    checks.push_back({Check::Outcome::ok, act::to_string(engine.kind),
+                      "answers on " + engine.url.substr(std::string_view("http://").size()) +
+                          "; its memory is nobody's lease, and it can be asked to free some" +
+                          (engine.note.empty() ? "" : " (not yet: " + engine.note + ")"),
+                      "in headroom.toml: [hooks] " + engine.line});
   }
   return checks;
 }

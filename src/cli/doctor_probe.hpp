@@ -8,25 +8,25 @@
 #include <vector>
 
 #include "cli/doctor.hpp"
+#include "words/config.hpp"
 
 namespace headroom::cli {
-
-/// Who listens on a TCP port, as /proc/net/tcp (or tcp6) has it.
-struct Listener {
-  std::uint64_t inode = 0;
-  std::int64_t uid = -1;
-  bool operator==(const Listener&) const = default;
-};
-/// The listener on `port` in the text of such a file; empty when there is none. Pure.
-std::optional<Listener> parse_listener(std::string_view text, int port);
 
 /// Who holds a port: "pid 4121 (vllm)", or "a process of uid 1000" where others' files are closed
 /// to us; "" when nobody listens.
 std::string who_listens(int port);
 
-/// Programs that hold models, on the ports they usually have: what answered, and how headroom
-/// would count it. Nothing where none answers.
-std::vector<Check> check_engines();
+/// The hooks of a /config document, which is the daemon's or this machine's own. `why` says what is
+/// wrong in it, or is empty. Pure.
+std::vector<HookSetting> hooks_of(const client::json::value& config, std::string& why);
+
+/// Whether the one behind a hook answers, and what it holds. Nothing is asked that changes
+/// something: a command is only looked for, and a signal not sent.
+Check check_hook(const HookSetting& hook);
+
+/// Programs that hold models, on the ports they usually have, and the line of [hooks] for each.
+/// Those that `hooks` ask already are left out. Nothing where none answers.
+std::vector<Check> check_engines(const std::vector<HookSetting>& hooks);
 
 /// A webhook's host and port take a connection; nothing is sent to it.
 Check check_webhook(const std::string& name, const std::string& url);

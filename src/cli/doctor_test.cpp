@@ -7,28 +7,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kTcp =
-    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
-    "inode\n"
-    "   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 "
-    "4711 1 0000000000000000 100 0 0 10 0\n"
-    "   1: 0100007F:1F41 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 "
-    "4712 1 0000000000000000 100 0 0 10 0\n";
-
-TEST(Listener, IsReadFromTheKernelsTable) {
-  EXPECT_EQ(parse_listener(kTcp, 8000), (Listener{4711, 1000}));
-  EXPECT_EQ(parse_listener(kTcp, 8001), std::nullopt);  // connected, not listening
-  EXPECT_EQ(parse_listener(kTcp, 80), std::nullopt);
-}
-
-TEST(Listener, BrokenTwinsGiveNothing) {
-  EXPECT_EQ(parse_listener("", 8000), std::nullopt);
-  EXPECT_EQ(parse_listener("one line", 8000), std::nullopt);
-  const std::string text = kTcp;
-  for (std::size_t i = 0; i < text.size(); ++i) (void)parse_listener(text.substr(0, i), 8000);
-  EXPECT_EQ(parse_listener("sl\n 0: 1F40 x 0A 0 0 0 y 0 z\n", 8000), std::nullopt);
-}
-
 TEST(Doctor, SaysHowEachGPUIs) {
   const auto snapshot = client::parse_json(
       R"({"gpu":[{"index":0,"name":"H100","state":"lost","state_reason":"XID 79"},
@@ -68,6 +46,49 @@ TEST(Doctor, SaysWhichTargetCannotBeTold) {
   EXPECT_EQ(checks[0].outcome, Check::Outcome::ok);
   EXPECT_THAT(checks[0].text, HasSubstr("notify.pager, notify.log; 3 times"));
   EXPECT_TRUE(checks_of_telling(*client::parse_json(R"({"items":[]})"), *node, 3).empty());
+}
+
+TEST(Doctor, ReadsTheHooksOfADaemon) {
+  const auto config = client::parse_json(
+      R"({"items":[{"key":"hooks.\"a.b\".kind","value":"\"ollama\""},
+                   {"key":"hooks.\"a.b\".url","value":"\"http://127.0.0.1:1\""},
+                   {"key":"hooks.mine.kind","value":"\"command\""},
+                   {"key":"hooks.mine.run","value":"[\"true\", \"(removed)\"]"},
+                   {"key":"http.listen","value":"\"\""}]})");
+  ASSERT_TRUE(config);
+  std::string why;
+  const auto hooks = hooks_of(*config, why);
+  EXPECT_EQ(why, "");
+  ASSERT_EQ(hooks.size(), 2U);
+  EXPECT_EQ(hooks[0].name, "a.b");
+  EXPECT_EQ(hooks[0].kind, HookKind::ollama);
+  EXPECT_EQ(hooks[0].url, "http://127.0.0.1:1");
+  EXPECT_EQ(hooks[1].run.front(), "true");
+  EXPECT_TRUE(hooks_of(*client::parse_json(R"({"items":[{"key":"hooks.a.new","value":"1"}]})"), why)
+                  .empty());
+  EXPECT_THAT(why, HasSubstr("hooks.a.new"));
+}
+
+TEST(Doctor, AHookThatCannotBeAskedSaysWhy) {
+  HookSetting hook;
+  hook.name = "mine";
+  hook.kind = HookKind::ollama;
+  hook.url = "http://127.0.0.1:1";
+  auto check = check_hook(hook);
+  EXPECT_EQ(check.outcome, Check::Outcome::warn);
+  EXPECT_EQ(check.name, "hooks.mine");
+  EXPECT_THAT(check.text, HasSubstr("ollama: "));
+  hook.kind = HookKind::command;
+  hook.url.clear();
+  hook.run = {"no-such-program-anywhere", "secret"};
+  check = check_hook(hook);
+  EXPECT_EQ(check.outcome, Check::Outcome::failed);
+  EXPECT_EQ(check.text, "no-such-program-anywhere cannot be run");
+  hook.run.front() = "true";
+  EXPECT_EQ(check_hook(hook).outcome, Check::Outcome::ok);
+  hook.kind = HookKind::signal;
+  hook.signal = "USR1";
+  EXPECT_THAT(check_hook(hook).text, HasSubstr("nothing was sent"));
 }
 
 TEST(Doctor, AWebhookIsTriedWithoutBeingSentAnything) {
