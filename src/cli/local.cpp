@@ -143,6 +143,11 @@ class Local final : public serve::Backend {
   }
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return {geteuid(), true, geteuid() == 0}; }
+  std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  void stop_listening(LeaseId, std::uint64_t) override {}
+  Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override {
+    return needs_daemon("an ask");
+  }
   Result<Holder> holder(const Caller&, pid_t) override { return needs_daemon("a lease"); }
 
  private:

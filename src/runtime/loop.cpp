@@ -18,6 +18,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "act/hook.hpp"
 #include "act/process.hpp"
 #include "control/control.hpp"
 #include "http/access.hpp"
@@ -29,7 +30,10 @@
 #include "runtime/callers.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/counting.hpp"
+#include "runtime/engine_process.hpp"
 #include "runtime/gpu_watch.hpp"
+#include "runtime/hook_worker.hpp"
+#include "runtime/listeners.hpp"
 #include "runtime/machine.hpp"
 #include "runtime/notifier.hpp"
 #include "runtime/otlp_push.hpp"
@@ -72,6 +76,10 @@ class Loop final : public serve::Backend {
         machine_(options_.root != "/", options_.config.state.dir),
         gpu_holders_(options_.root == "/" ? "" : options_.root),
         history_(judge::History::capacity_for(options_.config.sample.history)),
+        listeners_([this](HookAnswered answered) {
+          dispatch(std::move(answered));
+          arm_listeners();
+        }),
         routes_(*this),
         server_(io_, limits(),
                 [this](const http::Request& request, http::Reply reply) {
@@ -81,6 +89,8 @@ class Loop final : public serve::Backend {
         deadline_timer_(io_),
         tcp_timer_(io_),
         otlp_timer_(io_),
+        hooks_timer_(io_),
+        listeners_timer_(io_),
         signals_(io_, SIGTERM, SIGINT, SIGHUP) {}
 
   Result<void> run();
@@ -107,6 +117,10 @@ class Loop final : public serve::Backend {
                 std::function<void(const serve::Answered&)> done) override;
   void withdraw(RequestId request) override;
   Caller caller(const http::Peer& peer) override { return callers_.of(peer); }
+  std::uint64_t listen(LeaseId lease, std::function<bool(const AskHook&)> send) override;
+  void stop_listening(LeaseId lease, std::uint64_t listener) override;
+  Result<void> answer(LeaseId lease, std::uint64_t ask, HookResult result,
+                      std::string said) override;
   Result<Holder> holder(const Caller& caller, pid_t pid) override;
 
  private:
@@ -134,6 +148,10 @@ class Loop final : public serve::Backend {
   void arm_deadline();
   void watch(const Holder& holder);
   void drop_unused_watches();
+  void ask_others();
+  void ask(const AskHook& ask);
+  void arm_hooks();
+  void arm_listeners();
   void log(const EventLine& line);
   void say(std::string type, std::string text);
   void wait_for_signals();
@@ -161,17 +179,21 @@ class Loop final : public serve::Backend {
   sense::GpuHolders gpu_holders_;
   std::optional<ProcessReader> process_reader_;
   std::optional<OtlpPush> otlp_;
+  std::optional<HookWorker> hook_worker_;
   Counting counting_;
   SeriesOf series_;
   judge::History history_;
   Callers callers_;
   record::EventList events_;
+  Listeners listeners_;
   serve::Routes routes_;
   http::Server server_;
   asio::steady_timer sample_timer_;
   asio::steady_timer deadline_timer_;
   asio::steady_timer tcp_timer_;
   asio::steady_timer otlp_timer_;
+  asio::steady_timer hooks_timer_;
+  asio::steady_timer listeners_timer_;
   asio::signal_set signals_;
 
   serve::NodeFacts node_;
@@ -240,6 +262,7 @@ Result<void> Loop::run() {
     }
   });
 
+  ask_others();
   // The devices must be known before the leases on them are.
   sample(Look::whole);
   restore(std::move(opened->records), opened->same_boot);
@@ -311,6 +334,26 @@ void Loop::read_processes() {
     return beside;
   };
   process_reader_.emplace(options_.root == "/" ? "" : options_.root, std::move(hooks));
+}
+
+void Loop::ask_others() {
+  HookWorker::Hooks hooks;
+  hooks.post = [this](std::function<void()> work) { asio::post(io_, std::move(work)); };
+  hooks.now = [] { return runtime::now().boot; };
+  hooks.answered = [this](HookAnswered answered) {
+    arm_hooks();
+    dispatch(std::move(answered));
+  };
+  hooks.read = [this](EngineRead read) {
+    arm_hooks();
+    if (const auto& sample = control_.state().sample; sample && options_.root == "/") {
+      name_gpu_processes(read, *sample, act::is_descendant_or_same);
+    }
+    dispatch(std::move(read));
+  };
+  hook_worker_.emplace(std::move(hooks));
+  hook_worker_->configure(options_.config);
+  arm_hooks();
 }
 
 void Loop::push_metrics() {
@@ -456,7 +499,9 @@ void Loop::take_settings(std::pair<Config, std::vector<Setting>> fresh) {
   if (const auto read = read_certificate(); !read) {
     say("daemon.listening", read.error().what + ": " + read.error().why + "; the old one is kept");
   }
+  hook_worker_->configure(options_.config);  // those whom the turn may ask are there
   dispatch(Configured{options_.config});
+  arm_hooks();
 }
 
 void Loop::read_token() {
@@ -476,6 +521,7 @@ void Loop::stop() {
   if (stopping_) return;
   stopping_ = true;
   spdlog::info("stopping; leases of running processes are kept");
+  listeners_.close();
   routes_.close();
   server_.stop_listening();
   server_.close();
@@ -562,6 +608,8 @@ void Loop::carry_out(Effect& effect) {
     if (const auto* alert = std::get_if<Alert>(&changed->what)) routes_.tell_alert(*alert);
   } else if (const auto* news = std::get_if<Notify>(&effect)) {
     notifier_->tell(config(), *news);
+  } else if (const auto* asked = std::get_if<AskHook>(&effect)) {
+    ask(*asked);
   } else if (const auto* watched = std::get_if<Watch>(&effect)) {
     watch(watched->holder);
   } else if (const auto* place = std::get_if<PlaceHolder>(&effect)) {
@@ -607,6 +655,49 @@ void Loop::drop_unused_watches() {
     watched_pids_.erase(it->first.pid);
     it = watched_.erase(it);
   }
+}
+
+void Loop::ask(const AskHook& ask) {
+  if (ask.hook == kHolderHook) {
+    listeners_.ask(ask, now().boot);
+    return arm_listeners();
+  }
+  // A hook that signals gets the process that was found to be the holder when it was watched first.
+  std::optional<act::ProcessWatch> process;
+  if (const auto found = watched_.find(ask.holder); found != watched_.end()) {
+    const int fd = dup(found->second.process.fd());
+    if (fd >= 0) process.emplace(fd, ask.holder);
+  }
+  hook_worker_->ask(ask, std::move(process));
+  arm_hooks();
+}
+
+void Loop::arm_hooks() {
+  const auto next = hook_worker_->next();
+  if (!next) {
+    hooks_timer_.cancel();
+    return;
+  }
+  hooks_timer_.expires_after(std::max<std::chrono::nanoseconds>(*next - now().boot, 0ns));
+  hooks_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    hook_worker_->tick();
+    arm_hooks();
+  });
+}
+
+void Loop::arm_listeners() {
+  const auto next = listeners_.next();
+  if (!next) {
+    listeners_timer_.cancel();
+    return;
+  }
+  listeners_timer_.expires_after(std::max<std::chrono::nanoseconds>(*next - now().boot, 0ns));
+  listeners_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    listeners_.tick(now().boot);
+    arm_listeners();
+  });
 }
 
 void Loop::arm_deadline() {
@@ -824,6 +915,18 @@ RequestId Loop::ask(const Caller& caller, Ask what,
 
 void Loop::withdraw(RequestId request) {
   if (asked_.erase(request) > 0) dispatch(Withdrawn{request});
+}
+
+std::uint64_t Loop::listen(LeaseId lease, std::function<bool(const AskHook&)> send) {
+  return listeners_.listen(lease, std::move(send));
+}
+
+void Loop::stop_listening(LeaseId lease, std::uint64_t listener) {
+  listeners_.stop_listening(lease, listener);
+}
+
+Result<void> Loop::answer(LeaseId lease, std::uint64_t ask, HookResult result, std::string said) {
+  return listeners_.answer(lease, ask, result, std::move(said));
 }
 
 Result<Holder> Loop::holder(const Caller& caller, pid_t pid) {

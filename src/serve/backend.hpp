@@ -115,6 +115,14 @@ class Backend {
   /// The client of this request has gone: `done` is not called any more.
   virtual void withdraw(RequestId request) = 0;
   virtual Caller caller(const http::Peer& peer) = 0;
+  /// The holder of this lease listens for what it is asked: `send` is called with each ask, and is
+  /// false when nobody can be told that way any more. Returns the listener's number; 0: too many
+  /// listen already.
+  virtual std::uint64_t listen(LeaseId lease, std::function<bool(const AskHook&)> send) = 0;
+  virtual void stop_listening(LeaseId lease, std::uint64_t listener) = 0;
+  /// What the holder says to an ask. Errors: not_found, when it is not asked that (any more).
+  virtual Result<void> answer(LeaseId lease, std::uint64_t ask, HookResult result,
+                              std::string said) = 0;
   /// The process as a holder, if this caller may hold leases for it.
   virtual Result<Holder> holder(const Caller& caller, pid_t pid) = 0;
 };

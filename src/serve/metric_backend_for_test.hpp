@@ -46,6 +46,9 @@ class StillMachine : public Backend {
   RequestId ask(const Caller&, Ask, std::function<void(const Answered&)>) override { return 0; }
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return {}; }
+  std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  void stop_listening(LeaseId, std::uint64_t) override {}
+  Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return no(); }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
 
   /// A lease that is active and uses half of what it booked.

@@ -160,6 +160,9 @@ class Still final : public Backend {
   }
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return caller_; }
+  std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  void stop_listening(LeaseId, std::uint64_t) override {}
+  Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return {}; }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
 
   View view_;
