@@ -126,6 +126,47 @@ class Day {
     step(Ticked{});
     ask(AskDrain{"GPU-B", false}, 0);
     read();
+    models();
+  }
+  // A model is loaded and used, and asked to go so that another lease fits.
+  void models() {
+    dies(53);  // l-4
+    read();
+    AskModel tell;
+    tell.name = "sdxl";
+    tell.create = true;
+    tell.hook = kHolderHook;
+    ask(tell);
+    AskLease loads = by(70, gpu_memory(20_GiB));
+    loads.name = loads.model = "sdxl";
+    const LeaseId model = control_.state().promises.next_lease;
+    ask(loads);
+    AskLease use = by(71, Needs());
+    use.model = "sdxl";
+    use.use = true;
+    use.has_needs = false;
+    ask(use);  // waits until it is loaded
+    sample_.gpus[0].memory_used = 20_GiB;
+    HolderReading reading;
+    reading.lease = model;
+    reading.gpu = "GPU-A";
+    reading.gpu_memory = 20_GiB;
+    sample_.holders.push_back(reading);
+    for (int i = 0; i < 8; ++i) read();
+    dies(71);
+    ask(by(72, gpu_memory(10_GiB)));  // waits, and the model is asked to go
+    const std::uint64_t asked = control_.state().last_ask;
+    step(HookAnswered{asked, HookResult::freed, ""});
+    sample_.gpus[0].memory_used = Bytes();
+    sample_.holders[0].gpu_memory = Bytes();
+    read();
+    sample_.holders.clear();
+    read();
+    tell = {};
+    tell.name = "sdxl";
+    tell.forget = true;
+    ask(tell);
+    read();
   }
 
   Control control_{Bench::make()};
@@ -218,6 +259,9 @@ std::string restart(const Day& day, std::size_t at_step, const std::string& log,
     if (pool.booked > pool.capacity && pool.capacity > 0) return pool.name + " is booked twice";
   }
   if (before.drained != control.state().promises.drained) return "a drain was lost";
+  for (const auto& [name, model] : before.models) {
+    if (!control.state().promises.models.contains(name)) return "a model was lost";
+  }
   for (const auto& [id, lease] : told) {
     if (control.state().promises.next_lease <= id) return "an id would be given twice";
   }
@@ -280,11 +324,12 @@ TEST(CrashPoint, TheDayIsOneInWhichEverythingHappens) {
     }
   }
   for (const char* type : {"lease.granted", "lease.waiting", "lease.ended", "lease.orphans",
-                           "lease.handed_over", "device.drained", "device.opened"}) {
+                           "lease.handed_over", "device.drained", "device.opened", "model.loaded",
+                           "model.asked", "model.unloaded", "model.forgotten"}) {
     EXPECT_TRUE(said.contains(type)) << type;
   }
-  for (const LeaseState state :
-       {LeaseState::waiting, LeaseState::reserved, LeaseState::releasing, LeaseState::ended}) {
+  for (const LeaseState state : {LeaseState::waiting, LeaseState::reserved, LeaseState::active,
+                                 LeaseState::draining, LeaseState::releasing, LeaseState::ended}) {
     EXPECT_TRUE(states.contains(state)) << to_string(state);
   }
 }
