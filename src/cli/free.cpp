@@ -15,13 +15,13 @@ using client::json::value;
 namespace {
 
 constexpr const char* kHelp =
-    "  headroom free --gpu-mem 10G --dry-run    who would go so that 10 GiB are free on a device\n"
+    "  headroom free --gpu-mem 10G --dry-run    who would go so that 10 GiB of a device come free\n"
     "  headroom free --gpu-mem 10G              asks them to, and tells what came back\n"
     "  headroom free --gpu 1                    all idle models of this device\n"
     "  headroom free                            all idle models\n"
     "\n"
     "Models in use and pinned ones stay. Idle is what nobody has used for a minute; --force asks\n"
-    "the others too. 0 enough is free now, 3 it is not.\n";
+    "the others too. 0 so much has come free, 3 it has not.\n";
 
 constexpr int kNotEnough = 3;
 
@@ -94,8 +94,9 @@ int free_command(Words words) {
   NeedsOptions needs;
   std::string priority, wait;
   bool dry_run = false, force = false;
-  options.value("--mem,--memory", needs.memory, "so much memory is to be free");
-  options.value("--gpu-mem,--gpu-memory", needs.gpu_memory, "so much of one device is to be free");
+  options.value("--mem,--memory", needs.memory, "so much memory is to come free");
+  options.value("--gpu-mem,--gpu-memory", needs.gpu_memory,
+                "so much of one device is to come free");
   options.value("--gpu", needs.gpu, "this device only: index or UUID");
   options.value("--priority", priority,
                 "low, normal, high or critical (nobody of a higher one goes)");

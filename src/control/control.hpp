@@ -106,6 +106,7 @@ class Control {
     int gpu = -1;
     std::vector<std::pair<int, Held>> unload;  ///< with the pool that it is unloaded for
     std::int64_t regret = 0;
+    Amounts short_by;  ///< what must come free
     std::string why;
     bool possible = false;
   };

@@ -319,8 +319,10 @@ Control::RoomPlan Control::plan_room(const decide::Wanted& wanted, const Asker& 
       if (lack.booked > 0) {
         for (Held& one : held) one.as.askable = one.as.askable && one.lease != 0;
       }
-      const decide::Victims victims =
-          victims_on(lack.pool, held, std::max(lack.booked, lack.free), asker);
+      const std::int64_t deficit = std::max(lack.booked, lack.free);
+      const bool gpu_memory = state_.ledger.pool(lack.pool).resource == Resource::gpu_memory;
+      (gpu_memory ? plan.short_by.gpu_memory : plan.short_by.memory) = Bytes(deficit);
+      const decide::Victims victims = victims_on(lack.pool, held, deficit, asker);
       if (victims.outcome != decide::Eviction::chosen) {
         plan.possible = false;
         if (why.empty()) why = victims.why;
@@ -1069,11 +1071,9 @@ void Control::ask(const Asked& asked, const AskFree& ask) {
         held.as.askable = false;
       }
     }
-    const decide::Pool& device = state_.ledger.pool(pool);
     std::int64_t deficit = 0;
     if (want) {
-      deficit = want->count() - device.balance();
-      if (deficit <= 0) return choice;
+      deficit = want->count();
     } else {
       decide::Victims all =
           victims_on(pool, choice.held, std::numeric_limits<std::int64_t>::max() / 4, asker);
@@ -1119,6 +1119,12 @@ void Control::ask(const Asked& asked, const AskFree& ask) {
       if (!best || better(choice, *best)) best = std::move(choice);
     }
     choices.push_back(std::move(*best));
+  }
+  for (const auto& amount : {ask.memory, ask.gpu_memory}) {
+    if (amount && *amount <= Bytes()) {
+      return refuse(asked.request, {ErrorKind::invalid_request, "an amount is zero or less",
+                                    "what is to come free is more than nothing", ""});
+    }
   }
   if (ask.memory) choices.push_back(choose(decide::Ledger::kMemory, ask.memory));
 

@@ -40,6 +40,27 @@ Needs learned_needs(const std::vector<LearnedRun>& runs) {
   return needs;
 }
 
+// The command that frees what is missing, and whom it unloads.
+std::string free_text(const Amounts& short_by, const std::vector<FreeStep>& steps) {
+  const auto amount = [](Bytes bytes) {
+    constexpr std::int64_t kTenth = (1LL << 30) / 10;
+    const std::int64_t tenths = (bytes.count() + kTenth - 1) / kTenth;
+    return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + "G";
+  };
+  std::string text = "headroom free";
+  if (short_by.gpu_memory.count() > 0) text += " --gpu-mem " + amount(short_by.gpu_memory);
+  if (short_by.memory.count() > 0) text += " --mem " + amount(short_by.memory);
+  text += " unloads ";
+  for (std::size_t i = 0; i < std::min(steps.size(), kNamed); ++i) {
+    const FreeStep& step = steps[i];
+    text += (i == 0 ? "" : ", ") + step.model + " (" +
+            decide::amount_text(Resource::memory, step.bytes.count()) + ", idle " +
+            std::to_string(step.idle.count() / 60) + " min)";
+  }
+  if (steps.size() > kNamed) text += " and " + std::to_string(steps.size() - kNamed) + " more";
+  return text;
+}
+
 Error nothing_learned(const std::string& name) {
   return {ErrorKind::invalid_request, "it does not say what it needs",
           "nothing was learned of \"" + name + "\" yet", "say it once, for example --mem 2G"};
@@ -520,21 +541,11 @@ Verdict Control::judge_request(const decide::Wanted& wanted, const Asker& asker)
     RoomPlan plan = plan_room(wanted, asker);
     if (plan.possible && verdict.place == 1) verdict.answer = Answer::after;
     if (plan.possible) {
-      Bytes freed;
       for (const auto& [pool, held] : plan.unload) {
         verdict.steps.push_back(step_of(held, pool, held.as.bytes));
-        freed += held.as.bytes;
       }
-      const std::string who = verdict.steps.size() == 1
-                                  ? verdict.steps.front().model
-                                  : std::to_string(verdict.steps.size()) + " models";
-      verdict.help.insert(
-          verdict.help.begin(),
-          {"free",
-           "it fits when " + who + " (" + decide::amount_text(Resource::memory, freed.count()) +
-               ") is unloaded",
-           0,
-           {}});
+      verdict.help.insert(verdict.help.begin(),
+                          {"free", free_text(plan.short_by, verdict.steps), 0, {}});
     } else if (!plan.why.empty()) {
       verdict.why += "; " + plan.why;
     }

@@ -105,9 +105,9 @@ struct AskModel {
   bool unload = false;                            ///< ask it to go, whoever wants its memory
   bool forget = false;                            ///< what was told and learned of it
 };
-/// Make room: ask models to go until so much is free.
+/// Make room: ask models to go until so much has come free.
 struct AskFree {
-  std::optional<Bytes> memory;      ///< that is to be free; empty with the other: all that may go
+  std::optional<Bytes> memory;      ///< that is to come free; empty with the other: all that may go
   std::optional<Bytes> gpu_memory;  ///< on one device
   std::string gpu;                  ///< on this device: UUID or index; "" = where it costs least
   Priority priority = Priority::normal;  ///< for whom; nobody of a higher one goes
