@@ -319,12 +319,6 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
   return true;
 }
 
-// Whether all that it could be placed on takes nobody new: it waits for that, and keeps nobody.
-bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
-  return !wanted.gpus.empty() && std::all_of(wanted.gpus.begin(), wanted.gpus.end(),
-                                             [&](int gpu) { return ledger.pool(gpu).drained; });
-}
-
 // Whether it may be placed on this device (-1: none at all).
 bool may_be_on(const Wanted& wanted, int gpu) {
   return wanted.gpus.empty() ||
@@ -748,6 +742,11 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
   sum.booked.gpu_memory -= less.gpu_memory;
   sum.booked.cpu = Cores(sum.booked.cpu.milli() - less.cpu.milli());
   return over_cap(books, wanted.owner, sum, wanted.amounts, wanted.more ? 0 : 1).empty();
+}
+
+bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
+  return !wanted.gpus.empty() && std::all_of(wanted.gpus.begin(), wanted.gpus.end(),
+                                             [&](int gpu) { return ledger.pool(gpu).drained; });
 }
 
 std::optional<Start> next_start(const Books& books) {

@@ -83,6 +83,9 @@ std::optional<Start> next_start(const Books& books);
 /// The pool indices and amounts of a waiting lease, as `want` gave them when it asked.
 Result<Wanted> wanted_of(const Books& books, const Lease& lease);
 
+/// Whether all that it could be placed on takes nobody new: it waits for that, and keeps nobody.
+bool is_shut_out(const Ledger& ledger, const Wanted& wanted);
+
 /// Place and earliest time of every waiter, in order.
 struct Outlook {
   LeaseId lease = 0;

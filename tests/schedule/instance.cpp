@@ -32,6 +32,8 @@ Shape shape_of(Family family, int index, simulate::Random& random) {
     case Family::big_head:
       if (index == 0) return {random.between(900, 1000), random.between(20, 40)};
       return {random.between(50, 300), random.between(5, 60)};
+    case Family::equal:
+      return {280, 30};
   }
   return {};
 }
@@ -48,6 +50,8 @@ const char* to_string(Family family) {
       return "two classes";
     case Family::big_head:
       return "one big head";
+    case Family::equal:
+      return "equal";
   }
   return "";
 }
@@ -62,6 +66,8 @@ const char* to_string(Kind kind) {
       return "2 GPUs";
     case Kind::unequal_gpus:
       return "24+12 GiB";
+    case Kind::many_gpus:
+      return "8 x 12 GiB";
   }
   return "";
 }
@@ -76,6 +82,9 @@ Instance make_instance(Family family, Kind kind, int jobs, std::uint64_t seed, i
   if (kind == Kind::one_gpu) box.gpus = {24 * 1024};
   if (kind == Kind::two_gpus) box.gpus = {24 * 1024, 24 * 1024};
   if (kind == Kind::unequal_gpus) box.gpus = {24 * 1024, 12 * 1024};
+  if (kind == Kind::many_gpus) {
+    box = {512 * 1024, 128, std::vector<std::int64_t>(8, 12 * 1024)};
+  }
   for (int i = 0; i < jobs; ++i) {
     const Shape shape = shape_of(family, i, random);
     Job job;

@@ -12,6 +12,9 @@
 namespace headroom::schedule {
 namespace {
 
+// Of more jobs than these, no parts are looked at: their ends matter little, and it takes long.
+constexpr std::size_t kMostCut = 64;
+
 std::int64_t most_on_one_gpu(const Box& box) {
   return box.gpus.empty() ? 0 : *std::max_element(box.gpus.begin(), box.gpus.end());
 }
@@ -102,6 +105,67 @@ std::int64_t clique_bound(const Instance& instance) {
   return best;
 }
 
+// Of jobs that may also be cut into parts: nothing here asks that they run without a pause.
+std::int64_t bound_by_parts(const Instance& instance) {
+  std::int64_t best = clique_bound(instance);
+  std::vector<std::pair<std::int64_t, std::int64_t>> memory, cores, gpu;
+  std::int64_t gpu_area = 0;
+  for (const Job& job : instance.jobs) {
+    best = std::max(best, job.seconds);
+    memory.emplace_back(job.memory, job.seconds);
+    cores.emplace_back(job.cores, job.seconds);
+    if (job.gpu > 0) gpu.emplace_back(job.gpu, job.seconds);
+    gpu_area += job.gpu * job.seconds;
+  }
+  best = std::max(
+      {best, area_bound(memory, instance.box.memory), area_bound(cores, instance.box.cores)});
+  best = std::max(best, places_bound(memory, {instance.box.memory}));
+  const auto& gpus = instance.box.gpus;
+  if (gpus.empty()) return best;
+  best = std::max(best, places_bound(gpu, gpus));
+  const std::int64_t all = std::accumulate(gpus.begin(), gpus.end(), std::int64_t{0});
+  best = std::max(best, (gpu_area + all - 1) / all);
+  const auto count = static_cast<std::int64_t>(gpus.size());
+  const bool equal = all == count * gpus.front();
+  if (equal) {
+    best = std::max(best, (area_bound(gpu, gpus.front()) + count - 1) / count);
+  } else {
+    // What fits only on the largest device has that one alone.
+    std::vector<std::pair<std::int64_t, std::int64_t>> large;
+    const std::int64_t most = most_on_one_gpu(instance.box);
+    std::int64_t second = 0;
+    for (const std::int64_t size : gpus) second = std::max(second, size < most ? size : 0);
+    for (const auto& [size, seconds] : gpu) {
+      if (size > second) large.emplace_back(size, seconds);
+    }
+    best = std::max(best, area_bound(large, most));
+  }
+  return best;
+}
+
+// Whether nobody ends within `seconds`. Who runs without a pause from 0 on and until `seconds` at
+// most runs at least its length less d between d and `seconds` - d (energetic reasoning: Baptiste,
+// Le Pape and Nuijten, "Satisfiability tests and time-bound adjustments for cumulative scheduling
+// problems", 1999): these parts must find place there.
+bool is_refuted(const Instance& instance, std::int64_t seconds) {
+  std::set<std::int64_t> cuts;
+  for (const Job& job : instance.jobs) {
+    cuts.insert(job.seconds);
+    cuts.insert(seconds - job.seconds);
+  }
+  if (instance.jobs.size() > kMostCut) cuts.clear();
+  return std::any_of(cuts.begin(), cuts.end(), [&](std::int64_t cut) {
+    const std::int64_t within = seconds - 2 * cut;
+    if (cut <= 0 || within <= 0) return false;
+    Instance parts{instance.box, {}};
+    for (Job job : instance.jobs) {
+      job.seconds = std::min(job.seconds - cut, within);
+      if (job.seconds > 0) parts.jobs.push_back(job);
+    }
+    return bound_by_parts(parts) > within;
+  });
+}
+
 struct Running {
   std::int64_t end = 0;
   int job = 0;
@@ -118,10 +182,9 @@ class Search {
     order_.resize(instance.jobs.size());
     std::iota(order_.begin(), order_.end(), 0);
     // Long ones first: good schedules are met early.
-    std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
-      return job(a).seconds * (job(a).memory + job(a).gpu) >
-             job(b).seconds * (job(b).memory + job(b).gpu);
-    });
+    const auto area = [&](int a) { return job(a).seconds * (job(a).memory + job(a).gpu); };
+    std::sort(order_.begin(), order_.end(),
+              [&](int a, int b) { return std::pair(area(b), a) < std::pair(area(a), b); });
   }
 
   Optimum run() {
@@ -336,40 +399,9 @@ class Search {
 }  // namespace
 
 std::int64_t lower_bound(const Instance& instance) {
-  std::int64_t best = clique_bound(instance);
-  std::vector<std::pair<std::int64_t, std::int64_t>> memory, cores, gpu;
-  std::int64_t gpu_area = 0;
-  for (const Job& job : instance.jobs) {
-    best = std::max(best, job.seconds);
-    memory.emplace_back(job.memory, job.seconds);
-    cores.emplace_back(job.cores, job.seconds);
-    if (job.gpu > 0) gpu.emplace_back(job.gpu, job.seconds);
-    gpu_area += job.gpu * job.seconds;
-  }
-  best = std::max(
-      {best, area_bound(memory, instance.box.memory), area_bound(cores, instance.box.cores)});
-  best = std::max(best, places_bound(memory, {instance.box.memory}));
-  const auto& gpus = instance.box.gpus;
-  if (gpus.empty()) return best;
-  best = std::max(best, places_bound(gpu, gpus));
-  const std::int64_t all = std::accumulate(gpus.begin(), gpus.end(), std::int64_t{0});
-  best = std::max(best, (gpu_area + all - 1) / all);
-  const auto count = static_cast<std::int64_t>(gpus.size());
-  const bool equal = all == count * gpus.front();
-  if (equal) {
-    best = std::max(best, (area_bound(gpu, gpus.front()) + count - 1) / count);
-  } else {
-    // What fits only on the largest device has that one alone.
-    std::vector<std::pair<std::int64_t, std::int64_t>> large;
-    const std::int64_t most = most_on_one_gpu(instance.box);
-    std::int64_t second = 0;
-    for (const std::int64_t size : gpus) second = std::max(second, size < most ? size : 0);
-    for (const auto& [size, seconds] : gpu) {
-      if (size > second) large.emplace_back(size, seconds);
-    }
-    best = std::max(best, area_bound(large, most));
-  }
-  return best;
+  std::int64_t bound = bound_by_parts(instance);
+  while (is_refuted(instance, bound)) ++bound;
+  return bound;
 }
 
 Optimum optimum(const Instance& instance, std::uint64_t nodes) {

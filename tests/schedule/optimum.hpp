@@ -11,7 +11,9 @@ namespace headroom::schedule {
 /// No schedule ends before this many seconds: the largest of the longest job, the area of each
 /// resource (also with sizes rounded by dual feasible functions), what the jobs of at least a size
 /// take on as many equal machines as they find places at once, and the sum of jobs of which no two
-/// fit at once.
+/// fit at once. For up to 64 jobs the same is asked of the parts that must run within the middle of
+/// the time. Jobs need not run without a pause here, nor stay on one device: it may be out of
+/// reach.
 std::int64_t lower_bound(const Instance& instance);
 
 /// A schedule of the least makespan, or at least a bound from both sides.
