@@ -14,10 +14,13 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kLongestText = 256;
+constexpr std::size_t kLongestModel = 200;
 // Amounts and times above this are mistakes, and sums of them must not overflow.
 constexpr double kLargest = 4e18;
 constexpr double kLongestWait = 10.0 * 365 * 86400;
 constexpr double kLongestMute = 30.0 * 86400;
+constexpr double kLongestLoad = 86400;
+constexpr double kLongestCleanup = 3600;
 constexpr std::size_t kMostSettings = 100;
 constexpr std::size_t kLongestSetting = 4096;
 
@@ -89,6 +92,25 @@ class Fields {
     if (const auto value = number(name, least, kLongestWait)) {
       out = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*value));
     }
+  }
+  /// true or false; empty when absent.
+  std::optional<bool> maybe_boolean(std::string_view name) {
+    if (object_.if_contains(name) == nullptr) return std::nullopt;
+    bool value = false;
+    boolean(name, value);
+    return value;
+  }
+  /// The name of a model; "" when absent.
+  void model(std::string_view name, std::string& out) {
+    text(name, out);
+    if (out.size() > kLongestModel) wrong(name, "at most 200 bytes");
+  }
+  /// A device: UUID or index.
+  void device(std::string_view name, std::string& out) {
+    const json::value* value = object_.if_contains(name);
+    if (value == nullptr || !value->is_int64()) return text(name, out);
+    ++seen_;
+    out = std::to_string(value->get_int64());
   }
   void wrong(std::string_view name, std::string why) {
     if (!error_) {
@@ -164,14 +186,7 @@ Result<Needs> read_needs(const json::value* value) {
   }
   fields.text("disk_path", needs.disk_path);
   if (const auto gpus = fields.number("gpus", 0, 64)) needs.gpus = static_cast<int>(*gpus);
-  // A device may be given by its number.
-  if (const json::value* gpu = value->get_object().if_contains("gpu");
-      gpu != nullptr && gpu->is_int64()) {
-    (void)fields.find("gpu");
-    needs.gpu = std::to_string(gpu->get_int64());
-  } else {
-    fields.text("gpu", needs.gpu);
-  }
+  fields.device("gpu", needs.gpu);
   if (const auto compute = fields.number("compute", 0, 100)) needs.compute = *compute;
   if (auto done = fields.done({"memory_bytes", "gpu_memory_bytes", "cpu_cores", "disk_bytes",
                                "disk_path", "gpus", "gpu", "compute"});
@@ -218,6 +233,24 @@ void read_priority(Fields& fields, Priority& out) {
   fields.wrong("priority", "low, normal, high or critical is wanted");
 }
 
+// What PUT and PATCH of a model share. What is absent stays as it is; a hook of null is nobody.
+void read_model_keeping(const json::object& object, Fields& fields, AskModel& ask) {
+  ask.pinned = fields.maybe_boolean("pinned");
+  if (object.if_contains("hook") != nullptr) {
+    std::string name;
+    fields.text("hook", name);
+    ask.hook = std::move(name);
+  }
+  if (const json::value* priority = object.if_contains("priority");
+      priority != nullptr && !priority->is_null()) {
+    Priority given = Priority::normal;
+    read_priority(fields, given);
+    ask.priority = given;
+  } else {
+    (void)fields.find("priority");
+  }
+}
+
 }  // namespace
 
 Result<AskFit> parse_fit(std::string_view text) {
@@ -234,10 +267,12 @@ Result<AskFit> parse_fit(std::string_view text) {
     ask.needs = std::move(*read);
   }
   fields.text("name", ask.name);
+  fields.model("model", ask.model);
   fields.boolean("spread", ask.spread);
   fields.seconds("for_seconds", ask.expected, 1);
   read_priority(fields, ask.priority);
-  if (auto done = fields.done({"needs", "name", "priority", "spread", "for_seconds"}); !done) {
+  if (auto done = fields.done({"needs", "name", "model", "priority", "spread", "for_seconds"});
+      !done) {
     return tl::unexpected(done.error());
   }
   return ask;
@@ -257,6 +292,8 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
     ask.needs = std::move(*read);
   }
   fields.text("name", ask.name);
+  fields.model("model", ask.model);
+  fields.boolean("use", ask.use);
   read_priority(fields, ask.priority);
   fields.boolean("spread", ask.spread);
   bool for_ever = false;
@@ -280,9 +317,11 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
     if (ask.parent == 0) fields.wrong("parent", "a lease id such as l-73 is wanted");
   }
   read_holder(fields, holder);
-  if (auto done = fields.done({"name", "needs", "priority", "spread", "wait_seconds", "for_seconds",
-                               "ttl_seconds", "holder", "parent", "fence", "enforce", "group",
-                               "return_idle"});
+  if (ask.use && ask.model.empty()) fields.wrong("use", "it names no model that would be used");
+  if (ask.use && ask.has_needs) fields.wrong("use", "a use books nothing: leave needs out");
+  if (auto done = fields.done({"name", "needs", "model", "use", "priority", "spread",
+                               "wait_seconds", "for_seconds", "ttl_seconds", "holder", "parent",
+                               "fence", "enforce", "group", "return_idle"});
       !done) {
     return tl::unexpected(done.error());
   }
@@ -321,6 +360,88 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   if (!ask.needs && !ask.ttl && !ask.expected && !ask.exit_status && !ask.return_idle &&
       !holder.given) {
     return refuse("nothing is to be changed", "the body names no field");
+  }
+  return ask;
+}
+
+Result<AskModel> parse_model(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskModel ask;
+  ask.create = true;
+  Fields fields(**object, "");
+  fields.bytes("memory_bytes", ask.memory);
+  fields.bytes("gpu_memory_bytes", ask.gpu_memory);
+  ask.compute = fields.number("compute", 0, 100);
+  read_model_keeping(**object, fields, ask);
+  if (auto done = fields.done(
+          {"memory_bytes", "gpu_memory_bytes", "compute", "priority", "pinned", "hook"});
+      !done) {
+    return tl::unexpected(done.error());
+  }
+  return ask;
+}
+
+Result<AskModel> parse_model_change(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskModel ask;
+  Fields fields(**object, "");
+  read_model_keeping(**object, fields, ask);
+  if (const auto load = fields.number("load_seconds", 0, kLongestLoad)) {
+    ask.load = std::chrono::milliseconds(std::llround(*load * 1000));
+  }
+  if (const auto resident = fields.maybe_boolean("resident")) {
+    if (*resident) fields.wrong("resident", "only false: whoever wants the model loads it");
+    ask.unload = true;
+  }
+  if (const auto touched = fields.maybe_boolean("touched")) {
+    if (!*touched) fields.wrong("touched", "only true: a use is not taken back");
+    ask.touched = true;
+  }
+  if (auto done =
+          fields.done({"resident", "pinned", "touched", "priority", "hook", "load_seconds"});
+      !done) {
+    return tl::unexpected(done.error());
+  }
+  if (!ask.priority && !ask.pinned && !ask.hook && !ask.load && !ask.touched && !ask.unload) {
+    return refuse("nothing is to be changed", "the body names no field",
+                  R"({"resident":false} unloads it, {"pinned":true} keeps it)");
+  }
+  return ask;
+}
+
+Result<AskFree> parse_cleanup(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskFree ask;
+  Fields fields(**object, "");
+  const json::value* needs = fields.find("needs");
+  if (!is_empty(needs)) {
+    if (!needs->is_object()) {
+      return refuse("field needs is not right", "an object with amounts is wanted",
+                    R"({"needs":{"gpu_memory_bytes":1073741824}})");
+    }
+    Fields inner(needs->get_object(), "needs.");
+    inner.bytes("memory_bytes", ask.memory);
+    inner.bytes("gpu_memory_bytes", ask.gpu_memory);
+    if (auto done = inner.done({"memory_bytes", "gpu_memory_bytes"}); !done) {
+      return tl::unexpected(done.error());
+    }
+  }
+  fields.device("device", ask.gpu);
+  read_priority(fields, ask.priority);
+  fields.boolean("force", ask.force);
+  fields.boolean("dry_run", ask.dry_run);
+  if (const auto wait = fields.number("wait_seconds", 0, kLongestCleanup)) {
+    ask.patience = std::chrono::milliseconds(std::llround(*wait * 1000));
+  }
+  if (auto done = fields.done({"needs", "device", "priority", "force", "dry_run", "wait_seconds"});
+      !done) {
+    return tl::unexpected(done.error());
   }
   return ask;
 }
@@ -401,6 +522,8 @@ void describe_bodies(Schemas& all) {
   static constexpr std::string_view kName = R"("name":{"type":["string","null"],"maxLength":256})";
   static constexpr std::string_view kPriority =
       R"("priority":{"enum":["low","normal","high","critical",null]})";
+  static constexpr std::string_view kModel =
+      R"("model":{"type":["string","null"],"maxLength":200,"description":"A model, whose own needs are taken where there are none."})";
   static constexpr std::string_view kFor =
       R"("for_seconds":{"type":["number","null"],"minimum":1,"description":"How long it is expected to take."})";
   static constexpr std::string_view kReturnIdle =
@@ -420,13 +543,16 @@ void describe_bodies(Schemas& all) {
       R"("needs":{"$ref":"#/components/schemas/NeedsRequest"})";
   object(
       "FitRequest",
-      {kNeedsField, kName, kPriority,
+      {kNeedsField, kName, kModel, kPriority,
        R"("spread":{"type":"boolean","description":"The emptiest device, not the fullest that fits."})",
        kFor},
       R"(,"example":{"needs":{"memory_bytes":1073741824}})");
   object(
       "LeaseRequest",
-      {kName, kNeedsField, kPriority, R"("spread":{"type":"boolean"})",
+      {kName, kNeedsField,
+       R"("model":{"type":["string","null"],"maxLength":200,"description":"The model that it keeps in memory; without needs, what that one needs."})",
+       R"("use":{"type":"boolean","description":"It only uses the model, books nothing, and keeps it where it is as long as it lasts."})",
+       kPriority, R"("spread":{"type":"boolean"})",
        R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit."})",
        kFor,
        R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Ends by itself then; 0: as long as its holder lives."})",
@@ -445,6 +571,33 @@ void describe_bodies(Schemas& all) {
        R"("holder":{"type":["object","null"],"description":"Hands the lease over to this process.","properties":{"pid":{"type":"integer","minimum":1}},"required":["pid"],"additionalProperties":false})",
        kReturnIdle},
       R"(,"minProperties":1,"example":{"ttl_seconds":600})");
+  static constexpr std::string_view kPinned =
+      R"("pinned":{"type":"boolean","description":"Never unloaded to make room."})";
+  static constexpr std::string_view kHook =
+      R"("hook":{"type":["string","null"],"maxLength":256,"description":"Who is asked to unload it: a name of [hooks], or holder: its holder listens itself; null: nobody."})";
+  object(
+      "ModelRequest",
+      {R"("memory_bytes":{"type":["integer","null"],"minimum":1})",
+       R"("gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"On one device."})",
+       R"("compute":{"type":["number","null"],"minimum":0,"maximum":100,"description":"Least CUDA compute capability."})",
+       kPriority, kPinned, kHook},
+      R"(,"description":"What is left out stays as it is.","example":{"gpu_memory_bytes":6442450944})");
+  object(
+      "ModelChange",
+      {R"("resident":{"const":false,"description":"It is asked to go, whoever wants its memory."})",
+       kPinned, R"("touched":{"const":true,"description":"It was used just now."})", kPriority,
+       kHook,
+       R"("load_seconds":{"type":["number","null"],"minimum":0,"maximum":86400,"description":"How long loading it took."})"},
+      R"(,"minProperties":1,"example":{"pinned":true})");
+  object(
+      "CleanupRequest",
+      {R"("needs":{"type":["object","null"],"description":"That are to be free; without it, all that may go is asked to.","properties":{"memory_bytes":{"type":["integer","null"],"minimum":1},"gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"On one device."}},"additionalProperties":false})",
+       R"("device":{"type":["string","integer","null"],"maxLength":256,"description":"On this GPU: UUID or index; without it, where it costs least."})",
+       R"("priority":{"enum":["low","normal","high","critical",null],"description":"For whom; nobody of a higher one goes."})",
+       R"("force":{"type":"boolean","description":"Models used in the last minute too; never those in use or pinned."})",
+       R"("dry_run":{"type":"boolean","description":"Says what would be asked, and asks nobody."})",
+       R"("wait_seconds":{"type":["number","null"],"minimum":0,"maximum":3600,"default":30,"description":"Answers then at the latest, with what came back until then."})"},
+      R"(,"example":{"needs":{"gpu_memory_bytes":1073741824},"dry_run":true})");
   object(
       "AlertChange",
       {R"("acknowledged":{"type":"boolean"})",

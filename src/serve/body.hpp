@@ -27,6 +27,11 @@ Result<AskFit> parse_fit(std::string_view body);
 Result<AskLease> parse_lease(std::string_view body, HolderField& holder);
 /// `holder` gets who is to hold it from now on, as with parse_lease().
 Result<AskChange> parse_change(std::string_view body, HolderField& holder);
+/// What is told of a model.
+Result<AskModel> parse_model(std::string_view body);
+/// {"resident": false}, {"pinned": true}, {"touched": true} and so on, at least one.
+Result<AskModel> parse_model_change(std::string_view body);
+Result<AskFree> parse_cleanup(std::string_view body);
 /// {"acknowledged": true} or {"mute_seconds": 3600}; one of them.
 struct AlertChange {
   std::optional<bool> acknowledged;
@@ -39,7 +44,8 @@ Result<AlertChange> parse_alert_change(std::string_view body);
 Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
     std::string_view body);
 
-/// Adds "FitRequest", "LeaseRequest", "LeaseChange", "AlertChange" and "ConfigChange".
+/// Adds "FitRequest", "LeaseRequest", "LeaseChange", "ModelRequest", "ModelChange",
+/// "CleanupRequest", "AlertChange" and "ConfigChange".
 void describe_bodies(Schemas& all);
 
 }  // namespace headroom::serve

@@ -16,7 +16,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (lease->wait && lease->wait->count() < 0) std::abort();
     if (lease->ttl.count() < 0 || lease->name.size() > 256) std::abort();
   }
-  (void)serve::parse_fit(text);
+  const auto fit = serve::parse_fit(text);
+  if (fit && fit->model.size() > 200) std::abort();
+  if (const auto model = serve::parse_model(text)) {
+    if (model->memory && model->memory->count() <= 0) std::abort();
+    if (!model->create || model->unload || model->forget) std::abort();
+  }
+  if (const auto change = serve::parse_model_change(text)) {
+    if (change->create || change->forget || change->memory) std::abort();
+    if (change->load && change->load->count() < 0) std::abort();
+  }
+  if (const auto free = serve::parse_cleanup(text)) {
+    if (free->gpu_memory && free->gpu_memory->count() <= 0) std::abort();
+    if (free->patience.count() < 0) std::abort();
+  }
   serve::HolderField next;
   if (serve::parse_change(text, next) && next.pid && *next.pid <= 0) std::abort();
   (void)serve::parse_alert_change(text);

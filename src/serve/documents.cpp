@@ -5,6 +5,7 @@
 
 #include "serve/lease_document.hpp"
 #include "serve/lists.hpp"
+#include "serve/model_document.hpp"
 #include "serve/readings.hpp"
 
 namespace headroom::serve {
@@ -194,7 +195,7 @@ struct Described<EventLine> {
   static constexpr auto fields = std::tuple{
       Field{"id", "", &EventLine::id},
       Field{"at", "", &EventLine::at},
-      Field{"type", "Begins with lease., alert., decision., daemon. or sensor.", &EventLine::type},
+      Field{"type", "Begins with lease., model., alert., decision., daemon. or sensor.", &EventLine::type},
       Field{"lease", "", [](const EventLine& e) { return LeaseRef{e.lease}; }},
       Field{"resource", "", &EventLine::resource},
       Field{"device", "", [](const EventLine& e) { return MaybeText{e.device}; }},
@@ -539,7 +540,7 @@ template <>
 struct Described<Help> {
   static constexpr std::string_view name = "Help";
   static constexpr auto fields = std::tuple{
-      Field{"do", "wait, end, smaller or device.", &Help::act},
+      Field{"do", "wait, end, free, smaller, device or drain.", &Help::act},
       Field{"text", "", &Help::text},
       Field{"lease", "", [](const Help& h) { return LeaseRef{h.lease}; }},
       Field{"until", "", &Help::until},
@@ -605,6 +606,8 @@ struct Described<VerdictDocument> {
             [](const D& d) {
               return d.verdict.place > 0 ? std::optional(QueueDocument{d.verdict}) : std::nullopt;
             }},
+      Field{"steps", "What would be unloaded so that it fits, in this order.",
+            [](const D& d) -> const auto& { return d.verdict.steps; }},
       Field{"help", "", [](const D& d) { return d.verdict.help; }},
       Field{"why", "One sentence.", [](const D& d) { return MaybeText{d.verdict.why}; }},
   };
@@ -695,6 +698,8 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<Setting>>(all);
   (void)schema_of<CheckDocument>(all);
   (void)schema_of<ListOf<DrainDocument>>(all);
+  (void)schema_of<ModelsDocument>(all);
+  (void)schema_of<Freed>(all);
   (void)schema_of<VerdictDocument>(all);
   (void)schema_of<ProblemDocument>(all);
   (void)schema_of<HistoryDocument>(all);
@@ -788,6 +793,16 @@ void write_drains(Json& json, const std::vector<Drain>& drains, UserNames& names
   for (const Drain& drain : drains) list.items.push_back({drain, names});
   put(json, list);
 }
+void write_model(Json& json, const ModelView& model) { put(json, ModelDocument{model}); }
+void write_models(Json& json, const View& view,
+                  const std::function<bool(const ModelView&)>& wanted) {
+  ModelsDocument list{view, {}};
+  for (const ModelView& model : view.models) {
+    if (wanted(model)) list.items.push_back({model});
+  }
+  put(json, list);
+}
+void write_freed(Json& json, const Freed& freed) { put(json, freed); }
 void write_rooms(Json& json, const View& view) { put(json, RoomsDocument{view}); }
 void write_snapshot(Json& json, const View& view, Instant now) {
   put(json, SnapshotDocument{view, now});

@@ -26,6 +26,12 @@ void write_alerts(Json& json, const std::vector<Alert>& alerts, const View& view
 void write_event(Json& json, const EventLine& line);
 void write_events(Json& json, const std::vector<EventLine>& lines);
 void write_drains(Json& json, const std::vector<Drain>& drains, UserNames& names);
+void write_model(Json& json, const ModelView& model);
+/// Those of the models that `wanted` picks.
+void write_models(Json& json, const View& view,
+                  const std::function<bool(const ModelView&)>& wanted);
+/// What was done to make room.
+void write_freed(Json& json, const Freed& freed);
 void write_rooms(Json& json, const View& view);
 void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);

@@ -27,6 +27,8 @@ std::vector<Part> parts(Backend* backend, UserNames* names) {
       {"alerts", "Alerts", [=](Json& j) { write_alerts(j, view->alerts, *view); }},
       {"leases", "Leases",
        [=](Json& j) { write_leases(j, *view, *names, [](const Lease&) { return true; }); }},
+      {"models", "Models",
+       [=](Json& j) { write_models(j, *view, [](const ModelView&) { return true; }); }},
       {"config", "Settings",
        [=](Json& j) { write_settings(j, without_secrets(backend->settings())); }},
       {"events", "Events",

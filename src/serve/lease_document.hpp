@@ -183,6 +183,10 @@ struct Described<LeaseDocument> {
             [](const D& d) { return d.view.lease.oom_kills; }},
       Field{"gpu_fraction", "Of its device's memory.",
             [](const D& d) { return d.view.gpu_fraction; }},
+      Field{"model", "That it keeps in memory, or uses.",
+            [](const D& d) { return MaybeText{d.view.lease.model}; }},
+      Field{"use", "It only uses the model, and books nothing.",
+            [](const D& d) { return d.view.lease.use; }},
   };
 };
 

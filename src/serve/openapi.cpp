@@ -149,6 +149,7 @@ void write_operation(Json& json, const Operation& operation) {
     if (operation.path.variable) {
       json.open().text("name", operation.path.name()).text("in", "path").boolean("required", true);
       json.text("description", operation.item).open("schema").text("type", "string").close();
+      if (operation.slashes) json.boolean("x-slashes", true);
       json.close();
     }
     for (const Parameter& p : operation.parameters) write_parameter(json, p);

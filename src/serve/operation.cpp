@@ -106,6 +106,20 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// What stands for the variable of an operation's path, "" where it has none; empty: this is another
+// path.
+std::optional<std::string_view> rest_of(const Operation& operation, std::string_view path) {
+  const PathTemplate& p = operation.path;
+  if (!p.variable) return path == p.text ? std::optional(std::string_view()) : std::nullopt;
+  if (path.size() <= p.stem.size() + p.tail.size() || !path.starts_with(p.stem) ||
+      !path.ends_with(p.tail)) {
+    return std::nullopt;
+  }
+  const auto rest = path.substr(p.stem.size(), path.size() - p.stem.size() - p.tail.size());
+  if (!operation.slashes && rest.find('/') != std::string_view::npos) return std::nullopt;
+  return rest;
+}
+
 bool worth_compressing(const http::Response& response) {
   return response.body.size() >= kWorthCompressing &&
          (response.content_type == kJson || response.content_type == kCsv ||
@@ -130,6 +144,8 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
   std::string_view best;
   std::size_t least = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const std::string_view one : names) {
+    const std::size_t longer = std::max(one.size(), name.size());
+    if (longer - std::min(one.size(), name.size()) >= least) continue;  // so many letters at least
     const std::size_t d = distance(name.substr(0, kShown), one);
     if (d < least) {
       least = d;
@@ -315,18 +331,11 @@ Found find_operation(http::Method method, std::string_view path) {
   if (method == http::Method::head) method = http::Method::get;
   Found found;
   for (const Operation& operation : operations()) {
-    const PathTemplate& p = operation.path;
-    if (p.variable) {
-      if (path.size() <= p.stem.size() || !path.starts_with(p.stem) ||
-          path.find('/', p.stem.size()) != std::string_view::npos) {
-        continue;
-      }
-    } else if (path != p.text) {
-      continue;
-    }
+    const auto rest = rest_of(operation, path);
+    if (!rest) continue;
     if (operation.method == method) {
       found.operation = &operation;
-      found.rest = path.substr(p.stem.size());
+      found.rest = *rest;
       return found;
     }
     found.allowed.append(found.allowed.empty() ? "" : ", ").append(method_word(operation.method));

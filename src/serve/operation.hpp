@@ -146,15 +146,19 @@ struct AnswerShape {
   std::string_view about = "";
 };
 
-/// A path: "/api/v1/leases/{id}"; the last segment may be variable.
+/// A path: "/api/v1/leases/{id}" or "/api/v1/leases/{id}/stream"; one segment may be variable.
 struct PathTemplate {
   consteval PathTemplate(const char* path)
-      : text(path), stem(text.substr(0, text.find('{'))), variable(stem.size() != text.size()) {}
+      : text(path),
+        stem(text.substr(0, text.find('{'))),
+        variable(stem.size() != text.size()),
+        tail(variable ? text.substr(text.find('}') + 1) : std::string_view()) {}
   std::string_view text;
   std::string_view stem;  ///< up to the variable
   bool variable;
+  std::string_view tail;  ///< behind it
   std::string_view name() const {
-    return variable ? text.substr(stem.size() + 1, text.size() - stem.size() - 2)
+    return variable ? text.substr(stem.size() + 1, text.size() - stem.size() - tail.size() - 2)
                     : std::string_view();
   }
 };
@@ -168,6 +172,7 @@ struct Operation {
   std::string_view about = "";
   Who who = Who::anybody;
   std::string_view item = "";  ///< what the variable of the path is
+  bool slashes = false;        ///< it may hold "/" as it is, not only escaped
   std::span<const Parameter> parameters = {};
   std::string_view body_type = "";
   std::string_view body = "";  ///< its schema; "" with a body_type: text

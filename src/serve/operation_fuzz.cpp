@@ -13,9 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::string_view path = text.substr(0, text.find('?'));
   const std::string_view query = text.substr(std::min(text.size(), path.size() + 1));
-  for (const auto method : {http::Method::get, http::Method::post, http::Method::patch}) {
+  for (const auto method : {http::Method::get, http::Method::post, http::Method::put,
+                            http::Method::patch, http::Method::del}) {
     const serve::Found found = serve::find_operation(method, path);
     if (found.operation == nullptr) continue;
+    // The path is the row's, with what was found in the place of its variable.
+    const serve::PathTemplate& p = found.operation->path;
+    if (found.rest.size() + p.stem.size() + p.tail.size() != path.size()) std::abort();
+    if (p.variable && found.rest.empty()) std::abort();
     auto parsed = http::Query::parse(query);
     if (!parsed) continue;
     const auto arguments = serve::Arguments::check(std::move(*parsed), found.operation->parameters);

@@ -51,8 +51,15 @@ constexpr Parameter kEventQuery[] = {
 };
 constexpr Parameter kLeasesQuery[] = {
     {"state", Kind::word, "In this state; without it, all that have not ended.",
-     "waiting|reserved|loading|active|releasing|quarantined|ended"},
+     "waiting|reserved|loading|active|draining|releasing|quarantined|ended"},
     {"name", Kind::text, "Of this name."},
+};
+constexpr Parameter kModelsQuery[] = {
+    {"state", Kind::word, "In this state.", "known|waiting|loading|resident|draining"},
+    {"engine", Kind::text, "That the engine behind this hook holds without a lease."},
+};
+constexpr Parameter kCleanupQuery[] = {
+    {"force", Kind::flag, "Models used in the last minute too; never those in use or pinned."},
 };
 constexpr Parameter kLeaseQuery[] = {
     {"wait", Kind::seconds,
@@ -65,6 +72,8 @@ constexpr Parameter kStatusQuery[] = {
 constexpr Parameter kSpecHistoryQuery[] = {
     {"window_seconds", Kind::seconds, "How far back.", "", 1, kDay, "300"},
 };
+
+constexpr std::string_view kModelItem = R"(Its name; it may hold "/", as it is or escaped.)";
 
 constexpr AnswerShape json(std::string_view schema, std::string_view about = "") {
   return {200, kJson, schema, about};
@@ -269,6 +278,74 @@ constexpr Operation kOperations[] = {
      .answers = {json("Lease")},
      .begin = delete_lease},
 
+    {.path = "/api/v1/models",
+     .id = "list_models",
+     .noun = "model",
+     .summary = "The models that are known, and where those in memory are",
+     .parameters = kModelsQuery,
+     .answers = {json("Models")},
+     .answer = get_models},
+    {.path = "/api/v1/models/{name}",
+     .id = "read_model",
+     .noun = "model",
+     .summary = "One model",
+     .item = kModelItem,
+     .slashes = true,
+     .answers = {json("Model")},
+     .answer = get_model},
+    {.method = Method::put,
+     .path = "/api/v1/models/{name}",
+     .id = "tell_model",
+     .noun = "model",
+     .summary = "Tells of a model: what it needs, and who is asked to unload it",
+     .about = "What is left out stays as it is.",
+     .who = Who::writer,
+     .item = kModelItem,
+     .slashes = true,
+     .body_type = kJson,
+     .body = "ModelRequest",
+     .answers = {{{200, kJson, "Model"}, {201, kJson, "Model", "Nobody knew it before."}}},
+     .begin = put_model},
+    {.method = Method::patch,
+     .path = "/api/v1/models/{name}",
+     .id = "change_model",
+     .noun = "model",
+     .summary = "Unloads a model, pins it, or says that it was used",
+     .about =
+         "Who unloads one asks its holder or engine; the answer says draining until the memory "
+         "is seen to come back.",
+     .who = Who::writer,
+     .item = kModelItem,
+     .slashes = true,
+     .body_type = kJson,
+     .body = "ModelChange",
+     .answers = {json("Model")},
+     .begin = patch_model},
+    {.method = Method::del,
+     .path = "/api/v1/models/{name}",
+     .id = "forget_model",
+     .noun = "model",
+     .summary = "Forgets what was told and learned of a model",
+     .about = "Not while a lease holds it: that is a conflict.",
+     .who = Who::writer,
+     .item = kModelItem,
+     .slashes = true,
+     .answers = {json("Model")},
+     .begin = delete_model},
+    {.method = Method::post,
+     .path = "/api/v1/cleanup",
+     .id = "cleanup",
+     .noun = "model",
+     .summary = "Makes room: asks models to go until so much is free",
+     .about =
+         "Nobody is asked where all that may go would not be enough. What is freed is what was "
+         "seen to come back.",
+     .who = Who::writer,
+     .body_type = kJson,
+     .body = "CleanupRequest",
+     .answers = {json("Cleanup")},
+     .begin = post_cleanup},
+
     {.path = "/api/v1/config",
      .id = "read_config",
      .noun = "config",
@@ -323,6 +400,18 @@ constexpr Operation kOperations[] = {
      .summary = "What helps now, and which batch sizes fit",
      .answers = {json("Suggestions")},
      .answer = get_suggestions},
+    {.method = Method::post,
+     .path = "/api/v1/monitoring/cleanup",
+     .id = "monitoring_cleanup",
+     .noun = "monitoring",
+     .summary = "Asks all models to go that are not in use",
+     .about =
+         "Without force, those that nobody has used for a minute. Answers when it is known what "
+         "came back, after 30 seconds at the latest.",
+     .who = Who::writer,
+     .parameters = kCleanupQuery,
+     .answers = {json("MonitoringCleanup")},
+     .begin = post_monitoring_cleanup},
     {.path = "/api/v1/monitoring/history",
      .id = "monitoring_history",
      .noun = "monitoring",

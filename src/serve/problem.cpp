@@ -61,7 +61,7 @@ std::string problem_page(std::string_view type) {
        "socket, "
        "or the right user.\n"},
       {"not-found",
-       "There is no such path, lease or alert. Leases that ended are listed for a day.\n"},
+       "There is no such path, lease, model or alert. Leases that ended are listed for a day.\n"},
       {"conflict",
        "The thing is not in the state that the request needs; for example, the lease has ended.\n"},
       {"insufficient-resources",

@@ -7,6 +7,7 @@
 #include "serve/documents.hpp"
 #include "serve/export.hpp"
 #include "serve/handlers.hpp"
+#include "serve/models.hpp"
 #include "serve/pages.hpp"
 #include "serve/problem.hpp"
 #include "serve/processes.hpp"
@@ -253,6 +254,24 @@ Response get_leases(const Call& call) {
       return !name || lease.name == *name;
     });
   });
+}
+
+Response get_models(const Call& call) {
+  const auto state = call.arguments.text("state");
+  const auto engine = call.arguments.text("engine");
+  return document([&](Json& json) {
+    write_models(json, *call.backend.view(), [&](const ModelView& model) {
+      return (!state || *state == to_string(model.state)) && (!engine || model.engine == *engine);
+    });
+  });
+}
+
+Response get_model(const Call& call) {
+  if (auto wrong = bad_model_name(call.item)) return std::move(*wrong);
+  const auto view = call.backend.view();
+  const ModelView* model = find_model(*view, call.item);
+  if (model == nullptr) return no_model(*view, call.item);
+  return document([&](Json& json) { write_model(json, *model); });
 }
 
 Response get_config(const Call& call) {

@@ -71,6 +71,34 @@ class Still final : public Backend {
     lease.lease.id = 60;
     lease.lease.state = LeaseState::ended;
     view_.leases.push_back(lease);
+    ModelView model;
+    model.model.name = "facebook/musicgen-small";
+    model.source = model.needs_from = "built in";
+    model.model.compute = 6;
+    model.needs.memory = 3_GiB;
+    model.needs.gpu_memory = 6_GiB;
+    model.batch = 2;
+    view_.models.push_back(model);
+    model = {};
+    model.model.name = "sdxl";
+    model.model.priority = Priority::low;
+    model.model.hook = "comfy";
+    model.model.load = std::chrono::milliseconds(12500);
+    model.source = "told";
+    model.needs_from = "learned";
+    model.state = ModelState::resident;
+    model.lease = 73;
+    model.gpu = "GPU-5d1f";
+    model.gpu_index = 0;
+    model.needs.gpu_memory = 10_GiB;
+    model.size.gpu_memory = 9_GiB;
+    model.used = now().wall - std::chrono::minutes(14);
+    model.since = now().wall - std::chrono::hours(3);
+    model.order = 1;
+    model.until = "evictable";
+    model.requests = 40;
+    model.hits = 38;
+    view_.models.push_back(model);
     auto list = std::make_shared<ProcessList>();
     list->at = now();
     list->kernel_threads = 88;
@@ -94,6 +122,23 @@ class Still final : public Backend {
     process.cpu = Cores(1500);
     list->items.push_back(process);
     processes_ = list;
+    FreeStep step;
+    step.model = "sdxl";
+    step.lease = 73;
+    step.hook = "comfy";
+    step.gpu = "GPU-5d1f";
+    step.gpu_index = 0;
+    step.bytes = 9_GiB;
+    step.priority = Priority::low;
+    step.idle = std::chrono::minutes(14);
+    step.outcome = FreeStep::Outcome::freed;
+    freed_.steps.push_back(step);
+    step = {};
+    step.model = "whisper_base";
+    step.outcome = FreeStep::Outcome::skipped;
+    step.why = "pinned";
+    freed_.steps.push_back(step);
+    freed_.gpu_memory = 9_GiB;
   }
   Instant now() override {
     return {BootTime(std::chrono::seconds(100)), WallTime(std::chrono::seconds(1768227003))};
@@ -145,7 +190,14 @@ class Still final : public Backend {
       Verdict verdict;
       verdict.place = 1;
       verdict.help.push_back({"wait", "wait for train", 73, now().wall});
+      verdict.steps = freed_.steps;
       done(verdict);
+    } else if (const auto* model = std::get_if<AskModel>(&what)) {
+      ModelView one;
+      one.model.name = model->name;
+      done(one);
+    } else if (std::holds_alternative<AskFree>(what)) {
+      done(freed_);
     } else if (std::holds_alternative<AskAcknowledge>(what) ||
                std::holds_alternative<AskMute>(what)) {
       done(view_.alerts.front());
@@ -172,6 +224,7 @@ class Still final : public Backend {
   std::shared_ptr<const ProcessList> processes_;
   std::vector<std::pair<std::string, std::string>> changes_;
   std::string token_;
+  Freed freed_;
   Caller caller_;
   Caller asked_by_;
   std::optional<Ask> asked_;
@@ -255,6 +308,11 @@ TEST(Routes, AnswerEveryDocumentAsJson) {
                            "/api/v1/history?resource=memory",
                            "/api/v1/leases",
                            "/api/v1/leases/l-73",
+                           "/api/v1/models",
+                           "/api/v1/models?state=resident&engine=ollama",
+                           "/api/v1/models/sdxl",
+                           "/api/v1/models/facebook/musicgen-small",
+                           "/api/v1/models/facebook%2Fmusicgen-small",
                            "/api/v1/config",
                            "/api/v1/health",
                            "/api/v1/monitoring/status",
@@ -425,6 +483,24 @@ TEST(Routes, AProcessIsSummedWithAllBelowIt) {
 
 TEST(Routes, BatchesThatFitAreAdvised) {
   Still backend;
+  backend.view_.models.clear();
+  EXPECT_EQ(
+      json::serialize(
+          answer(backend, "/api/v1/monitoring/optimization-suggestions").at("optimal_batch_sizes")),
+      R"({"small":0,"medium":0,"large":0})")
+      << "nobody recommends any";
+  const struct {
+    const char* name;
+    Bytes gpu_memory;
+    int batch;
+  } rows[] = {{"small", 4_GiB, 4}, {"medium", 8_GiB, 2}, {"large", 16_GiB, 1}};
+  for (const auto& row : rows) {
+    ModelView model;
+    model.model.name = row.name;
+    model.needs.gpu_memory = row.gpu_memory;
+    model.batch = row.batch;
+    backend.view_.models.push_back(model);
+  }
   const auto batches = [&](Bytes total, Bytes used) {
     auto sample = std::make_shared<Sample>(*backend.view_.sample);
     sample->gpus[0].memory_total = total;
@@ -437,9 +513,8 @@ TEST(Routes, BatchesThatFitAreAdvised) {
   EXPECT_EQ(batches(24_GiB, 0_B), R"({"small":4,"medium":2,"large":1})");
   EXPECT_EQ(batches(6_GiB, 0_B), R"({"small":4,"medium":0,"large":0})");
   EXPECT_EQ(batches(24_GiB, 20_GiB), R"({"small":4,"medium":0,"large":0})");
-  auto config = std::make_shared<Config>();
-  config->models.catalogue.push_back({"small", 1_GiB, 2_GiB, 6.0, 8, ""});
-  backend.view_.config = config;
+  backend.view_.models[0].needs.gpu_memory = 2_GiB;
+  backend.view_.models[0].batch = 8;
   EXPECT_EQ(batches(6_GiB, 3_GiB), R"({"small":8,"medium":0,"large":0})");
   EXPECT_TRUE(answer(backend, "/api/v1/monitoring/optimization-suggestions")
                   .at("suggestions")
@@ -581,6 +656,183 @@ TEST(Routes, EveryWriteAnswersAsPromised) {
   EXPECT_EQ(conflict.at("why").as_string(), "its holder did");
 }
 
+TEST(Routes, AModelSaysWhereItIsAndWhyItStays) {
+  Still backend;
+  const auto sdxl = answer(backend, "/api/v1/models/sdxl");
+  EXPECT_EQ(sdxl.at("state").as_string(), "resident");
+  EXPECT_EQ(sdxl.at("lease").as_string(), "l-73");
+  EXPECT_TRUE(sdxl.at("engine").is_null());
+  EXPECT_EQ(sdxl.at("device_index").as_int64(), 0);
+  EXPECT_EQ(sdxl.at("size").at("gpu_memory_bytes").as_int64(), (9_GiB).count());
+  EXPECT_EQ(sdxl.at("needs"), json::parse(R"({"gpu_memory_bytes":10737418240})"));
+  EXPECT_EQ(sdxl.at("needs_from").as_string(), "learned");
+  EXPECT_DOUBLE_EQ(sdxl.at("load_seconds").as_double(), 12.5);
+  EXPECT_EQ(sdxl.at("unload_order").as_int64(), 1);
+  EXPECT_EQ(sdxl.at("last_used").as_string(), "2026-01-12T13:56:03.000Z");
+  const auto small = answer(backend, "/api/v1/models/facebook/musicgen-small");
+  EXPECT_EQ(small.at("batch").as_int64(), 2);
+  for (const char* unknown : {"lease", "engine", "device", "device_index", "size", "hook",
+                              "load_seconds", "last_used", "resident_since", "unload_order"}) {
+    EXPECT_TRUE(small.at(unknown).is_null()) << unknown;
+  }
+  const auto names = [&](const char* target) {
+    std::string out;
+    const auto list = answer(backend, target);
+    EXPECT_EQ(list.at("revision").as_int64(), 41);
+    for (const auto& item : list.at("items").as_array()) out += item.at("name").as_string();
+    return out;
+  };
+  EXPECT_EQ(names("/api/v1/models?state=resident"), "sdxl");
+  EXPECT_EQ(names("/api/v1/models?state=known"), "facebook/musicgen-small");
+  EXPECT_EQ(names("/api/v1/models?engine=ollama"), "");
+  answer(backend, "/api/v1/models?state=asleep", 400);
+}
+
+TEST(Routes, AModelThatNobodyKnowsIsRefusedWithTheNearestName) {
+  Still backend;
+  const auto refused = answer(backend, "/api/v1/models/facebook/musicgen-smal", 404);
+  EXPECT_EQ(refused.at("what").as_string(), "there is no model facebook/musicgen-smal");
+  EXPECT_EQ(refused.at("try").as_string(), "did you mean facebook/musicgen-small?");
+  answer(backend, "/api/v1/models/llama", 404);
+  answer(backend, "/api/v1/models/" + std::string(201, 'x'), 400);
+  answer(backend, "/api/v1/models/a%0Ab", 400);
+  answer(backend, "/api/v1/models/a%FFb", 400);
+}
+
+TEST(Routes, ModelsAreToldOfChangedAndForgotten) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto status = [&](const char* method, const char* target, const char* body) {
+    backend.asked_.reset();
+    return send(routes, {method, target, body, with}).status;
+  };
+  const auto asked = [&]() -> const AskModel& { return std::get<AskModel>(*backend.asked_); };
+  EXPECT_EQ(send(routes, {.method = "PUT", .target = "/api/v1/models/x", .body = "{}"}).status,
+            401);
+  EXPECT_EQ(status("PUT", "/api/v1/models/org/new",
+                   R"({"gpu_memory_bytes":1073741824,"compute":8,"priority":"high","pinned":true,
+                       "hook":"comfy"})"),
+            201);
+  EXPECT_EQ(asked().name, "org/new");
+  EXPECT_TRUE(asked().create);
+  EXPECT_EQ(asked().gpu_memory, 1_GiB);
+  EXPECT_FALSE(asked().memory);
+  EXPECT_EQ(asked().compute, 8.0);
+  EXPECT_EQ(asked().priority, Priority::high);
+  EXPECT_EQ(asked().pinned, true);
+  EXPECT_EQ(asked().hook, "comfy");
+  EXPECT_EQ(status("PUT", "/api/v1/models/sdxl", "{}"), 200) << "it is known";
+  EXPECT_EQ(status("PATCH", "/api/v1/models/sdxl", R"({"resident":false})"), 200);
+  EXPECT_TRUE(asked().unload);
+  EXPECT_FALSE(asked().create || asked().forget || asked().touched || asked().hook);
+  EXPECT_EQ(
+      status("PATCH", "/api/v1/models/sdxl", R"({"touched":true,"hook":null,"load_seconds":1.5})"),
+      200);
+  EXPECT_TRUE(asked().touched);
+  EXPECT_EQ(asked().hook, "");
+  EXPECT_EQ(asked().load, std::chrono::milliseconds(1500));
+  EXPECT_EQ(status("PATCH", "/api/v1/models/sdxl", R"({"pinned":false})"), 200);
+  EXPECT_EQ(asked().pinned, false);
+  EXPECT_EQ(status("DELETE", "/api/v1/models/sdxl", ""), 200);
+  EXPECT_TRUE(asked().forget);
+  for (const char* wrong : {"", "{}", R"({"resident":true})", R"({"touched":false})",
+                            R"({"pinned":1})", R"({"load_seconds":-1})", R"({"residnt":false})"}) {
+    EXPECT_EQ(status("PATCH", "/api/v1/models/sdxl", wrong), 400) << wrong;
+    EXPECT_FALSE(backend.asked_) << wrong;
+  }
+  EXPECT_EQ(status("PATCH", "/api/v1/models/sdx", R"({"pinned":true})"), 404);
+  EXPECT_EQ(status("DELETE", "/api/v1/models/sdx", ""), 404);
+  EXPECT_EQ(status("POST", "/api/v1/models/sdxl", "{}"), 405);
+}
+
+TEST(Routes, FitAndLeasesGoByModel) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto fit = send(routes, {"POST", "/api/v1/fit", R"({"model":"sdxl"})", with});
+  EXPECT_EQ(fit.status, 200);
+  EXPECT_EQ(std::get<AskFit>(*backend.asked_).model, "sdxl");
+  EXPECT_FALSE(std::get<AskFit>(*backend.asked_).has_needs);
+  const auto steps = json::parse(fit.body).at("steps").as_array();
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[0].at("do").as_string(), "free");
+  EXPECT_EQ(steps[0].at("gpu_memory_bytes").as_int64(), (9_GiB).count());
+  EXPECT_FALSE(steps[0].as_object().contains("memory_bytes"));
+  EXPECT_EQ(steps[0].at("idle_seconds").as_int64(), 840);
+  EXPECT_EQ(steps[1].at("outcome").as_string(), "skipped");
+  EXPECT_EQ(steps[1].at("why").as_string(), "pinned");
+  const auto lease = [&](const char* body) {
+    return send(routes, {"POST", "/api/v1/leases", body, with}).status;
+  };
+  EXPECT_EQ(lease(R"({"model":"sdxl","holder":{"pid":null},"ttl_seconds":9})"), 201);
+  EXPECT_EQ(std::get<AskLease>(*backend.asked_).model, "sdxl");
+  EXPECT_FALSE(std::get<AskLease>(*backend.asked_).use);
+  EXPECT_EQ(lease(R"({"model":"sdxl","use":true,"holder":{"pid":4121}})"), 201);
+  EXPECT_TRUE(std::get<AskLease>(*backend.asked_).use);
+  EXPECT_EQ(lease(R"({"use":true,"holder":{"pid":4121}})"), 400) << "of which model?";
+  EXPECT_EQ(lease(R"({"model":"sdxl","use":true,"needs":{"memory_bytes":1},"ttl_seconds":9})"),
+            400);
+}
+
+TEST(Routes, RoomIsMadeAndWhatCameBackIsTold) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto free = [&](const char* target, const char* body) {
+    const auto response = send(routes, {"POST", target, body, with});
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(response.body);
+  };
+  const auto asked = [&]() -> const AskFree& { return std::get<AskFree>(*backend.asked_); };
+  const auto freed = free("/api/v1/cleanup",
+                          R"({"needs":{"gpu_memory_bytes":1073741824},"device":1,"priority":"high",
+                              "force":true,"dry_run":true,"wait_seconds":2.5})");
+  EXPECT_EQ(asked().gpu_memory, 1_GiB);
+  EXPECT_FALSE(asked().memory);
+  EXPECT_EQ(asked().gpu, "1");
+  EXPECT_EQ(asked().priority, Priority::high);
+  EXPECT_TRUE(asked().force && asked().dry_run);
+  EXPECT_EQ(asked().patience, std::chrono::milliseconds(2500));
+  EXPECT_EQ(freed.at("freed").at("gpu_memory_bytes").as_int64(), (9_GiB).count());
+  EXPECT_EQ(freed.at("steps").as_array().size(), 2U);
+  EXPECT_TRUE(freed.at("why").is_null());
+  free("/api/v1/cleanup", "{}");
+  EXPECT_FALSE(asked().memory || asked().gpu_memory || asked().force || asked().dry_run);
+  for (const char* wrong : {"", R"({"needs":{"cpu_cores":1}})", R"({"needs":7})",
+                            R"({"needs":{"memory_bytes":0}})", R"({"wait_seconds":3601})"}) {
+    EXPECT_EQ(send(routes, {"POST", "/api/v1/cleanup", wrong, with}).status, 400) << wrong;
+  }
+  auto spec = free("/api/v1/monitoring/cleanup", "");
+  EXPECT_FALSE(asked().force);
+  EXPECT_TRUE(spec.at("success").as_bool());
+  EXPECT_EQ(spec.at("message").as_string(),
+            "Cleanup completed. CPU: 0.0GB freed, GPU: 9.0GB freed");
+  free("/api/v1/monitoring/cleanup?force=true", "");
+  EXPECT_TRUE(asked().force);
+  backend.freed_.steps[0].outcome = FreeStep::Outcome::kept;
+  EXPECT_FALSE(free("/api/v1/monitoring/cleanup", "").at("success").as_bool());
+}
+
+TEST(Routes, TheReportHasModelsInMemoryWithSizeAndLastUse) {
+  Still backend;
+  const auto cached = [&] {
+    return json::serialize(answer(backend, "/api/v1/monitoring/report").at("cached_models"));
+  };
+  EXPECT_EQ(cached(), R"({"sdxl":[9E0,"2026-01-12T13:56:03.000Z"]})");
+  ModelView twice = backend.view_.models[1];
+  twice.used.reset();
+  twice.size.memory = 1_GiB;
+  backend.view_.models.push_back(twice);
+  EXPECT_EQ(cached(), R"({"sdxl":[1.9E1,"2026-01-12T13:56:03.000Z"]})") << "one key";
+}
+
 TEST(Routes, LongJsonIsCompressedAndShortIsNot) {
   Still backend;
   auto sample = std::make_shared<Sample>(*backend.view_.sample);
@@ -661,8 +913,9 @@ TEST(OpenApi, EveryRowCanBeAnsweredAndItsSchemasAreThere) {
     EXPECT_EQ(++ids[operation.id], 1) << operation.id;
     EXPECT_NE(operation.answer == nullptr, operation.begin == nullptr) << operation.id;
     EXPECT_NE(operation.answers[0].status, 0) << operation.id;
-    const Found found = find_operation(
-        operation.method, std::string(operation.path.stem) + (operation.path.variable ? "x" : ""));
+    const Found found = find_operation(operation.method, std::string(operation.path.stem) +
+                                                             (operation.path.variable ? "x" : "") +
+                                                             std::string(operation.path.tail));
     EXPECT_EQ(found.operation, &operation) << operation.id;
   }
   // Every $ref leads somewhere.
@@ -732,6 +985,9 @@ TEST(OpenApi, BodiesAreDescribedAsTheyAreRead) {
               return parse_change(t, holder);
             }),
             described("LeaseChange"));
+  EXPECT_EQ(known([](auto t) { return parse_model(t); }), described("ModelRequest"));
+  EXPECT_EQ(known([](auto t) { return parse_model_change(t); }), described("ModelChange"));
+  EXPECT_EQ(known([](auto t) { return parse_cleanup(t); }), described("CleanupRequest"));
   EXPECT_EQ(known([](auto t) { return parse_alert_change(t); }), described("AlertChange"));
   EXPECT_EQ(known([](auto t) { return parse_fit(std::string(R"({"needs":)") + t + "}"); }),
             described("NeedsRequest"));

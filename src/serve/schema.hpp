@@ -19,6 +19,7 @@
 
 #include <headroom/instant.hpp>
 #include <headroom/lease.hpp>
+#include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
 #include <headroom/room.hpp>
 #include <headroom/sample.hpp>
@@ -138,6 +139,10 @@ template <>
 inline constexpr Priority last<Priority> = Priority::critical;
 template <>
 inline constexpr LeaseState last<LeaseState> = LeaseState::draining;
+template <>
+inline constexpr ModelState last<ModelState> = ModelState::draining;
+template <>
+inline constexpr FreeStep::Outcome last<FreeStep::Outcome> = FreeStep::Outcome::skipped;
 template <>
 inline constexpr Answer last<Answer> = Answer::never;
 template <>

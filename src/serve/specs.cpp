@@ -1,9 +1,11 @@
 #include "serve/specs.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "serve/advice.hpp"
 #include "serve/documents.hpp"
+#include "serve/model_document.hpp"
 #include "serve/schema.hpp"
 
 namespace headroom::serve {
@@ -133,6 +135,9 @@ struct Moment {
 struct Suggestions {
   const View& view;
 };
+struct SpecCleanup {
+  const Freed& freed;
+};
 struct Resources {
   const Sample& sample;
   GpuTotals gpu;
@@ -144,6 +149,41 @@ struct Resources {
     return has(one) ? LeftOut<T>{value} : LeftOut<T>();
   }
 };
+
+// Its size, and when it was last used; where nobody knows, since when it is there.
+using CachedModel = std::pair<double, std::optional<WallTime>>;
+
+Keyed<CachedModel> cached_models(const View& view) {
+  Keyed<CachedModel> out;
+  for (const ModelView& model : view.models) {
+    if (model.state == ModelState::known || model.state == ModelState::waiting) continue;
+    const double size = gib(model.size.memory + model.size.gpu_memory);
+    const auto used = model.used ? model.used : model.since;
+    // In memory twice, it is one key: all of it, and the later use. They stand side by side.
+    if (!out.items.empty() && out.items.back().first == model.model.name) {
+      CachedModel& same = out.items.back().second;
+      same.first += size;
+      same.second = std::max(same.second, used);
+    } else {
+      out.items.emplace_back(model.model.name, CachedModel{size, used});
+    }
+  }
+  return out;
+}
+
+std::string cleanup_message(const Freed& freed) {
+  char text[96];
+  std::snprintf(text, sizeof text, "Cleanup completed. CPU: %.1fGB freed, GPU: %.1fGB freed",
+                gib(freed.memory), gib(freed.gpu_memory));
+  return text;
+}
+
+// Whether all who were asked did as they were asked.
+bool all_freed(const Freed& freed) {
+  return std::all_of(freed.steps.begin(), freed.steps.end(), [](const FreeStep& step) {
+    return step.outcome == FreeStep::Outcome::freed || step.outcome == FreeStep::Outcome::skipped;
+  });
+}
 
 ProcessStatus process_status(const Status& status) {
   ProcessStatus sum;
@@ -345,7 +385,8 @@ struct Described<Report> {
               }
               return out;
             }},
-      Field{"cached_models", "", [](const Report&) { return Keyed<std::string>(); }},
+      Field{"cached_models", "Size in units of 2^30 bytes and last use of each that is in memory.",
+            [](const Report& r) { return cached_models(r.view); }},
       Field{"alerts", "", [](const Report& r) { return AlertCounts{r.view}; }},
       Field{"health_status", "healthy, moderate or critical.",
             [](const Report& r) -> std::string_view { return health_word(r.view.health); }},
@@ -424,6 +465,22 @@ struct Described<Suggestions> {
 };
 
 template <>
+struct Described<SpecCleanup> {
+  static constexpr std::string_view name = "MonitoringCleanup";
+  static constexpr auto fields = std::tuple{
+      Field{"success", "false: the memory of somebody who was asked did not come back.",
+            [](const SpecCleanup& c) { return all_freed(c.freed); }},
+      Field{"cpu_memory_freed_gb", "Units of 2^30 bytes, seen to come back.",
+            [](const SpecCleanup& c) { return gib(c.freed.memory); }},
+      Field{"gpu_memory_freed_gb", "",
+            [](const SpecCleanup& c) { return gib(c.freed.gpu_memory); }},
+      Field{"message", "", [](const SpecCleanup& c) { return cleanup_message(c.freed); }},
+      Field{"steps", "In the order of asking, then those that stay.",
+            [](const SpecCleanup& c) -> const auto& { return c.freed.steps; }},
+  };
+};
+
+template <>
 struct Described<Resources> {
   using R = Resources;
   static constexpr std::string_view name = "Resources";
@@ -488,6 +545,8 @@ void write_monitoring_history(Json& json, Backend& backend, std::chrono::seconds
   put(json, columns);
 }
 
+void write_monitoring_cleanup(Json& json, const Freed& freed) { put(json, SpecCleanup{freed}); }
+
 void write_suggestions(Json& json, const View& view) { put(json, Suggestions{view}); }
 
 void write_resources(Json& json, const View& view, ResourcePath path, WallTime now) {
@@ -500,6 +559,7 @@ void describe_specs(Schemas& all) {
   (void)schema_of<Report>(all);
   (void)schema_of<Columns>(all);
   (void)schema_of<Suggestions>(all);
+  (void)schema_of<SpecCleanup>(all);
   (void)schema_of<Resources>(all);
   all.set("MonitoringAlerts", schema_of<std::vector<SpecAlert>>(all).text());
 }

@@ -17,6 +17,7 @@ void write_monitoring_status(Json& json, const View& view, const ProcessReading*
 void write_monitoring_report(Json& json, Backend& backend);
 void write_monitoring_history(Json& json, Backend& backend, std::chrono::seconds window);
 void write_monitoring_alerts(Json& json, const std::vector<Alert>& alerts);
+void write_monitoring_cleanup(Json& json, const Freed& freed);
 void write_suggestions(Json& json, const View& view);
 
 enum class ResourcePath { cpu, memory, gpu, network, all };

@@ -59,6 +59,12 @@ class Machine final : public testing::StillMachine {
     process.gpus = {{"GPU-1", Bytes(1 << 30)}};
     list->items.push_back(process);
     processes_ = list;
+    freed_.steps.resize(2);
+    freed_.steps[0].model = "sd\xff\"xl";
+    freed_.steps[0].gpu = "GPU-1";
+    freed_.steps[0].bytes = freed_.gpu_memory = Bytes(9LL << 30);
+    freed_.steps[1].outcome = FreeStep::Outcome::skipped;
+    freed_.steps[1].why = "pinned";
   }
   Result<std::vector<Setting>> configure(
       const std::vector<std::pair<std::string, std::string>>&) override {
@@ -93,7 +99,13 @@ class Machine final : public testing::StillMachine {
       return last_;
     }
     if (std::holds_alternative<AskFit>(what)) {
-      done(Verdict());
+      Verdict verdict;
+      verdict.steps = freed_.steps;
+      done(verdict);
+    } else if (std::holds_alternative<AskModel>(what)) {
+      done(view_.models.front());
+    } else if (std::holds_alternative<AskFree>(what)) {
+      done(freed_);
     } else if (std::holds_alternative<AskAcknowledge>(what) ||
                std::holds_alternative<AskMute>(what)) {
       done(view_.alerts.front());
@@ -120,6 +132,7 @@ class Machine final : public testing::StillMachine {
  private:
   unsigned how_;
   RequestId last_ = 0;
+  Freed freed_;
   std::vector<std::pair<RequestId, std::function<void(const Answered&)>>> kept_;
   std::shared_ptr<const ProcessList> processes_;
 };

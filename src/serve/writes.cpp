@@ -5,7 +5,9 @@
 #include "serve/body.hpp"
 #include "serve/documents.hpp"
 #include "serve/handlers.hpp"
+#include "serve/models.hpp"
 #include "serve/problem.hpp"
+#include "serve/specs.hpp"
 
 namespace headroom::serve {
 namespace {
@@ -15,31 +17,12 @@ using http::Response;
 constexpr std::size_t kShown = 64;
 constexpr std::size_t kLongestKey = 128;
 
-// Answers with what the control machine said. `created` is for POST: 201 granted, 202 waiting.
-void send_answer(Backend& backend, UserNames& names, Client& client, const Answered& answered,
-                 bool created) {
-  if (const auto* refusal = std::get_if<Refusal>(&answered)) {
-    const auto view = refusal->verdict && !refusal->verdict->in_the_way.empty()
-                          ? backend.view()
-                          : std::shared_ptr<const View>();
-    Response response =
-        problem(refusal->error, refusal->verdict ? &*refusal->verdict : nullptr, view.get());
-    if (refusal->verdict && refusal->verdict->earliest) {
-      const auto wait =
-          std::chrono::ceil<std::chrono::seconds>(*refusal->verdict->earliest - backend.now().wall);
-      response.headers.emplace_back("Retry-After",
-                                    std::to_string(std::max<std::int64_t>(1, wait.count())));
-    }
-    client.send(std::move(response));
-    return;
-  }
-  std::string body;
-  body.reserve(1000);  // most answers; the allocator has such a piece at hand
-  Json json(body);
-  int status = 200;
+// Writes the document of an answer, and gives its status.
+using Write = int (*)(Json&, const Answered&, Backend&, UserNames&);
+
+int write_answer(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
   if (const auto* lease = std::get_if<LeaseView>(&answered)) {
     write_lease(json, *lease, names);
-    if (created) status = lease->lease.state == LeaseState::waiting ? 202 : 201;
   } else if (const auto* verdict = std::get_if<Verdict>(&answered)) {
     const auto view = verdict->in_the_way.empty() ? std::shared_ptr<const View>() : backend.view();
     write_verdict(json, *verdict, view.get());
@@ -47,24 +30,79 @@ void send_answer(Backend& backend, UserNames& names, Client& client, const Answe
     write_drains(json, drains->items, names);
   } else if (const auto* alert = std::get_if<Alert>(&answered)) {
     write_alert(json, *alert, *backend.view());
+  } else if (const auto* model = std::get_if<ModelView>(&answered)) {
+    write_model(json, *model);
+  } else if (const auto* freed = std::get_if<Freed>(&answered)) {
+    write_freed(json, *freed);
   }
-  client.send(status, kJson, body);
+  return 200;
 }
 
-void ask(const Call& call, Ask what, Client client, bool created = false) {
+// 201 granted, 202 waiting.
+int write_new_lease(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
+  write_answer(json, answered, backend, names);
+  const auto* lease = std::get_if<LeaseView>(&answered);
+  return lease != nullptr && lease->lease.state == LeaseState::waiting ? 202 : 201;
+}
+
+int write_new_model(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
+  write_answer(json, answered, backend, names);
+  return 201;
+}
+
+int write_spec_cleanup(Json& json, const Answered& answered, Backend&, UserNames&) {
+  if (const auto* freed = std::get_if<Freed>(&answered)) write_monitoring_cleanup(json, *freed);
+  return 200;
+}
+
+void send_refusal(Backend& backend, Client& client, const Refusal& refusal) {
+  const auto view = refusal.verdict && !refusal.verdict->in_the_way.empty()
+                        ? backend.view()
+                        : std::shared_ptr<const View>();
+  Response response =
+      problem(refusal.error, refusal.verdict ? &*refusal.verdict : nullptr, view.get());
+  if (refusal.verdict && refusal.verdict->earliest) {
+    const auto wait =
+        std::chrono::ceil<std::chrono::seconds>(*refusal.verdict->earliest - backend.now().wall);
+    response.headers.emplace_back("Retry-After",
+                                  std::to_string(std::max<std::int64_t>(1, wait.count())));
+  }
+  client.send(std::move(response));
+}
+
+// Answers with what the control machine said.
+void ask(const Call& call, Ask what, Client client, Write write = write_answer) {
   // The control machine mostly answers before ask() returns; only a request that waits has to be
   // taken back when its client goes.
   Backend& backend = call.backend;
   auto answered = std::make_shared<bool>(false);
   const RequestId request = backend.ask(
       call.caller(), std::move(what),
-      [&backend, &names = call.names, client, created, answered](const Answered& answer) mutable {
+      [&backend, &names = call.names, client, write, answered](const Answered& answer) mutable {
         *answered = true;
-        send_answer(backend, names, client, answer, created);
+        if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+          return send_refusal(backend, client, *refusal);
+        }
+        std::string body;
+        body.reserve(1000);  // most answers; the allocator has such a piece at hand
+        Json json(body);
+        const int status = write(json, answer, backend, names);
+        client.send(status, kJson, body);
       });
   if (!*answered) {
     client.on_gone([&backend, request] { backend.withdraw(request); });
   }
+}
+
+// Asks about the model that a path names, if it can be the name of one.
+void ask_model(const Call& call, Result<AskModel> change, Client client) {
+  if (!change) return client.send(problem(change.error()));
+  if (auto wrong = bad_model_name(call.item)) return client.send(std::move(*wrong));
+  const auto view = call.backend.view();
+  const bool known = find_model(*view, call.item) != nullptr;
+  if (!known && !change->create) return client.send(no_model(*view, call.item));
+  change->name = call.item;
+  ask(call, std::move(*change), std::move(client), known ? write_answer : write_new_model);
 }
 
 // The lease that a path names; 0 when it names none, and the client was answered.
@@ -124,7 +162,7 @@ void post_lease(const Call& call, Client client) {
         refuse(ErrorKind::invalid_request, "the Idempotency-Key is too long", "at most 128 bytes"));
   }
   lease->idempotency_key = std::string(key);
-  ask(call, std::move(*lease), std::move(client), true);
+  ask(call, std::move(*lease), std::move(client), write_new_lease);
 }
 
 void patch_lease(const Call& call, Client client) {
@@ -145,6 +183,32 @@ void patch_lease(const Call& call, Client client) {
 void delete_lease(const Call& call, Client client) {
   const LeaseId id = lease_of(call, client);
   if (id != 0) ask(call, AskEnd{id}, std::move(client));
+}
+
+void put_model(const Call& call, Client client) {
+  ask_model(call, parse_model(call.body()), std::move(client));
+}
+
+void patch_model(const Call& call, Client client) {
+  ask_model(call, parse_model_change(call.body()), std::move(client));
+}
+
+void delete_model(const Call& call, Client client) {
+  AskModel forget;
+  forget.forget = true;
+  ask_model(call, std::move(forget), std::move(client));
+}
+
+void post_cleanup(const Call& call, Client client) {
+  auto free = parse_cleanup(call.body());
+  if (!free) return client.send(problem(free.error()));
+  ask(call, std::move(*free), std::move(client));
+}
+
+void post_monitoring_cleanup(const Call& call, Client client) {
+  AskFree all;  // of what may go
+  all.force = call.arguments.flag("force");
+  ask(call, std::move(all), std::move(client), write_spec_cleanup);
 }
 
 void put_drain(const Call& call, Client client) {

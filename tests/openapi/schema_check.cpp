@@ -41,6 +41,30 @@ std::string_view bare(std::string_view content_type) {
   return content_type.substr(0, content_type.find(';'));
 }
 
+// Whether a path is one of a form such as "/api/v1/leases/{id}/stream".
+bool is_path(std::string_view form, std::string_view path, bool slashes) {
+  const std::size_t variable = form.find('{');
+  if (variable == std::string_view::npos) return form == path;
+  const std::string_view stem = form.substr(0, variable);
+  const std::string_view tail = form.substr(form.find('}') + 1);
+  if (path.size() <= stem.size() + tail.size() || !path.starts_with(stem) ||
+      !path.ends_with(tail)) {
+    return false;
+  }
+  return slashes ||
+         path.substr(0, path.size() - tail.size()).find('/', variable) == std::string_view::npos;
+}
+
+// Whether the variable of an operation's path may hold "/".
+bool takes_slashes(const json::object& operation) {
+  const json::value* parameters = operation.if_contains("parameters");
+  if (parameters == nullptr) return false;
+  const auto& all = parameters->as_array();
+  return std::any_of(all.begin(), all.end(), [](const json::value& parameter) {
+    return parameter.as_object().contains("x-slashes");
+  });
+}
+
 }  // namespace
 
 // libstdc++ fills a cache of the locale, unguarded, when it reads an expression.
@@ -189,15 +213,10 @@ const json::object* Contract::find_operation(std::string_view method, std::strin
   std::string word(method == "HEAD" ? "GET" : method);
   for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   for (const auto& [key, item] : openapi_.at("paths").as_object()) {
-    const std::string_view form = key;
-    const std::size_t variable = form.find('{');
-    if (variable == std::string_view::npos
-            ? form != path
-            : !path.starts_with(form.substr(0, variable)) || path.size() == variable ||
-                  path.find('/', variable) != std::string_view::npos) {
+    const json::value* operation = item.as_object().if_contains(word);
+    if (!is_path(key, path, operation != nullptr && takes_slashes(operation->as_object()))) {
       continue;
     }
-    const json::value* operation = item.as_object().if_contains(word);
     return operation != nullptr ? &operation->as_object() : nullptr;
   }
   return nullptr;
