@@ -1,4 +1,4 @@
-// What helps when memory is tight, and how large a batch fits.
+// What helps: suggestions with the reading behind each, and how large a batch fits.
 #pragma once
 
 #include <string>
@@ -8,6 +8,21 @@
 #include "words/view.hpp"
 
 namespace headroom::serve {
+
+/// One thing that would help now.
+struct Advice {
+  std::string about;    ///< "memory", "gpu_memory", "gpu_temperature", "model", "lease", "device"
+  std::string text;     ///< what, in words
+  std::string reading;  ///< the numbers that it comes from
+  std::string command;  ///< that applies it; or empty
+};
+
+/// At most so many are given.
+inline constexpr std::size_t kMostAdvice = 50;
+
+/// What helps now, the most urgent first: tight resources, hot and drained devices, waiters,
+/// bookings that are not as their use is, models.
+std::vector<Advice> advice(const View& view);
 
 /// A heading and its lines, for each thing that is tight now.
 std::vector<std::string> suggestions(const View& view);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "serve/advice.hpp"
 #include "serve/lease_document.hpp"
 #include "serve/lists.hpp"
 #include "serve/model_document.hpp"
@@ -320,6 +321,25 @@ struct Described<SnapshotDocument> {
                                    : LeftOut<RoomsDocument>();
             }},
   };
+};
+
+template <>
+struct Described<Advice> {
+  static constexpr std::string_view name = "AdviceItem";
+  static constexpr auto fields = std::tuple{
+      Field{"about", "memory, gpu_memory, gpu_temperature, cpu, disk, device, lease or model.",
+            &Advice::about},
+      Field{"text", "What would help.", &Advice::text},
+      Field{"reading", "Where it comes from.", &Advice::reading},
+      Field{"command", "That applies it; what is in capitals is to be filled in.",
+            [](const Advice& a) { return MaybeText{a.command}; }},
+  };
+};
+
+template <>
+struct Described<ListOf<Advice>> {
+  static constexpr std::string_view name = "Advice";
+  static constexpr auto fields = kListFields<Advice>;
 };
 
 template <>
@@ -700,6 +720,7 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<DrainDocument>>(all);
   (void)schema_of<ModelsDocument>(all);
   (void)schema_of<Freed>(all);
+  (void)schema_of<ListOf<Advice>>(all);
   (void)schema_of<VerdictDocument>(all);
   (void)schema_of<ProblemDocument>(all);
   (void)schema_of<HistoryDocument>(all);
@@ -803,6 +824,7 @@ void write_models(Json& json, const View& view,
   put(json, list);
 }
 void write_freed(Json& json, const Freed& freed) { put(json, freed); }
+void write_advice(Json& json, const View& view) { put(json, ListOf<Advice>{advice(view)}); }
 void write_rooms(Json& json, const View& view) { put(json, RoomsDocument{view}); }
 void write_snapshot(Json& json, const View& view, Instant now) {
   put(json, SnapshotDocument{view, now});

@@ -32,6 +32,7 @@ void write_models(Json& json, const View& view,
                   const std::function<bool(const ModelView&)>& wanted);
 /// What was done to make room.
 void write_freed(Json& json, const Freed& freed);
+void write_advice(Json& json, const View& view);
 void write_rooms(Json& json, const View& view);
 void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);

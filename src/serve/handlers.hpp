@@ -23,6 +23,7 @@ http::Response get_leases(const Call& call);
 void get_lease(const Call& call, Client client);
 http::Response get_models(const Call& call);
 http::Response get_model(const Call& call);
+http::Response get_advice(const Call& call);
 http::Response get_config(const Call& call);
 http::Response get_export(const Call& call);
 void get_stream(const Call& call, Client client);

@@ -346,6 +346,14 @@ constexpr Operation kOperations[] = {
      .answers = {json("Cleanup")},
      .begin = post_cleanup},
 
+    {.path = "/api/v1/advice",
+     .id = "read_advice",
+     .noun = "model",
+     .summary = "What would help, the reading behind it, and the command that applies it",
+     .about = "The most urgent first, at most 50.",
+     .answers = {json("Advice")},
+     .answer = get_advice},
+
     {.path = "/api/v1/config",
      .id = "read_config",
      .noun = "config",

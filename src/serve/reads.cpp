@@ -274,6 +274,10 @@ Response get_model(const Call& call) {
   return document([&](Json& json) { write_model(json, *model); });
 }
 
+Response get_advice(const Call& call) {
+  return document([&](Json& json) { write_advice(json, *call.backend.view()); });
+}
+
 Response get_config(const Call& call) {
   return document([&](Json& json) {
     if (call.caller().trusted) {

@@ -311,6 +311,7 @@ TEST(Routes, AnswerEveryDocumentAsJson) {
                            "/api/v1/models",
                            "/api/v1/models?state=resident&engine=ollama",
                            "/api/v1/models/sdxl",
+                           "/api/v1/advice",
                            "/api/v1/models/facebook/musicgen-small",
                            "/api/v1/models/facebook%2Fmusicgen-small",
                            "/api/v1/config",
