@@ -22,6 +22,9 @@ void Counting::effect(const Effect& effect, const control::State& state) {
       ++counts_.overruns[static_cast<std::size_t>(Resource::memory)];
       return;
     }
+    if (type == "model.unloaded") ++counts_.unloaded;
+    if (type == "model.kept") ++counts_.kept;
+    if (type == "model.loaded") return loaded(say->line.lease, state);
     const bool granted = type == "lease.granted";
     if (!granted && type != "lease.ended") return;
     const auto lease = state.promises.leases.find(say->line.lease);
@@ -30,6 +33,14 @@ void Counting::effect(const Effect& effect, const control::State& state) {
     const bool never = lease->second.granted.boot == BootTime();
     if (granted) counts_.granted.add(lease->second.granted.boot - asked.boot);
     if (!granted && never) counts_.given_up.add(lease->second.ended.boot - asked.boot);
+  } else if (const auto* answer = std::get_if<Respond>(&effect)) {
+    const auto* freed = std::get_if<Freed>(&answer->what);
+    if (freed == nullptr || freed->dry_run) return;
+    ++(freed->why.empty() ? counts_.cleanups : counts_.short_cleanups);
+    counts_.freed_memory +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, freed->memory.count()));
+    counts_.freed_gpu_memory +=
+        static_cast<std::uint64_t>(std::max<std::int64_t>(0, freed->gpu_memory.count()));
   } else if (const auto* changed = std::get_if<Changed>(&effect)) {
     const auto* alert = std::get_if<Alert>(&changed->what);
     if (alert == nullptr) return;
@@ -43,6 +54,14 @@ void Counting::effect(const Effect& effect, const control::State& state) {
       counted = alert->level;
     }
   }
+}
+
+void Counting::loaded(LeaseId id, const control::State& state) {
+  const auto lease = state.promises.leases.find(id);
+  if (lease == state.promises.leases.end()) return;
+  const auto model = state.promises.models.find(lease->second.model);
+  if (model == state.promises.models.end() || model->second.load.count() <= 0) return;
+  counts_.loads.add(model->second.load);
 }
 
 void Counting::levels(const control::State& state) {

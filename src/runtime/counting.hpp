@@ -40,6 +40,8 @@ class Counting {
   void fill(serve::Costs& costs, Instant now);
 
  private:
+  void loaded(LeaseId id, const control::State& state);
+
   using Key = std::pair<Resource, std::string>;
 
   serve::MetricCounts counts_;

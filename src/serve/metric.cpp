@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "serve/json.hpp"
@@ -46,6 +47,7 @@ void count_leases(MetricFacts& facts) {
       continue;
     }
     ++facts.held;
+    if (lease.use) continue;  // it books nothing
     const std::size_t at = group(lease.name);
     group_of.emplace(lease.id, at);
     if (lease.parent != 0) continue;  // it draws from another's booking
@@ -70,6 +72,40 @@ void count_leases(MetricFacts& facts) {
   }
 }
 
+// ---------------------------------------------------------------------------------- models
+
+void count_models(MetricFacts& facts) {
+  const auto most = static_cast<std::size_t>(std::max(1, facts.config.metrics.max_series));
+  std::unordered_map<string_view, std::size_t> groups;
+  std::unordered_set<string_view> seen;  // one that is shown twice has its requests twice
+  for (const ModelView& view : facts.view->models) {
+    const bool there = view.state == ModelState::resident || view.state == ModelState::draining;
+    if (there) {
+      auto device = std::find_if(facts.resident.begin(), facts.resident.end(),
+                                 [&](const auto& one) { return one.first == view.gpu; });
+      if (device == facts.resident.end()) {
+        device = facts.resident.insert(facts.resident.end(), {view.gpu, 0});
+      }
+      ++device->second;
+    }
+    if (!there && view.requests == 0) continue;
+    string_view name = view.model.name;
+    const bool first = seen.insert(name).second;
+    if (!groups.contains(name) && groups.size() >= most) name = "other";
+    const auto [group, made] = groups.emplace(name, facts.models.size());
+    if (made) facts.models.emplace_back().name = name;
+    MetricFacts::ModelGroup& out = facts.models[group->second];
+    if (there) {
+      add(out.memory, view.size.memory);
+      if (!view.gpu.empty()) add(out.gpu_memory, view.size.gpu_memory);
+    }
+    if (first) {
+      out.requests += view.requests;
+      out.hits += view.hits;
+    }
+  }
+}
+
 }  // namespace
 
 MetricFacts metric_facts(Backend& backend) {
@@ -79,10 +115,13 @@ MetricFacts metric_facts(Backend& backend) {
                     .node = backend.node(),
                     .costs = std::nullopt,
                     .now = backend.now(),
-                    .leases = {}};
+                    .leases = {},
+                    .models = {},
+                    .resident = {}};
   facts.sample = facts.view->sample.get();
   if (!facts.node.socket.empty()) facts.costs = backend.costs();
   count_leases(facts);
+  count_models(facts);
   return facts;
 }
 

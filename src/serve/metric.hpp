@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "serve/backend.hpp"
@@ -50,6 +51,17 @@ struct MetricFacts {
   std::vector<LeaseGroup> leases;
   std::int64_t held = 0;
   std::int64_t waiting = 0;
+
+  /// The models of one name, bounded as leases are. A name that nobody has asked for since the
+  /// start and that is not in memory is left out.
+  struct ModelGroup {
+    std::string_view name;
+    std::optional<Bytes> memory, gpu_memory;  ///< of those in memory
+    std::uint64_t requests = 0;
+    std::uint64_t hits = 0;
+  };
+  std::vector<ModelGroup> models;
+  std::vector<std::pair<std::string_view, std::int64_t>> resident;  ///< how many, by device
 };
 
 /// Takes one moment. Loop thread only; the backend must outlive the result.

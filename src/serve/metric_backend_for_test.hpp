@@ -198,6 +198,12 @@ inline void fill(StillMachine& machine) {
   counts.given_up.add(600.0);
   counts.overruns[0] = 2;
   counts.open_files = 17;
+  counts.loads.add(12.5);
+  counts.unloaded = 3;
+  counts.kept = counts.cleanups = 1;
+  counts.freed_gpu_memory = 1 << 30;
+  machine.view_.drains.push_back({"GPU-3", 0, {}, "XID 79"});
+  machine.view_.drains.push_back({});
   counts.answered("/api/v1/leases/*", 200);
   machine.costs_.pressure_events[0][0] = 4;
 }

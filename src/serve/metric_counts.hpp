@@ -46,6 +46,8 @@ struct MetricCounts {
                                      0.0025,  0.005,    0.01,    0.025,  0.1,     1.0};
   static constexpr std::array kWaits{0.01, 0.1,   1.0,   5.0,    15.0,
                                      60.0, 300.0, 900.0, 3600.0, 14400.0};
+  static constexpr std::array kLoads{0.1,  0.5,  1.0,   2.5,   5.0,   10.0,
+                                     30.0, 60.0, 120.0, 300.0, 600.0, 1800.0};
   static constexpr std::size_t kRoutes = 256;
 
   Histogram samples{kShort};                ///< reading the machine, seconds
@@ -55,6 +57,14 @@ struct MetricCounts {
   Histogram given_up{kWaits};               ///< seconds from asking to no longer waiting
   std::array<std::uint64_t, 4> overruns{};  ///< by Resource, those that can be booked
   std::optional<std::uint64_t> open_files;  ///< of the daemon, now
+
+  Histogram loads{kLoads};           ///< from a model's lease to the end of its loading, seconds
+  std::uint64_t unloaded = 0;        ///< models that were asked to go, and their memory came back
+  std::uint64_t kept = 0;            ///< that were asked, and it did not
+  std::uint64_t cleanups = 0;        ///< that somebody asked for and that reached what was wanted
+  std::uint64_t short_cleanups = 0;  ///< that did not
+  std::uint64_t freed_memory = 0;    ///< bytes that cleanups brought back
+  std::uint64_t freed_gpu_memory = 0;
 
   struct Answered {
     std::string_view route;  ///< "/api/v1/leases/*"

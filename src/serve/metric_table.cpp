@@ -267,6 +267,30 @@ void lease_used(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
+void model_footprint(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ModelGroup& model : facts.models) {
+    give(sink, {model.name, "memory"}, model.memory);
+    give(sink, {model.name, "gpu_memory"}, model.gpu_memory);
+  }
+}
+
+// Only a daemon knows: in a process of its own nobody asks for models.
+template <std::uint64_t MetricFacts::ModelGroup::* kMember>
+void model_cache(const MetricFacts& facts, MetricSink& sink) {
+  if (!facts.costs) return;
+  for (const MetricFacts::ModelGroup& model : facts.models) {
+    sink.whole({model.name}, static_cast<std::int64_t>(model.*kMember));
+  }
+}
+
+void drained(const MetricFacts& facts, MetricSink& sink) {
+  for (const Drain& drain : facts.view->drains) {
+    sink.whole({drain.device.empty() ? string_view("node") : string_view(drain.device),
+                drain.reason.empty() ? "asked" : "fault"},
+               1);
+  }
+}
+
 void process_cpu(const MetricFacts& facts, MetricSink& sink) {
   if (facts.sample == nullptr || facts.sample->cpu.cores <= 0) return;
   for (const MetricFacts::LeaseGroup& lease : facts.leases) {
@@ -287,6 +311,15 @@ const MetricCounts* counts(const MetricFacts& facts) {
 // Nothing counted yet is no distribution.
 void spread(MetricSink& sink, MetricLabels labels, const Histogram& values) {
   if (values.count() > 0) sink.spread(labels, values);
+}
+
+template <std::uint64_t MetricCounts::* kFirst, std::uint64_t MetricCounts::* kSecond>
+void counted_pair(const MetricFacts& facts, MetricSink& sink, string_view first,
+                  string_view second) {
+  const MetricCounts* counted = counts(facts);
+  if (counted == nullptr) return;
+  sink.whole({first}, static_cast<std::int64_t>(counted->*kFirst));
+  sink.whole({second}, static_cast<std::int64_t>(counted->*kSecond));
 }
 
 void overruns(const MetricFacts& facts, MetricSink& sink) {
@@ -719,6 +752,72 @@ constexpr Row kRows[] = {
        if (counts(f) == nullptr) return;
        spread(s, {"granted"}, counts(f)->granted);
        spread(s, {"given_up"}, counts(f)->given_up);
+     }},
+    {"headroom.drained",
+     gauge,
+     "",
+     "1 for a device, or the node, that takes nobody new: somebody asked for it, or it has a "
+     "fault.",
+     {"device", "cause"},
+     drained},
+    {"headroom.models_resident",
+     gauge,
+     "{model}",
+     "Models in memory, by the device that they are on.",
+     {"device"},
+     [](const Facts& f, Sink& s) {
+       for (const auto& [device, count] : f.resident) s.whole({device}, count);
+     }},
+    {"headroom.model.footprint",
+     gauge,
+     "By",
+     "What the models of one name take that are in memory.",
+     {"model", "resource"},
+     model_footprint},
+    {"headroom.model.load",
+     histogram,
+     "s",
+     "From a model's lease to the end of its loading.",
+     {},
+     [](const Facts& f, Sink& s) {
+       if (counts(f) != nullptr) spread(s, {}, counts(f)->loads);
+     }},
+    {"headroom.model.cache.requests",
+     counter,
+     "{request}",
+     "Times that a model was wanted.",
+     {"model"},
+     model_cache<&MetricFacts::ModelGroup::requests>},
+    {"headroom.model.cache.hits",
+     counter,
+     "{request}",
+     "Times that it was in memory then.",
+     {"model"},
+     model_cache<&MetricFacts::ModelGroup::hits>},
+    {"headroom.model.unloads",
+     counter,
+     "{model}",
+     "Models that were asked to go: their memory was freed, or it was kept.",
+     {"result"},
+     [](const Facts& f, Sink& s) {
+       counted_pair<&MetricCounts::unloaded, &MetricCounts::kept>(f, s, "freed", "kept");
+     }},
+    {"headroom.cleanups",
+     counter,
+     "{cleanup}",
+     "Cleanups that somebody asked for, by whether they reached what was wanted.",
+     {"result"},
+     [](const Facts& f, Sink& s) {
+       counted_pair<&MetricCounts::cleanups, &MetricCounts::short_cleanups>(f, s, "done", "short");
+     }},
+    {"headroom.freed",
+     counter,
+     "By",
+     "What cleanups were seen to bring back.",
+     {"resource"},
+     [](const Facts& f, Sink& s) {
+       counted_pair<&MetricCounts::freed_memory, &MetricCounts::freed_gpu_memory>(f, s, "memory",
+                                                                                  "gpu_memory");
      }},
     {"headroom.decision.duration",
      histogram,

@@ -154,6 +154,48 @@ TEST(Metrics, LeasesOfOneNameAreSummedAndNamesAreBounded) {
                               std::to_string(10LL << 30) + "\n"));
 }
 
+TEST(Metrics, ModelsOfOneNameAreSummedAndNamesAreBounded) {
+  StillMachine machine;
+  machine.config_.metrics.max_series = 2;
+  const auto add = [&](const char* name, ModelState state, const char* gpu, Bytes size) {
+    ModelView model;
+    model.model.name = name;
+    model.state = state;
+    model.gpu = gpu;
+    model.size.gpu_memory = size;
+    model.requests = 4;
+    model.hits = 3;
+    machine.view_.models.push_back(model);
+  };
+  add("a", ModelState::resident, "GPU-0", 1_GiB);
+  add("a", ModelState::draining, "GPU-1", 2_GiB);
+  add("b", ModelState::known, "", 0_B);
+  add("c", ModelState::resident, "GPU-1", 4_GiB);
+  add("d", ModelState::loading, "GPU-1", 8_GiB);
+  add("never", ModelState::known, "", 0_B);
+  machine.view_.models.back().requests = 0;
+  const std::string text = metrics_text(machine);
+  const auto has = [&](const std::string& line) { EXPECT_THAT(text, HasSubstr(line + "\n")); };
+  has("headroom_models_resident{device=\"GPU-0\"} 1");
+  has("headroom_models_resident{device=\"GPU-1\"} 2");
+  has("headroom_model_footprint_bytes{model=\"a\",resource=\"gpu_memory\"} 3221225472");
+  has("headroom_model_footprint_bytes{model=\"other\",resource=\"gpu_memory\"} 4294967296");
+  has("headroom_model_cache_requests_total{model=\"a\"} 4");
+  has("headroom_model_cache_hits_total{model=\"b\"} 3");
+  has("headroom_model_cache_requests_total{model=\"other\"} 8");
+  EXPECT_THAT(text, Not(HasSubstr("never")));
+}
+
+TEST(Metrics, DrainsSayWhatIsClosedAndWhy) {
+  StillMachine machine;
+  fill(machine);
+  const std::string text = metrics_text(machine);
+  EXPECT_THAT(text, HasSubstr("headroom_drained{device=\"GPU-3\",cause=\"fault\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("headroom_drained{device=\"node\",cause=\"asked\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("headroom_model_unloads_total{result=\"freed\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("headroom_freed_bytes_total{resource=\"gpu_memory\"} 1073741824\n"));
+}
+
 TEST(Metrics, TextOfTheMachineIsEscapedAndMended) {
   StillMachine machine;
   fill(machine);
