@@ -1,7 +1,9 @@
 #include "serve/body.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <iterator>
 
 #include <boost/json.hpp>
 
@@ -19,6 +21,7 @@ constexpr std::size_t kLongestModel = 200;
 constexpr double kLargest = 4e18;
 constexpr double kLongestWait = 10.0 * 365 * 86400;
 constexpr double kLongestMute = 30.0 * 86400;
+constexpr double kLargestAsk = 9007199254740992;  // a double counts no further
 constexpr double kLongestLoad = 86400;
 constexpr double kLongestCleanup = 3600;
 constexpr std::size_t kMostSettings = 100;
@@ -446,6 +449,41 @@ Result<AskFree> parse_cleanup(std::string_view text) {
   return ask;
 }
 
+Result<HolderAnswer> parse_answer(std::string_view text) {
+  // In the order in which the description lists them.
+  static constexpr std::pair<std::string_view, HookResult> kWords[] = {
+      {"freed", HookResult::freed},
+      {"loaded", HookResult::loaded},
+      {"acknowledged", HookResult::acknowledged},
+      {"refused", HookResult::refused},
+      {"not_found", HookResult::not_found},
+  };
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  HolderAnswer answer;
+  Fields fields(**object, "");
+  if (const auto ask = fields.number("ask", 1, kLargestAsk)) {
+    answer.ask = static_cast<std::uint64_t>(*ask);
+  } else {
+    fields.wrong("ask", "the number of the ask is wanted");
+  }
+  std::string word;
+  fields.text("result", word);
+  const auto* result = std::find_if(std::begin(kWords), std::end(kWords),
+                                    [&](const auto& one) { return one.first == word; });
+  if (result == std::end(kWords)) {
+    fields.wrong("result", "freed, loaded, acknowledged, refused or not_found is wanted");
+  } else {
+    answer.result = result->second;
+  }
+  fields.text("said", answer.said);
+  if (auto done = fields.done({"ask", "result", "said"}); !done) {
+    return tl::unexpected(done.error());
+  }
+  return answer;
+}
+
 Result<AlertChange> parse_alert_change(std::string_view text) {
   Body body;
   const auto object = body.read(text);
@@ -598,6 +636,12 @@ void describe_bodies(Schemas& all) {
        R"("dry_run":{"type":"boolean","description":"Says what would be asked, and asks nobody."})",
        R"("wait_seconds":{"type":["number","null"],"minimum":0,"maximum":3600,"default":30,"description":"Answers then at the latest, with what came back until then."})"},
       R"(,"example":{"needs":{"gpu_memory_bytes":1073741824},"dry_run":true})");
+  object(
+      "HolderAnswer",
+      {R"("ask":{"type":"integer","minimum":1,"description":"Its number, as the stream had it."})",
+       R"("result":{"enum":["freed","loaded","acknowledged","refused","not_found"],"description":"acknowledged: it will be done; not_found: there is no such model here."})",
+       R"("said":{"type":["string","null"],"maxLength":256,"description":"For people: why not, for example."})"},
+      R"(,"required":["ask","result"],"example":{"ask":17,"result":"freed"})");
   object(
       "AlertChange",
       {R"("acknowledged":{"type":"boolean"})",

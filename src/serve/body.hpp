@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,13 @@ Result<AskModel> parse_model(std::string_view body);
 /// {"resident": false}, {"pinned": true}, {"touched": true} and so on, at least one.
 Result<AskModel> parse_model_change(std::string_view body);
 Result<AskFree> parse_cleanup(std::string_view body);
+/// {"ask": 17, "result": "freed", "said": "…"}: what a holder says to what it was asked.
+struct HolderAnswer {
+  std::uint64_t ask = 0;
+  HookResult result = HookResult::refused;
+  std::string said;
+};
+Result<HolderAnswer> parse_answer(std::string_view body);
 /// {"acknowledged": true} or {"mute_seconds": 3600}; one of them.
 struct AlertChange {
   std::optional<bool> acknowledged;
@@ -45,7 +53,7 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
     std::string_view body);
 
 /// Adds "FitRequest", "LeaseRequest", "LeaseChange", "ModelRequest", "ModelChange",
-/// "CleanupRequest", "AlertChange" and "ConfigChange".
+/// "CleanupRequest", "HolderAnswer", "AlertChange" and "ConfigChange".
 void describe_bodies(Schemas& all);
 
 }  // namespace headroom::serve

@@ -30,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (free->gpu_memory && free->gpu_memory->count() <= 0) std::abort();
     if (free->patience.count() < 0) std::abort();
   }
+  if (const auto answer = serve::parse_answer(text); answer && answer->ask == 0) std::abort();
   serve::HolderField next;
   if (serve::parse_change(text, next) && next.pid && *next.pid <= 0) std::abort();
   (void)serve::parse_alert_change(text);

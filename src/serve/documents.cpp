@@ -196,7 +196,8 @@ struct Described<EventLine> {
   static constexpr auto fields = std::tuple{
       Field{"id", "", &EventLine::id},
       Field{"at", "", &EventLine::at},
-      Field{"type", "Begins with lease., model., alert., decision., daemon. or sensor.", &EventLine::type},
+      Field{"type", "Begins with lease., model., alert., decision., daemon. or sensor.",
+            &EventLine::type},
       Field{"lease", "", [](const EventLine& e) { return LeaseRef{e.lease}; }},
       Field{"resource", "", &EventLine::resource},
       Field{"device", "", [](const EventLine& e) { return MaybeText{e.device}; }},
@@ -721,6 +722,8 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ModelsDocument>(all);
   (void)schema_of<Freed>(all);
   (void)schema_of<ListOf<Advice>>(all);
+  (void)schema_of<AskDocument>(all);
+  (void)schema_of<TakenDocument>(all);
   (void)schema_of<VerdictDocument>(all);
   (void)schema_of<ProblemDocument>(all);
   (void)schema_of<HistoryDocument>(all);
@@ -825,6 +828,8 @@ void write_models(Json& json, const View& view,
 }
 void write_freed(Json& json, const Freed& freed) { put(json, freed); }
 void write_advice(Json& json, const View& view) { put(json, ListOf<Advice>{advice(view)}); }
+void write_ask(Json& json, const AskHook& ask, bool on_gpu) { put(json, AskDocument{ask, on_gpu}); }
+void write_taken(Json& json, std::uint64_t ask) { put(json, TakenDocument{ask}); }
 void write_rooms(Json& json, const View& view) { put(json, RoomsDocument{view}); }
 void write_snapshot(Json& json, const View& view, Instant now) {
   put(json, SnapshotDocument{view, now});

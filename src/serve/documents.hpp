@@ -33,6 +33,10 @@ void write_models(Json& json, const View& view,
 /// What was done to make room.
 void write_freed(Json& json, const Freed& freed);
 void write_advice(Json& json, const View& view);
+/// What the holder of a lease is asked; `on_gpu`: the bytes are a device's.
+void write_ask(Json& json, const AskHook& ask, bool on_gpu);
+/// That an answer to this ask was taken.
+void write_taken(Json& json, std::uint64_t ask);
 void write_rooms(Json& json, const View& view);
 void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);

@@ -47,6 +47,8 @@ void delete_model(const Call& call, Client client);
 void post_cleanup(const Call& call, Client client);
 void post_monitoring_cleanup(const Call& call, Client client);
 void patch_alert(const Call& call, Client client);
+void get_asks(const Call& call, Client client);
+http::Response post_answer(const Call& call);
 void put_drain(const Call& call, Client client);
 void delete_drain(const Call& call, Client client);
 http::Response patch_config(const Call& call);

@@ -24,6 +24,14 @@ struct ModelsDocument {
   const View& view;
   std::vector<ModelDocument> items;
 };
+/// What the holder of a lease is asked.
+struct AskDocument {
+  const AskHook& ask;
+  bool on_gpu = false;
+};
+struct TakenDocument {
+  std::uint64_t ask = 0;
+};
 /// Bytes that came back.
 struct FreedBytes {
   const Freed& freed;
@@ -146,6 +154,33 @@ struct Described<FreeStep> {
       Field{"idle_seconds", "", &D::idle},
       Field{"outcome", "", &D::outcome},
       Field{"why", "", [](const D& d) { return MaybeText{d.why}; }},
+  };
+};
+
+template <>
+struct Described<AskDocument> {
+  using D = AskDocument;
+  static constexpr std::string_view name = "Ask";
+  static constexpr auto fields = std::tuple{
+      Field{"ask", "Its number, for the answer.", [](const D& d) { return d.ask.ask; }},
+      Field{"do", "free or load.",
+            [](const D& d) -> std::string_view { return d.ask.load ? "load" : "free"; }},
+      Field{"model", "", [](const D& d) -> const auto& { return d.ask.model; }},
+      Field{
+          "gpu_memory_bytes", "That are to come free on its device.",
+          [](const D& d) { return d.on_gpu ? bytes_or_left_out(d.ask.bytes) : LeftOut<Bytes>(); }},
+      Field{
+          "memory_bytes", "That are to come free of the machine's memory.",
+          [](const D& d) { return d.on_gpu ? LeftOut<Bytes>() : bytes_or_left_out(d.ask.bytes); }},
+      Field{"reason", "", [](const D& d) -> const auto& { return d.ask.reason; }},
+  };
+};
+
+template <>
+struct Described<TakenDocument> {
+  static constexpr std::string_view name = "Taken";
+  static constexpr auto fields = std::tuple{
+      Field{"ask", "The ask that was answered.", &TakenDocument::ask},
   };
 };
 

@@ -18,9 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const serve::Found found = serve::find_operation(method, path);
     if (found.operation == nullptr) continue;
     // The path is the row's, with what was found in the place of its variable.
-    const serve::PathTemplate& p = found.operation->path;
-    if (found.rest.size() + p.stem.size() + p.tail.size() != path.size()) std::abort();
-    if (p.variable && found.rest.empty()) std::abort();
+    const serve::PathTemplate& form = found.operation->path;
+    if (found.rest.size() + form.stem.size() + form.tail.size() != path.size()) std::abort();
+    if (form.variable && found.rest.empty()) std::abort();
     auto parsed = http::Query::parse(query);
     if (!parsed) continue;
     const auto arguments = serve::Arguments::check(std::move(*parsed), found.operation->parameters);

@@ -278,6 +278,31 @@ constexpr Operation kOperations[] = {
      .answers = {json("Lease")},
      .begin = delete_lease},
 
+    {.path = "/api/v1/leases/{id}/stream",
+     .id = "listen",
+     .noun = "lease",
+     .summary = "What the holder of a lease is asked, as it comes",
+     .about = "Server-Sent Events, for the owner of the lease. event: ask has an Ask as its data: "
+              "free or "
+              "load a model; it is answered within 10 seconds. event: ended is the last: the lease "
+              "has ended. A model whose hook is holder is unloaded this way.",
+     .who = Who::writer,
+     .item = "Such as l-73.",
+     .answers = {{200, "text/event-stream", ""}},
+     .begin = get_asks},
+    {.method = Method::post,
+     .path = "/api/v1/leases/{id}/answers",
+     .id = "answer_ask",
+     .noun = "lease",
+     .summary = "Says what became of an ask",
+     .about = "Whether memory came back is measured, whatever is said here.",
+     .who = Who::writer,
+     .item = "Such as l-73.",
+     .body_type = kJson,
+     .body = "HolderAnswer",
+     .answers = {json("Taken")},
+     .answer = post_answer},
+
     {.path = "/api/v1/models",
      .id = "list_models",
      .noun = "model",

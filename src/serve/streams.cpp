@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <memory>
 
 #include "http/sse.hpp"
 #include "serve/documents.hpp"
@@ -20,6 +21,20 @@ std::string text_of(Write write) {
   Json json(data);
   write(json);
   return data;
+}
+
+http::Stream begin(Client& client) {
+  const std::array<http::Header, 2> headers = {http::Header{"Cache-Control", "no-store"},
+                                               http::Header{"X-Accel-Buffering", "no"}};
+  http::Stream stream = client.reply().open_stream(200, "text/event-stream", headers);
+  stream.write("retry: 1000\n\n");
+  return stream;
+}
+
+const LeaseView* find_lease(const View& view, LeaseId id) {
+  const auto found = std::find_if(view.leases.begin(), view.leases.end(),
+                                  [&](const LeaseView& l) { return l.lease.id == id; });
+  return found == view.leases.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -41,10 +56,7 @@ void Streams::open(const Call& call, Client client) {
                        std::to_string(kMost) + " streams are open", "poll instead"));
     return;
   }
-  const std::array<http::Header, 2> headers = {http::Header{"Cache-Control", "no-store"},
-                                               http::Header{"X-Accel-Buffering", "no"}};
-  http::Stream stream = client.reply().open_stream(200, "text/event-stream", headers);
-  stream.write("retry: 1000\n\n");
+  http::Stream stream = begin(client);
   // What was missed since the last one seen.
   if ((types & kEvents) != 0) {
     EventQuery missed;
@@ -91,11 +103,13 @@ void Streams::tell_event(const EventLine& line) {
 }
 
 void Streams::tell_lease(LeaseId id) {
-  if (watching_.empty()) return;
+  const bool heard = std::any_of(listening_.begin(), listening_.end(),
+                                 [&](const Listening& l) { return l.lease == id; });
+  if (watching_.empty() && !heard) return;
   const auto view = backend_.view();
-  const auto found = std::find_if(view->leases.begin(), view->leases.end(),
-                                  [&](const LeaseView& l) { return l.lease.id == id; });
-  if (found == view->leases.end()) return;
+  const LeaseView* found = find_lease(*view, id);
+  if (heard && (found == nullptr || found->lease.state == LeaseState::ended)) end_listening(id);
+  if (watching_.empty() || found == nullptr) return;
   tell(kLeases, "", "lease", text_of([&](Json& json) { write_lease(json, *found, names_); }));
 }
 
@@ -105,7 +119,47 @@ void Streams::tell_alert(const Alert& alert) {
        text_of([&](Json& json) { write_alert(json, alert, *backend_.view()); }));
 }
 
+void Streams::listen(LeaseId lease, Client client) {
+  std::erase_if(listening_, [](const Listening& l) { return !l.stream.open(); });
+  // The stream is begun when it is known that it will be: else the answer is a problem.
+  const auto stream = std::make_shared<http::Stream>();
+  const std::uint64_t listener = backend_.listen(lease, [this, stream](const AskHook& ask) {
+    const auto view = backend_.view();
+    const LeaseView* asked = find_lease(*view, ask.lease);
+    const bool on_gpu = asked != nullptr && !asked->lease.gpu.empty();
+    return stream->write(
+        http::sse_event("", "ask", text_of([&](Json& json) { write_ask(json, ask, on_gpu); })));
+  });
+  if (listener == 0) {
+    return client.send(refuse(ErrorKind::too_many_requests, "too many listen already", "",
+                              "end those streams that are not needed"));
+  }
+  *stream = begin(client);
+  if (!stream->on_gone(
+          [&backend = backend_, lease, listener] { backend.stop_listening(lease, listener); })) {
+    return backend_.stop_listening(lease, listener);
+  }
+  listening_.push_back({*stream, lease, listener});
+}
+
+void Streams::end_listening(LeaseId lease) {
+  // Whoever stops may be asked something at once: the list is done with first.
+  std::vector<Listening> ended;
+  std::erase_if(listening_, [&](const Listening& one) {
+    if (one.lease == lease) ended.push_back(one);
+    return one.lease == lease;
+  });
+  for (Listening& one : ended) {
+    one.stream.write(
+        http::sse_event("", "ended", R"({"lease":"l-)" + std::to_string(lease) + "\"}"));
+    one.stream.close();
+    backend_.stop_listening(lease, one.listener);
+  }
+}
+
 void Streams::close() {
+  for (Listening& one : listening_) one.stream.close();
+  listening_.clear();
   for (Watching& watching : watching_) watching.stream.close();
   watching_.clear();
 }

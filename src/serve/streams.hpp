@@ -1,6 +1,7 @@
-// Those who watch: Server-Sent Events of samples, leases, alerts and events.
+// Server-Sent Events: samples, leases, alerts and events to those who watch, asks to holders.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,8 @@ class Streams {
   Streams(Backend& backend, UserNames& names) : backend_(backend), names_(names) {}
 
   void open(const Call& call, Client client);
+  /// Whoever holds this lease hears what it is asked, until it goes or the lease ends.
+  void listen(LeaseId lease, Client client);
 
   // To those who watch. Each costs nothing when nobody does.
   void tell_sample();
@@ -29,11 +32,18 @@ class Streams {
     http::Stream stream;
     unsigned types = 0;
   };
+  struct Listening {
+    http::Stream stream;
+    LeaseId lease = 0;
+    std::uint64_t listener = 0;
+  };
+  void end_listening(LeaseId lease);
   void tell(unsigned type, std::string_view id, std::string_view name, std::string_view data);
 
   Backend& backend_;
   UserNames& names_;
   std::vector<Watching> watching_;
+  std::vector<Listening> listening_;
 };
 
 }  // namespace headroom::serve

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -126,6 +127,29 @@ class Machine final : public testing::StillMachine {
     caller.trusted = (how_ & kStranger) == 0;
     return caller;
   }
+  std::uint64_t listen(LeaseId lease, std::function<bool(const AskHook&)> send) override {
+    if (listeners_.size() >= 3) return 0;
+    listeners_.emplace_back(++last_, lease, std::move(send));
+    return last_;
+  }
+  void stop_listening(LeaseId lease, std::uint64_t listener) override {
+    std::erase_if(listeners_, [&](const auto& one) {
+      return std::get<0>(one) == listener && std::get<1>(one) == lease;
+    });
+  }
+  Result<void> answer(LeaseId, std::uint64_t ask, HookResult, std::string) override {
+    if (ask == 17) return {};
+    return fail(ErrorKind::not_found, "nobody asked that");
+  }
+  /// Asks all who listen.
+  void ask_holders() {
+    AskHook ask;
+    ask.ask = 17;
+    ask.model = "sd\nxl";
+    ask.lease = 73;
+    const auto all = listeners_;
+    for (const auto& [listener, lease, send] : all) (void)send(ask);
+  }
   /// How many who asked are neither answered nor withdrawn.
   std::size_t waiting() const { return kept_.size(); }
 
@@ -133,6 +157,7 @@ class Machine final : public testing::StillMachine {
   unsigned how_;
   RequestId last_ = 0;
   Freed freed_;
+  std::vector<std::tuple<std::uint64_t, LeaseId, std::function<bool(const AskHook&)>>> listeners_;
   std::vector<std::pair<RequestId, std::function<void(const Answered&)>>> kept_;
   std::shared_ptr<const ProcessList> processes_;
 };
@@ -274,6 +299,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     routes.tell_sample();
     routes.tell_event(machine.events({}).front());
     routes.tell_lease(73);
+    machine.ask_holders();
     turn();
     check_answers(heard, heads_asked(bytes));
   }
