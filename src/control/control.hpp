@@ -155,6 +155,7 @@ class Control {
   std::string idle_text(const Lease& lease, const Use& use) const;
   void drain_broken(const Sample& sample, const Sample* before);
   void judge(const Sample& sample);
+  void claim_no_more();
   void check_owed();
 
   // Changes a promise: into the journal, the promises and every index.

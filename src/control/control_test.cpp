@@ -465,6 +465,110 @@ TEST(Gpu, ALoadBesideADeathDoesNotLookLikeBytesThatWereKept) {
   EXPECT_EQ(b.state(dying), LeaseState::ended);
 }
 
+TEST(Gpu, ALookFromBeforeADeathSaysNothingOfWhatTheDeadTook) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.sample.gpus[0].memory_used = 5_GiB;  // a stranger's
+  b.read();
+  const LeaseId dying = b.granted(want(gpu_memory(12_GiB), 50));
+  b.uses(dying, Bytes(), 1_GiB);
+  b.sample.gpus[0].memory_used = 6_GiB;
+  b.pass(seconds(1));
+  b.read();
+  // It takes all that it booked, dies, and its driver keeps it; the device's numbers are older.
+  b.pass(seconds(2));
+  b.apply(Exited{holder(50)});
+  b.sample.holders.clear();
+  b.pass(milliseconds(80));
+  b.sample.gpus[0].age = seconds(1);
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(12_GiB), 51))), nullptr) << "17 GiB of 24 are in use";
+  b.sample.gpus[0].age = {};
+  b.sample.gpus[0].memory_used = 17_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(12_GiB), 51))), nullptr);
+  b.sample.gpus[0].memory_used = 5_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.state(dying), LeaseState::ended);
+  EXPECT_NE(b.lease(b.ask(want(gpu_memory(12_GiB), 51))), nullptr);
+}
+
+TEST(Gpu, WhoDiedWhileItsDeviceDidNotAnswerGivesNothingBackBeforeALookFromAfterwards) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  AskLease ask = want(gpu_memory(12_GiB), 50);
+  ask.group = true;
+  b.ask(ask);
+  const LeaseId dying = 1;
+  b.apply(Placed{dying, group(dying), true, {}});
+  b.uses(dying, Bytes(), 1_GiB);
+  b.sample.gpus[0].memory_used = 1_GiB;
+  b.pass(seconds(1));
+  b.read();
+  b.sample.gpus[0].state = GpuState::stale;
+  b.pass(seconds(1));
+  b.read();
+  // It takes all that it booked and dies.
+  b.pass(seconds(2));
+  b.apply(Exited{holder(50)});
+  Released released;
+  released.lease = dying;
+  released.gone = true;
+  b.apply(released);
+  EXPECT_EQ(b.state(dying), LeaseState::ended);
+  b.sample.holders.clear();
+  // The device answers, with what was so before.
+  b.sample.gpus[0].state = GpuState::ok;
+  b.sample.gpus[0].age = seconds(1);
+  b.pass(milliseconds(80));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(20_GiB), 51))), nullptr) << "12 GiB of 24 are in use";
+  b.sample.gpus[0].age = {};
+  b.sample.gpus[0].memory_used = 12_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(20_GiB), 51))), nullptr);
+  EXPECT_NE(b.lease(b.ask(want(gpu_memory(12_GiB), 51))), nullptr);
+}
+
+TEST(Gpu, WhatAChildTookAfterItsParentsDeathIsLookedAtBeforeItIsGivenAgain) {
+  Bench b;
+  b.sample.gpus.pop_back();
+  b.read();
+  AskLease ask = want(gpu_memory(12_GiB), 50);
+  ask.group = true;
+  b.ask(ask);
+  const LeaseId dying = 1;
+  b.apply(Placed{dying, group(dying), true, {}});
+  b.pass(seconds(1));
+  b.read();
+  b.pass(seconds(1));
+  b.apply(Exited{holder(50)});
+  Released orphan;
+  orphan.lease = dying;
+  orphan.processes = 1;
+  b.apply(orphan);
+  b.pass(seconds(1));
+  b.read();  // the device has nothing of it
+  EXPECT_EQ(b.state(dying), LeaseState::releasing);
+  EXPECT_TRUE(b.control.state().owed.empty());
+  // The child takes 12 GiB and dies.
+  b.pass(seconds(5));
+  orphan.processes = 0;
+  orphan.gone = true;
+  b.apply(orphan);
+  EXPECT_EQ(b.state(dying), LeaseState::ended);
+  EXPECT_EQ(b.count<Sense>(), 1);
+  EXPECT_NE(b.refusal(b.ask(want(gpu_memory(20_GiB), 51))), nullptr)
+      << "nobody knows yet what of the 12 GiB is back";
+  b.pass(milliseconds(1));
+  b.read();
+  EXPECT_NE(b.lease(b.ask(want(gpu_memory(20_GiB), 51))), nullptr);
+}
+
 TEST(Gpu, BytesThatWereNeverSeenWaitForOneLook) {
   Bench b;
   b.sample.gpus.pop_back();

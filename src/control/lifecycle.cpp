@@ -258,10 +258,11 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
   bool read = booked && (gone || !state_.queue.empty());
   if (const decide::Entry* entry = held ? state_.ledger.entry(id) : nullptr) {
-    // A holder that lives may have taken since the last sample what it had booked; one that has
-    // died has left what it wrote.
+    // A holder that lives may have taken since the last sample what it had booked. One that has
+    // died has left what it wrote, and what a driver has not freed: no part of that is still to
+    // come once its device was looked at after the death (claim_no_more()).
     Amounts unseen = decide::unmaterialised(*entry);
-    if (gone) unseen = Amounts{Bytes(), Bytes(), Cores(), unseen.disk};
+    if (gone) unseen = Amounts{Bytes(), unseen.gpu_memory, Cores(), unseen.disk};
     state_.ledger.keep_until_read(id, unseen, at_.boot);
     // What is little beside the margin may stay out of the room until the next sample.
     const auto much = [this](int index) {
@@ -358,6 +359,21 @@ std::int64_t Control::measured_on(const std::string& gpu) const {
     }
   }
   return sum;
+}
+
+// The dead claim no more: what their device still holds is among what is used, and no part of
+// their booking is still to come. Only a look from after the death shows what they had taken.
+void Control::claim_no_more() {
+  for (const auto& [id, owed] : state_.owed) {
+    if (state_.looks.contains(id) || state_.nested.contains(id)) continue;
+    const Lease& lease = state_.promises.leases.at(id);
+    const decide::Pool& pool =
+        state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
+    if (!pool.unknown.empty() || pool.read_at <= owed.since) continue;
+    const Amounts all{Bytes(), lease.booked.gpu_memory, Cores(), Bytes()};
+    state_.uses[id].measured = all;
+    state_.ledger.measure(id, all);
+  }
 }
 
 void Control::check_owed() {

@@ -87,6 +87,7 @@ void Control::on(const Sampled& event) {
   for (const auto& [id, use] : state_.uses) {
     if (use.measured) state_.ledger.measure(id, *use.measured);
   }
+  claim_no_more();
   check_owed();
   credit_fences();
   watch_over();
@@ -171,14 +172,6 @@ void Control::measure(const Sample& sample) {
     if (use == state_.uses.end() || !use->second.measured) continue;
     use->second.peak = highest(use->second.peak, *use->second.measured);
     settle(reading.lease);
-  }
-  // The dead claim no more: what their device still holds is among what is used, and no part of
-  // their booking is still to come.
-  for (const auto& [id, owed] : state_.owed) {
-    if (state_.looks.contains(id) || state_.nested.contains(id)) continue;
-    const Amounts all{Bytes(), state_.promises.leases.at(id).booked.gpu_memory, Cores(), Bytes()};
-    state_.uses[id].measured = all;
-    state_.ledger.measure(id, all);
   }
 }
 

@@ -91,20 +91,31 @@ int Machine::in_group(LeaseId lease) const {
   }));
 }
 
-bool Machine::gpu_remains(const Lease& lease) const {
-  for (std::size_t i = kGpu; i < kResources; ++i) {
-    if (remains(lease, i) > 0) return true;
-  }
-  return false;
+bool Machine::is_of(const Process& process, const Lease& lease) {
+  return process.group == lease.id || process.holder == lease.holder ||
+         (process.root == lease.holder.pid && process.root_start == lease.holder.start_time);
 }
 
-std::int64_t Machine::remains(const Lease& lease, std::size_t resource) const {
+bool Machine::gpu_remains(const Lease& lease) const {
+  return std::any_of(processes.begin(), processes.end(), [&](const auto& one) {
+    const Process& process = one.second;
+    return process.dead && is_of(process, lease) &&
+           std::any_of(process.use.begin() + kGpu, process.use.end(),
+                       [](std::int64_t use) { return use > 0; });
+  });
+}
+
+bool Machine::promised_to_somebody(const Lease& lease, const decide::Promises& promises) const {
+  if (lease.holder.pid == 0 || alive(lease.holder) || in_group(lease.id) > 0) return true;
+  return std::any_of(promises.leases.begin(), promises.leases.end(), [&](const auto& one) {
+    return one.second.parent == lease.id && one.second.state != LeaseState::ended;
+  });
+}
+
+std::int64_t Machine::held(const Lease& lease, std::size_t resource) const {
   std::int64_t sum = 0;
   for (const auto& [pid, process] : processes) {
-    const bool its =
-        process.group == lease.id || process.holder == lease.holder ||
-        (process.root == lease.holder.pid && process.root_start == lease.holder.start_time);
-    if (process.dead && its) sum += process.use[resource];
+    if (is_of(process, lease)) sum += process.use[resource] - process.surprise_delivered[resource];
   }
   return sum;
 }
@@ -145,7 +156,8 @@ void Machine::change(Process& process, std::size_t resource, std::int64_t wanted
   }
   std::int64_t budget = 0;
   for (const auto& [id, lease] : promises.leases) {
-    if (covers(lease) && key_of(lease) == key(process, promises)) {
+    if (covers(lease) && key_of(lease) == key(process, promises) &&
+        promised_to_somebody(lease, promises)) {
       budget += on_resources(lease, lease.booked, *this)[resource];
     }
   }

@@ -72,10 +72,15 @@ class Machine {
   bool alive(const Holder& holder) const;
   /// Those that run in the group of this lease.
   int in_group(LeaseId lease) const;
+  /// Whether somebody may still take what this lease has booked: its holder, who is in its group,
+  /// or a command with a lease inside it. A lease without a group is its holder's alone: what the
+  /// holder's children take after its death nobody was promised.
+  bool promised_to_somebody(const Lease& lease, const decide::Promises& promises) const;
   /// Whether dead processes of this holder, or of this lease's group, still hold bytes of a GPU.
   bool gpu_remains(const Lease& lease) const;
-  /// What they hold of one resource.
-  std::int64_t remains(const Lease& lease, std::size_t resource) const;
+  /// What processes of it, dead or not, hold of one resource, less what nobody could know of at
+  /// the last delivered sample.
+  std::int64_t held(const Lease& lease, std::size_t resource) const;
   /// Everybody's use, remains included.
   std::int64_t used(std::size_t resource) const;
   /// Takes or gives back, as far as the machine has it; books the surprise of it.
@@ -98,6 +103,7 @@ class Machine {
   std::size_t gpu(const std::string& id) const;
 
  private:
+  static bool is_of(const Process& process, const Lease& lease);
   /// Which covers whom: a lease with a group its group, one without its holder's tree.
   std::pair<std::int64_t, std::int64_t> key(const Process& process,
                                             const decide::Promises& promises) const;

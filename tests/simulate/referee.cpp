@@ -205,14 +205,15 @@ std::string Referee::grants(const control::Control& control,
     // Where the driver does not say who uses what, a foreign rise passes for a lease's.
     if (resource >= kGpu && !machine_.gpus[resource - kGpu].tells) continue;
     const std::int64_t uncovered = machine_.uncovered(resource, state.promises);
-    // What the dead have booked beyond what they still hold is promised to nobody.
+    // What the dead have booked beyond what they still hold is promised to nobody: nobody is left
+    // to take it. That is known once the device was looked at after the death, and not before.
     std::map<Holder, std::int64_t> dead;  // several leases may have had one holder
     for (const auto& [id, owed] : state.owed) {
       const Lease& lease = state.promises.leases.at(id);
-      if (lease.gpu != pool.device || state.looks.contains(id) || state.nested.contains(id))
-        continue;
+      if (lease.gpu != pool.device || pool.read_at <= owed.since) continue;
+      if (machine_.promised_to_somebody(lease, state.promises)) continue;
       const auto [at, first] = dead.try_emplace(lease.holder, 0);
-      if (first) at->second = -machine_.remains(lease, resource);
+      if (first) at->second = -machine_.held(lease, resource);
       at->second += lease.booked.gpu_memory.count();
     }
     std::int64_t booked = pool.booked;
