@@ -89,6 +89,8 @@ class Control {
   void answer_polls(LeaseId id);
   /// What a lease gives up of its booking, it may have taken since the last sample.
   void let_go(const Lease& after);
+  /// Forgets what was measured of a lease that another process holds from now on.
+  void hand_over(const Lease& lease);
   /// What the leases nested in this one have booked of it.
   Amounts booked_inside(LeaseId id) const;
 

@@ -393,6 +393,32 @@ TEST(Fence, IsRaisedWhileThereIsRoomAndHeldWhenThereIsNone) {
   EXPECT_EQ(b.said("lease.held"), 0) << "said once";
 }
 
+TEST(Control, AHandOverLeavesTheWholeBookingToTheNewHolderAndTheOldOneWhatItTook) {
+  Bench b;
+  b.read();
+  const LeaseId id = b.granted(want(memory(40_GiB), 50));
+  b.uses(id, 30_GiB);
+  b.sample.memory.available = 70_GiB;
+  b.pass(seconds(1));
+  b.read();
+  AskChange change;
+  change.lease = id;
+  change.holder = holder(51);
+  b.pass(seconds(1));
+  b.ask(change);
+  // The old holder keeps its 30 GiB, and may have taken 10 more; the new one may take 40.
+  EXPECT_NE(b.refusal(b.ask(want(memory(21_GiB), 52))), nullptr);
+  // A sample from before the hand-over tells of the old holder.
+  b.sample.at = {b.now().boot - milliseconds(500), b.now().wall};
+  b.apply(Sampled{std::make_shared<Sample>(b.sample)});
+  EXPECT_NE(b.refusal(b.ask(want(memory(21_GiB), 52))), nullptr);
+  b.uses(id, 0_GiB);
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_NE(b.refusal(b.ask(want(memory(31_GiB), 52))), nullptr);
+  EXPECT_NE(b.lease(b.ask(want(memory(30_GiB), 52))), nullptr) << "70 less the new holder's 40";
+}
+
 TEST(Gpu, WhatTheDeviceDoesNotGiveBackIsQuarantinedAndComesBackLate) {
   Bench b;
   b.read();

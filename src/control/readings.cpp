@@ -107,7 +107,12 @@ void Control::measure(const Sample& sample) {
   std::map<std::string, std::vector<LeaseId>> by_gpu;
   std::vector<const HolderReading*> readings;
   readings.reserve(sample.holders.size());
-  for (const HolderReading& reading : sample.holders) readings.push_back(&reading);
+  for (const HolderReading& reading : sample.holders) {
+    const auto use = state_.uses.find(reading.lease);
+    const bool of_another = use != state_.uses.end() && use->second.handed_over &&
+                            sample.at.boot <= *use->second.handed_over;
+    if (!of_another) readings.push_back(&reading);
+  }
   const auto earlier = [](const auto* a, const auto* b) { return a->lease < b->lease; };
   if (!std::is_sorted(readings.begin(), readings.end(), earlier)) {
     std::sort(readings.begin(), readings.end(), earlier);

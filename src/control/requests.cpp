@@ -313,6 +313,19 @@ void Control::let_go(const Lease& after) {
   effects_.emplace_back(Sense{less.memory.count() > 0});
 }
 
+void Control::hand_over(const Lease& lease) {
+  // What the old holder may have taken since the last sample it has, and all of the booking is the
+  // new one's to take, until a sample from after this says what that one has already.
+  if (const decide::Entry* entry = state_.ledger.entry(lease.id)) {
+    state_.ledger.keep_until_read(lease.id, decide::unmaterialised(*entry), at_.boot);
+  }
+  Use& use = state_.uses[lease.id];
+  use.measured.reset();
+  use.handed_over = at_.boot;
+  use.quiet_memory.reset();
+  use.quiet_gpu.reset();
+}
+
 void Control::ask(const Asked& asked, const AskChange& ask) {
   const Lease* found = owned(asked, ask.lease);
   if (found == nullptr) return;
@@ -443,6 +456,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   const LeaseId id = lease.id;
   const Group group = lease.group;
   const Bytes fence_at = lease.fence_at;
+  if (ask.holder && decide::holds(lease.state)) hand_over(lease);
   keep(PutLease{std::move(lease)});
   if (ask.holder) {
     say("lease.handed_over", id,

@@ -38,13 +38,14 @@ struct Quiet {
 struct Use {
   std::optional<Amounts> measured;  ///< empty: nothing was read yet
   Amounts peak;
-  Bytes highest;        ///< of what decides between loading and active
-  BootTime rose{};      ///< when that last rose
-  Bytes credit;         ///< the last step of the soft fence; doubles while it is asked for
-  bool held = false;    ///< at its fence, and no room to raise it
-  bool over = false;    ///< it was said that it uses more than it booked
-  bool loaded = false;  ///< it has been active
-  std::optional<Quiet> quiet_memory;  ///< empty: it uses it, or nobody can say
+  Bytes highest;    ///< of what decides between loading and active
+  BootTime rose{};  ///< when that last rose
+  Bytes credit;     ///< the last step of the soft fence; doubles while it is asked for
+  std::optional<BootTime> handed_over;  ///< readings up to then are of another holder
+  bool held = false;                    ///< at its fence, and no room to raise it
+  bool over = false;                    ///< it was said that it uses more than it booked
+  bool loaded = false;                  ///< it has been active
+  std::optional<Quiet> quiet_memory;    ///< empty: it uses it, or nobody can say
   std::optional<Quiet> quiet_gpu;
 };
 

@@ -18,7 +18,10 @@ constexpr const char* kHelp =
     "are\n"
     "lost or late, devices that vanish, clients that wait, hang up and repeat themselves, crashes "
     "of the\n"
-    "daemon at every place, reboots. Equal seeds give equal runs. After every event the invariants "
+    "daemon at every place, reboots, devices drained and opened again, leases that are handed "
+    "over\n"
+    "and idle bookings that are returned. Equal seeds give equal runs. After every event the "
+    "invariants "
     "are\n"
     "checked; the first broken one ends the run with exit status 1.\n"
     "\n"
@@ -82,8 +85,9 @@ int main(int argc, char** argv) {
   const auto outcome = headroom::simulate::World(seed, events, sabotage).run();
   if (verbose) {
     std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64
-                "\n",
-                outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined);
+                " drained %" PRIu64 " handed over %" PRIu64 " returned %" PRIu64 "\n",
+                outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined,
+                outcome.drained, outcome.handed_over, outcome.returned);
   }
   if (!outcome.broken.empty()) {
     std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed,

@@ -39,6 +39,12 @@ void Referee::told(const Lease& lease) {
 void Referee::before(const control::Control& control, const Event& event, Instant at) {
   head_.reset();
   const control::State& state = control.state();
+  if (const auto* asked = std::get_if<Asked>(&event)) {
+    const auto* change = std::get_if<AskChange>(&asked->ask);
+    if (change != nullptr && change->holder && may_change(asked->caller, change->lease)) {
+      handed_to_[change->lease] = *change->holder;
+    }
+  }
   if (!std::holds_alternative<Asked>(event) || state.queue.empty()) return;
   for (const decide::Outlook& one : decide::outlook(books_of(state, at))) {
     const Lease& lease = state.promises.leases.at(one.lease);
@@ -46,6 +52,12 @@ void Referee::before(const control::Control& control, const Event& event, Instan
     head_ = Head{one.lease, one.earliest};
     return;
   }
+}
+
+bool Referee::may_change(const Caller& caller, LeaseId id) const {
+  const auto lease = shadow_.leases.find(id);
+  return lease != shadow_.leases.end() &&
+         (caller.trusted || (caller.known && caller.uid == lease->second.owner));
 }
 
 std::string Referee::endings(const Lease& before, const Lease& now, Instant at) {
@@ -85,12 +97,7 @@ std::string Referee::after(const control::Control& control, const Event& event,
   const control::State& state = control.state();
   if (const auto* asked = std::get_if<Asked>(&event)) {
     if (const auto* end = std::get_if<AskEnd>(&asked->ask)) {
-      const auto lease = shadow_.leases.find(end->lease);
-      if (lease != shadow_.leases.end() &&
-          (asked->caller.trusted ||
-           (asked->caller.known && asked->caller.uid == lease->second.owner))) {
-        may_end(end->lease);
-      }
+      if (may_change(asked->caller, end->lease)) may_end(end->lease);
     }
   }
   std::set<LeaseId> granted;
@@ -140,7 +147,7 @@ std::string Referee::after(const control::Control& control, const Event& event,
       shadow_.leases.size() != state.promises.leases.size() ||
       shadow_.learned.size() != state.promises.learned.size() ||
       shadow_.acknowledged != state.promises.acknowledged ||
-      shadow_.muted != state.promises.muted) {
+      shadow_.muted != state.promises.muted || shadow_.drained != state.promises.drained) {
     return "the journal and the promises differ";
   }
   for (const LeaseId id : living_) {
@@ -153,6 +160,10 @@ std::string Referee::after(const control::Control& control, const Event& event,
     const auto lease = shadow_.leases.find(it->first);
     if (lease == shadow_.leases.end())
       return lease_name(it->first) + ", which a client holds, is not known";
+    if (const auto to = handed_to_.find(it->first);
+        to != handed_to_.end() && lease->second.holder == to->second) {
+      it->second.holder = to->second;  // its owner gave it away
+    }
     if (lease->second.holder != it->second.holder || lease->second.owner != it->second.owner) {
       return lease_name(it->first) + " has changed hands";
     }
@@ -174,15 +185,16 @@ std::string Referee::after(const control::Control& control, const Event& event,
     return std::holds_alternative<Sense>(effect);
   });
   for (const std::string& broken :
-       {ledger(state), rooms(state), nested(state), grants(control, grown), gauges(control, event),
-        queue(control, event, granted, reads, at)}) {
+       {ledger(state), rooms(state), nested(state), grants(control, grown, granted),
+        gauges(control, event), queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();
 }
 
 std::string Referee::grants(const control::Control& control,
-                            const std::map<LeaseId, Amounts>& grown) const {
+                            const std::map<LeaseId, Amounts>& grown,
+                            const std::set<LeaseId>& granted) const {
   const control::State& state = control.state();
   std::set<int> pools;
   for (const auto& [id, growth] : grown) {
@@ -190,6 +202,11 @@ std::string Referee::grants(const control::Control& control,
     if (entry == nullptr) continue;  // it has ended within the same event, or is nested
     for (const decide::Slot& slot : decide::slots(growth, entry->gpu, entry->disk)) {
       pools.insert(slot.pool);
+      if (granted.contains(id) && (shadow_.drained.contains("") ||
+                                   shadow_.drained.contains(state.ledger.pool(slot.pool).device))) {
+        return lease_name(id) + " was granted on " + state.ledger.pool(slot.pool).name +
+               ", which is drained";
+      }
     }
   }
   for (const int index : pools) {

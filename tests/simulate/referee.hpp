@@ -50,8 +50,9 @@ class Referee {
 
  private:
   std::string endings(const Lease& before, const Lease& now, Instant at);
-  std::string grants(const control::Control& control,
-                     const std::map<LeaseId, Amounts>& grown) const;
+  std::string grants(const control::Control& control, const std::map<LeaseId, Amounts>& grown,
+                     const std::set<LeaseId>& granted) const;
+  bool may_change(const Caller& caller, LeaseId id) const;
   std::string ledger(const control::State& state) const;
   std::string rooms(const control::State& state) const;
   std::string nested(const control::State& state) const;
@@ -64,6 +65,7 @@ class Referee {
   std::set<LeaseId> living_;
   std::map<LeaseId, Told> told_;
   std::set<LeaseId> may_end_;
+  std::map<LeaseId, Holder> handed_to_;  ///< its owner said so
   bool everything_may_end_ = false;
   LeaseId highest_told_ = 0;
   struct Head {

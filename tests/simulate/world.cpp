@@ -29,6 +29,7 @@ Config make_config(Random& random) {
   if (random.percent(30)) config.leases.user_memory = Share{Ratio(0.5), {}};
   if (random.percent(30)) config.leases.user_gpu_memory = Share{Ratio(0.6), {}};
   if (random.percent(20)) config.leases.user_leases = 5;
+  config.leases.idle = std::chrono::seconds(random.percent(20) ? 0 : random.between(2, 60));
   return config;
 }
 
@@ -118,6 +119,9 @@ void World::apply(const Event& event, bool forged) {
     if (const auto* say = std::get_if<Say>(&effect)) {
       outcome_.grants += say->line.type == "lease.granted" ? 1U : 0U;
       outcome_.endings += say->line.type == "lease.ended" ? 1U : 0U;
+      outcome_.drained += say->line.type == "device.drained" ? 1U : 0U;
+      outcome_.handed_over += say->line.type == "lease.handed_over" ? 1U : 0U;
+      outcome_.returned += say->line.type == "lease.returned" ? 1U : 0U;
     }
   }
   if (std::string broken = referee_.after(*control_, event, effects, at, forged); !broken.empty()) {
@@ -387,6 +391,10 @@ void World::act() {
   } else if (what == 53) {
     const auto next = control_->next_deadline();
     if (!next || *next > instant().boot) apply(Ticked{});
+  } else if (what == 54) {
+    drain_something();
+  } else if (what < 57) {
+    hand_over();
   }
 }
 
@@ -494,6 +502,7 @@ void World::ask_new() {
   client.ask.has_needs = client.ask.needs != Needs() || !random_.percent(50);
   client.ask.priority = static_cast<Priority>(random_.below(4));
   client.ask.spread = random_.percent(20);
+  client.ask.return_idle = random_.percent(30);
   if (random_.percent(40)) {
     client.ask.wait = std::chrono::milliseconds(0);
   } else if (random_.percent(50)) {
@@ -615,11 +624,87 @@ void World::change_something() {
     }
     if (random_.percent(20)) change.ttl = std::chrono::seconds(random_.between(0, 300));
     if (random_.percent(20)) change.expected = std::chrono::seconds(random_.between(0, 3000));
+    if (random_.percent(15)) change.return_idle = random_.percent(70);
     apply(Asked{request(0, now_), caller, change});
   } else {
     apply(Asked{request(0, now_ + 5 * kSecond), caller,
                 AskWait{id, std::chrono::milliseconds(5000)}});
   }
+}
+
+// More is opened again than closed, so that most of the machine is open most of the time.
+void World::drain_something() {
+  const auto& drained = control_->state().promises.drained;
+  AskDrain ask;
+  ask.drained = drained.empty() || random_.percent(20);
+  if (!ask.drained) {
+    auto it = drained.begin();
+    std::advance(it, static_cast<std::ptrdiff_t>(random_.below(drained.size())));
+    ask.device = it->first;
+  } else if (!machine_.gpus.empty() && random_.percent(85)) {
+    const std::size_t gpu = random_.below(machine_.gpus.size() + 1);  // the last is in no machine
+    ask.device = random_.percent(50) && gpu < machine_.gpus.size() ? machine_.gpus[gpu].id
+                                                                   : std::to_string(gpu);
+  }
+  apply(Asked{request(0, now_), {0, true, !random_.percent(10)}, ask});
+}
+
+// A lease goes to another process: a fresh one, which works on, or one that holds leases already.
+// Who had it ends soon, or goes on with what it has.
+void World::hand_over() {
+  if (clients_.empty()) return;
+  auto it = clients_.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(random_.below(clients_.size())));
+  const int id = it->first;
+  const LeaseId lease = it->second.lease;
+  const auto found = control_->state().promises.leases.find(lease);
+  const auto from = machine_.processes.find(it->second.pid);
+  if (found == control_->state().promises.leases.end() || from == machine_.processes.end()) return;
+  const Lease before = found->second;
+  const Holder old = from->second.holder;
+  if (before.holder != old) return;
+  Process* to = nullptr;
+  if (random_.percent(30)) {
+    const Lease* other = some_lease();
+    const auto at =
+        other == nullptr ? machine_.processes.end() : machine_.processes.find(other->holder.pid);
+    if (at != machine_.processes.end() && !at->second.dead && at->second.group == 0 &&
+        !other->grouped && other->parent == 0 && at->second.holder == other->holder &&
+        other->owner == before.owner && at->second.holder != old) {
+      to = &at->second;
+    }
+  }
+  if (to == nullptr) {
+    to = &machine_.start(false);
+    to->ends = now_ + random_.between(1, 120) * kSecond;
+    for (std::size_t r = 0; r < kResources; ++r) {  // it runs already
+      if (random_.percent(20)) to->target[r] = random_.between(0, machine_.capacity[r] / 20);
+    }
+  }
+  const Holder next = to->holder;
+  AskChange change;
+  change.lease = lease;
+  change.holder = next;
+  const bool own = random_.percent(90);
+  apply(Asked{request(0, now_), {own ? before.owner : 4242, true, false}, change});
+  if (!outcome_.broken.empty()) return;
+  const auto now = control_->state().promises.leases.find(lease);
+  if (now == control_->state().promises.leases.end() || now->second.holder != next) return;
+  const auto client = clients_.find(id);
+  if (client != clients_.end()) {
+    client->second.pid = next.pid;
+    client->second.ask.holder = next;
+  }
+  const bool shared = std::any_of(clients_.begin(), clients_.end(),
+                                  [&](const auto& c) { return c.second.pid == old.pid; });
+  const auto giver = machine_.processes.find(old.pid);
+  const auto taker = machine_.processes.find(next.pid);
+  if (giver == machine_.processes.end() || taker == machine_.processes.end()) return;
+  for (std::size_t r = 0; r < kResources; ++r) {
+    taker->second.target[r] += giver->second.target[r];
+    if (!shared) giver->second.target[r] = random_.percent(50) ? 0 : giver->second.use[r];
+  }
+  if (!shared) giver->second.ends = now_ + random_.between(0, 30) * kSecond;
 }
 
 void World::crash(const Effects& effects) {

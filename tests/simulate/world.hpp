@@ -28,6 +28,9 @@ struct Outcome {
   std::uint64_t endings = 0;
   std::uint64_t crashes = 0;
   std::uint64_t quarantined = 0;
+  std::uint64_t drained = 0;
+  std::uint64_t handed_over = 0;
+  std::uint64_t returned = 0;
 };
 
 /// One run. Deterministic: seed, number of events and sabotage decide everything.
@@ -70,6 +73,8 @@ class World {
   void ask_new();
   void ask_again();
   void change_something();
+  void drain_something();
+  void hand_over();
   void processes_do();
   void take_sample(std::int64_t in);
   void break_something();
