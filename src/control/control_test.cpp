@@ -408,11 +408,13 @@ TEST(Control, AHandOverLeavesTheWholeBookingToTheNewHolderAndTheOldOneWhatItTook
   b.ask(change);
   // The old holder keeps its 30 GiB, and may have taken 10 more; the new one may take 40.
   EXPECT_NE(b.refusal(b.ask(want(memory(21_GiB), 52))), nullptr);
-  // A sample from before the hand-over tells of the old holder.
+  // A sample from before the hand-over tells of the old holder, which had less for a moment.
+  b.sample.memory.available = 100_GiB;
   b.sample.at = {b.now().boot - milliseconds(500), b.now().wall};
   b.apply(Sampled{std::make_shared<Sample>(b.sample)});
   EXPECT_NE(b.refusal(b.ask(want(memory(21_GiB), 52))), nullptr);
   b.uses(id, 0_GiB);
+  b.sample.memory.available = 70_GiB;
   b.pass(seconds(1));
   b.read();
   EXPECT_NE(b.refusal(b.ask(want(memory(31_GiB), 52))), nullptr);

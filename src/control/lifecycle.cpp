@@ -262,8 +262,12 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     // died has left what it wrote, and what a driver has not freed: no part of that is still to
     // come once its device was looked at after the death (claim_no_more()).
     Amounts unseen = decide::unmaterialised(*entry);
-    if (gone) unseen = Amounts{Bytes(), unseen.gpu_memory, Cores(), unseen.disk};
-    state_.ledger.keep_until_read(id, unseen, at_.boot);
+    Amounts most = lease.booked;
+    if (gone) {
+      unseen = Amounts{Bytes(), unseen.gpu_memory, Cores(), unseen.disk};
+      most = Amounts{Bytes(), most.gpu_memory, Cores(), most.disk};
+    }
+    state_.ledger.keep_until_read(id, unseen, most, at_.boot);
     // What is little beside the margin may stay out of the room until the next sample.
     const auto much = [this](int index) {
       if (index < 0) return false;

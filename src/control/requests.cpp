@@ -308,8 +308,13 @@ void Control::let_go(const Lease& after) {
   const Amounts less{more(was.memory, is.memory), more(was.gpu_memory, is.gpu_memory),
                      Cores(std::max<std::int64_t>(0, was.cpu.milli() - is.cpu.milli())),
                      more(was.disk, is.disk)};
+  const Amounts given{
+      more(entry->booked.memory, after.booked.memory),
+      more(entry->booked.gpu_memory, after.booked.gpu_memory),
+      Cores(std::max<std::int64_t>(0, entry->booked.cpu.milli() - after.booked.cpu.milli())),
+      more(entry->booked.disk, after.booked.disk)};
+  state_.ledger.keep_until_read(after.id, less, given, at_.boot);
   if (less == Amounts()) return;
-  state_.ledger.keep_until_read(after.id, less, at_.boot);
   effects_.emplace_back(Sense{less.memory.count() > 0});
 }
 
@@ -317,7 +322,8 @@ void Control::hand_over(const Lease& lease) {
   // What the old holder may have taken since the last sample it has, and all of the booking is the
   // new one's to take, until a sample from after this says what that one has already.
   if (const decide::Entry* entry = state_.ledger.entry(lease.id)) {
-    state_.ledger.keep_until_read(lease.id, decide::unmaterialised(*entry), at_.boot);
+    state_.ledger.keep_until_read(lease.id, decide::unmaterialised(*entry), entry->booked,
+                                  at_.boot);
   }
   Use& use = state_.uses[lease.id];
   use.measured.reset();

@@ -142,7 +142,7 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
 
   for (Pool& pool : pools_) {
     // A GPU's numbers may be older than the sample that they are in.
-    if (pool.resource != Resource::gpu_memory && sample.at.boot > pool.unseen_at) pool.unseen = 0;
+    if (pool.resource != Resource::gpu_memory) read(pool, sample.at.boot);
     if (pool.resource == Resource::gpu_memory) pool.unknown = kGone;
     if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
   }
@@ -177,9 +177,8 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
     }
     pool.unknown.clear();
     // Nobody uses one that is asleep.
-    pool.read_at = sample.at.boot;
-    if (reading.state != GpuState::asleep) pool.read_at -= reading.age;
-    if (pool.read_at > pool.unseen_at) pool.unseen = 0;
+    const bool asleep = reading.state == GpuState::asleep;
+    read(pool, asleep ? sample.at.boot : sample.at.boot - reading.age);
     pool.free = pool.capacity - pool.reserve - reading.memory_used->count();
     if (pool.leases == 0) pool.used_idle = reading.memory_used->count();
   }
@@ -257,14 +256,27 @@ void Ledger::unbook(LeaseId id) {
   entries_.erase(found);
 }
 
-void Ledger::keep_until_read(LeaseId id, const Amounts& amounts, BootTime at) {
+void Ledger::keep_until_read(LeaseId id, const Amounts& amounts, const Amounts& most, BootTime at) {
   const auto found = entries_.find(id);
   if (found == entries_.end()) return;
   for (const Slot& slot : slots(amounts, found->second.gpu, found->second.disk)) {
+    pools_[static_cast<std::size_t>(slot.pool)].unseen += slot.amount;
+  }
+  for (const Slot& slot : slots(most, found->second.gpu, found->second.disk)) {
     Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
-    pool.unseen += slot.amount;
+    pool.unseen_most += slot.amount;
     pool.unseen_at = at;
   }
+}
+
+// `free` is taken from a reading of that time.
+void Ledger::read(Pool& pool, BootTime at) {
+  if (at > pool.unseen_at) {
+    pool.unseen = pool.unseen_most = 0;
+  } else if (at > pool.read_at) {
+    pool.unseen = pool.unseen_most;
+  }
+  pool.read_at = at;
 }
 
 void Ledger::measure(LeaseId id, const Amounts& measured) {

@@ -44,8 +44,11 @@ struct Pool {
   /// Given up by leases since the machine was read, while it may have been taken since: not free
   /// until a sample from after `unseen_at` shows what of it is.
   std::int64_t unseen = 0;
+  /// As much of it as it may be beside a `free` that was read later than the bookings' use was
+  /// measured, and before `unseen_at`: then the leases may have had less of what they booked.
+  std::int64_t unseen_most = 0;
   BootTime unseen_at{};
-  BootTime read_at{};  ///< GPU: when `free` was so
+  BootTime read_at{};  ///< when `free` was so
   int leases = 0;
   int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
@@ -108,8 +111,9 @@ class Ledger {
   /// Takes a booking out; unknown ids are ignored.
   void unbook(LeaseId id);
   /// Keeps `amounts`, which a lease gives up while its holder may have taken them unseen, out of
-  /// the room until a sample from after `at` is taken in. Unknown ids are ignored.
-  void keep_until_read(LeaseId id, const Amounts& amounts, BootTime at);
+  /// the room until a sample from after `at` is taken in; `most` once an older one is, which may
+  /// show less of the holder's use than was measured until now. Unknown ids are ignored.
+  void keep_until_read(LeaseId id, const Amounts& amounts, const Amounts& most, BootTime at);
   /// Says what the holder of a booked lease uses now.
   void measure(LeaseId id, const Amounts& measured);
   /// Whether a device takes nobody new ("" = the node: no pool does); a slice follows its device.
@@ -141,6 +145,7 @@ class Ledger {
 
  private:
   bool is_drained(const Pool& pool) const;
+  static void read(Pool& pool, BootTime at);
   void count_amounts(const Entry& entry, int sign);
   void count_lease(LeaseId id, const Entry& entry, int sign);
 

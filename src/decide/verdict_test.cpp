@@ -176,8 +176,10 @@ TEST(Ledger, TermsOfRoomAddUp) {
         box.ledger_.measure(id,
                             {bytes((40_GiB).count()), bytes((8_GiB).count()), Cores(500), Bytes()});
       }
-      if (random() % 4 == 0)
-        box.ledger_.keep_until_read(id, {bytes((1_GiB).count()), {}, {}, {}}, at(2).boot);
+      if (random() % 4 == 0) {
+        const Amounts kept{bytes((1_GiB).count()), {}, {}, {}};
+        box.ledger_.keep_until_read(id, kept, kept, at(2).boot);
+      }
       if (random() % 4 == 0) box.ledger_.unbook(id);
     }
     for (const Room& room : box.ledger_.rooms()) {
@@ -215,11 +217,30 @@ TEST(Ledger, WhatIsGivenUpUnseenIsNoRoomBeforeANewerSample) {
   Box box;
   box.refresh(1);
   const LeaseId a = box.lease(memory(60_GiB));
-  box.ledger_.keep_until_read(a, {60_GiB, {}, {}, {}}, at(5).boot);
+  box.ledger_.keep_until_read(a, {60_GiB, {}, {}, {}}, {60_GiB, {}, {}, {}}, at(5).boot);
   box.ledger_.unbook(a);
   EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::queued);
   box.refresh(4);  // taken before it was given up
   EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::queued);
+  box.refresh(6);
+  EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::now);
+}
+
+TEST(Ledger, AnOlderSampleMayShowLessOfAHolderThanItTookBeforeItGaveUp) {
+  Box box;
+  box.refresh(1);
+  const LeaseId a = box.lease(memory(60_GiB));
+  box.ledger_.measure(a, {60_GiB, {}, {}, {}});
+  box.sample_.memory.available = 40_GiB;
+  box.refresh(2);
+  box.ledger_.keep_until_read(a, {}, {60_GiB, {}, {}, {}}, at(5).boot);
+  box.ledger_.unbook(a);
+  EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::now) << "nothing of it is unseen";
+  // At 4 it had given back what it had taken again at 5.
+  box.sample_.memory.available = 100_GiB;
+  box.refresh(4);
+  EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::now);
   box.refresh(6);
   EXPECT_EQ(box.ask(memory(50_GiB)).answer, Answer::now);
 }
