@@ -48,6 +48,11 @@ struct Parts {
     number(e.gone);
     d.add(static_cast<std::int64_t>(e.processes));
   }
+  void operator()(const HookAnswered& e) {
+    number(e.ask);
+    number(static_cast<std::uint64_t>(e.result));
+  }
+  void operator()(const EngineRead&) {}
 
   void operator()(const Respond& e) {
     number(e.request);
@@ -74,6 +79,11 @@ struct Parts {
   void operator()(const Changed& e) { number(e.what.index()); }
   void operator()(const Sense& e) { number(e.per_cpu); }
   void operator()(const Watch& e) { holder(e.holder); }
+  void operator()(const AskHook& e) {
+    number(e.ask);
+    d.add(e.hook);
+    number(e.lease);
+  }
   void operator()(const PlaceHolder& e) { number(e.lease); }
   void operator()(const Fence& e) {
     number(e.lease);
