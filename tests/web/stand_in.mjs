@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bad_day, cores, kMetrics, processes, readings } from './machine.mjs';
+import { ended, Models } from './models_stand_in.mjs';
 
 const kDist = fileURLToPath(new URL('../../web/dist/', import.meta.url));
 const kTypes = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain; charset=utf-8' };
@@ -27,6 +28,9 @@ export class StandIn {
     this.patches = [];
     this.marks = new Map(); // what was changed about an alert
     this.changed = new Map(); // settings
+    this.models = new Models(scene);
+    this.gone = []; // leases that were ended over HTTP
+    this.booked = []; // and that were booked
     this.started = Date.now();
   }
 
@@ -191,8 +195,8 @@ export class StandIn {
     if (this.scene === 'empty') return [];
     const since = (minutes) => new Date(Date.now() - minutes * 60000).toISOString();
     const alerts = [
-      { id: 'a11', severity: 'warning', resource: 'disk', device: '/data', text: '/data is 83 % full', value: 82.5, threshold: 80, since: since(134), ended: null, acknowledged: true, recommendations: ['Free 51 GiB, or move checkpoints to another disk'] },
-      { id: 'a12', severity: 'emergency', resource: 'gpu_memory', device: 'GPU-91c04be8', text: 'GPU 1: 78.3 GiB used by pid 4121 (vllm), booked by nobody', value: 97.9, threshold: 95, since: since(2), ended: null, acknowledged: false, recommendations: ['Start it in a lease: headroom run --gpu-mem 24G -- vllm serve …', 'Or give it less: --gpu-memory-utilization 0.3'] },
+      { id: 'a11', severity: 'warning', resource: 'disk', device: '/data', name: '/data', text: '/data is 83 % full', value: 82.5, threshold: 80, since: since(134), ended: null, acknowledged: true, recommendations: ['Free 51 GiB, or move checkpoints to another disk'] },
+      { id: 'a12', severity: 'emergency', resource: 'gpu_memory', device: 'GPU-91c04be8', name: 'GPU 1', text: '78.3 GiB used by pid 4121 (vllm), booked by nobody', value: 97.9, threshold: 95, since: since(2), ended: null, acknowledged: false, recommendations: ['Start it in a lease: headroom run --gpu-mem 24G -- vllm serve …', 'Or give it less: --gpu-memory-utilization 0.3'] },
     ];
     if (this.scene === 'hostile') alerts.push({ id: 'a0', severity: null, text: null, since: null, recommendations: null });
     if (this.scene === 'crowded') for (let n = 0; n < 120; ++n) alerts.push({ id: `c${n}`, severity: 'warning', text: `disk ${n} is filling`, since: since(n), ended: null, recommendations: [] });
@@ -210,15 +214,39 @@ export class StandIn {
     const v = this.wave(3);
     const amounts = (gpu, memory, cores) => ({ gpu_memory_bytes: gpu * GiB, memory_bytes: memory * GiB, cpu_cores: cores });
     const leases = [
-      this.lease('l-70', 'render', { owner: 'joe', booked: amounts(31, 12, 4), measured: amounts(29 + v, 8.2 + v, 2.1 + v), peak: amounts(30.2, 9.9, 3.9), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-41), expected_seconds: 3180, expected_from: 'declared' }),
-      this.lease('l-72', 'qwen-serve', { priority: 'high', state: 'loading', booked: amounts(32.1, 24, 2), measured: amounts(27 + v, 9.1, 0.4), peak: amounts(28, 9.1, 1.2), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-3) }),
+      this.lease('l-70', 'render', { owner: 'joe', booked: amounts(31, 12, 4), measured: amounts(29 + v, 8.2 + v, 2.1 + v), peak: amounts(30.2, 9.9, 3.9), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-41), expected_seconds: 3180, expected_from: 'declared', idle: '3.1 of 12.0 GiB of memory not used for 34 min' }),
+      this.lease('l-72', 'qwen-serve', { priority: 'high', model: 'qwen-serve', state: 'loading', booked: amounts(32.1, 24, 2), measured: amounts(27 + v, 9.1, 0.4), peak: amounts(28, 9.1, 1.2), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-3) }),
       this.lease('l-71', 'embedder', { booked: { memory_bytes: 12 * GiB, cpu_cores: 2 }, measured: { memory_bytes: 12.4 * GiB, cpu_cores: 0.6 }, peak: { memory_bytes: 12.4 * GiB, cpu_cores: 1.8 }, over: true, granted_at: at(-18), expires_at: at(42) }),
       this.lease('l-73', 'train-b', { state: 'waiting', needs: amounts(24, 12, 2), booked: amounts(24, 12, 2), asked_at: at(-1.2), place: 1, earliest: at(12), why: 'waits for 8.6 GiB of GPU memory: lease render (l-70) holds 31.0 GiB' }),
       this.lease('l-74', 'sweep', { state: 'waiting', owner: 'joe', priority: 'low', needs: { memory_bytes: 96 * GiB }, booked: { memory_bytes: 96 * GiB }, place: 2, why: 'waits for 22.4 GiB of memory: three leases hold 48.0 GiB' }),
     ];
     if (this.scene === 'hostile') leases.push({ id: 'l-0', name: '<b>x</b>'.repeat(30), state: 'dreaming', booked: null, measured: { memory_bytes: null }, peak: null }, { id: 'l-1' });
     if (this.scene === 'crowded') for (let n = 100; n < 600; ++n) leases.push(this.lease(`l-${n}`, `sweep-${n}`, { booked: { memory_bytes: GiB }, peak: {}, granted_at: at(-n), state: n % 2 ? 'active' : 'waiting', place: n }));
-    return leases;
+    return [...leases, ...this.booked].filter((lease) => !this.gone.some((each) => each.id === lease.id)).map((lease) => ({ ...lease, ...this.marks.get(lease.id) }));
+  }
+
+  /** What a change of leases and models, or a question, is answered with; null: this stand-in does not know it. */
+  change(method, path, body) {
+    const refused = this.scene === 'readonly' && path !== 'fit';
+    if (method === 'POST' && path === 'fit') return [200, this.models.fit(body)];
+    this.patches.push([path, body, method]);
+    if (refused) return [403, { title: 'Not allowed', detail: 'this daemon answers reads only: http.readonly is true' }];
+    if (path.startsWith('models/')) return method === 'PATCH' ? this.models.patch(decodeURIComponent(path.slice(7)), body) : null;
+    if (method === 'POST' && path === 'leases') {
+      if (body.needs.memory_bytes > 64 * GiB) return [409, { title: 'Insufficient resources', detail: '64.0 GiB of memory are wanted, room is 40.0 GiB', help: [{ text: 'wait, or ask for less' }] }];
+      const lease = this.lease('l-90', body.name, { owner: 'nobody', priority: body.priority, needs: body.needs, booked: body.needs, holder: null, granted_at: new Date().toISOString(), expires_at: new Date(Date.now() + 1000 * body.ttl_seconds).toISOString() });
+      this.booked.push(lease);
+      return [201, lease];
+    }
+    const lease = this.leases().find((each) => path === `leases/${each.id}`);
+    if (!lease) return null;
+    if (method === 'DELETE') {
+      if (lease.owner === 'joe') return [403, { title: 'Not allowed', detail: `${lease.id} belongs to joe`, help: [{ text: 'ask joe, or root' }] }];
+      this.gone.push({ ...lease, state: 'ended', ended_at: new Date().toISOString(), reason: 'ended by its owner' });
+      return [200, this.gone.at(-1)];
+    }
+    if (method === 'PATCH' && body.ttl_seconds) this.marks.set(lease.id, { expires_at: new Date(Date.now() + 1000 * body.ttl_seconds).toISOString() });
+    return [200, this.leases().find((each) => each.id === lease.id)];
   }
 
   pressure() {
@@ -309,14 +337,18 @@ export class StandIn {
     const reads = {
       node: () => this.node(), snapshot: () => this.snapshot(), history: () => this.history(url.searchParams),
       room: () => ({ revision: 8841, at: new Date().toISOString(), items: this.room() }),
-      leases: () => ({ items: this.leases(), next: null }), alerts: () => ({ items: this.alerts(), next: null }),
+      leases: () => ({ items: url.searchParams.get('state') === 'ended' ? [...ended(this.lease, this.scene), ...this.gone] : this.leases(), next: null }),
+      models: () => this.models.list(), alerts: () => ({ items: this.alerts(), next: null }),
       pressure: () => ({ items: this.pressure() }), events: () => ({ items: this.events(), next: null }), config: () => ({ items: this.config(), next: null }),
       processes: () => this.processes(),
     };
-    if (request.method === 'PATCH') {
+    if (request.method !== 'GET') {
       let text = '';
       for await (const part of request) text += part;
-      const [status, document] = this.patch(url.pathname.slice(8), JSON.parse(text));
+      const path = url.pathname.slice(8);
+      const body = text === '' ? null : JSON.parse(text);
+      const own = /^(fit$|leases|models\/)/.test(path);
+      const [status, document] = (own ? this.change(request.method, path, body) : this.patch(path, body)) ?? [404, { title: 'Not found', detail: `${path} is not here` }];
       response.writeHead(status, { ...headers, 'Content-Type': status < 300 ? 'application/json' : 'application/problem+json' });
       return response.end(JSON.stringify(document));
     }

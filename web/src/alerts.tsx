@@ -10,6 +10,16 @@ const kShown = 50;
 const kMuteSeconds = 3600;
 const kNoAlerts: Alert[] = [];
 
+/** Whether the device has to be named beside the text, which often names it itself. */
+export function names_device(alert: Alert): boolean {
+  if (!alert.name) return false;
+  const apart = (side: string) => side === '' || !/[\w/]/.test(side); // "/" is not named by "/data", nor GPU 1 by GPU 12
+  const text = alert.text ?? '';
+  for (let at = text.indexOf(alert.name); at >= 0; at = text.indexOf(alert.name, at + 1))
+    if (apart(text.charAt(at - 1)) && apart(text.charAt(at + alert.name.length))) return false;
+  return true;
+}
+
 /** Says new alerts once to those who listen; the list itself is silent, or its ages would be read out. */
 function AlertVoice({ alerts }: { alerts: Alert[] }) {
   const said = useRef(new Set<string>());
@@ -17,7 +27,7 @@ function AlertVoice({ alerts }: { alerts: Alert[] }) {
   useEffect(() => {
     const fresh = alerts.filter((alert) => !said.current.has(`${alert.id} ${alert.severity}`));
     said.current = new Set(alerts.map((alert) => `${alert.id} ${alert.severity}`));
-    if (fresh.length > 0) set_text(fresh.map((alert) => `${alert.severity ?? 'alert'}: ${alert.text ?? ''}`).join('. '));
+    if (fresh.length > 0) set_text(fresh.map((alert) => `${alert.severity ?? 'alert'}: ${names_device(alert) ? `${alert.name}: ` : ''}${alert.text ?? ''}`).join('. '));
     else if (alerts.length === 0) set_text('');
   }, [alerts]);
   return (
@@ -64,7 +74,10 @@ function AlertRow({ alert, now, readonly }: { alert: Alert; now: number; readonl
     <li class={`alert alert-${alert.severity ?? 'unknown'}`}>
       <div class="alert-head">
         <LevelMark level={alert.severity} />
-        <span class="alert-text">{alert.text ?? kUnknown}</span>
+        <span class="alert-text">
+          {names_device(alert) && <span class="alert-device">{alert.name}: </span>}
+          {alert.text ?? kUnknown}
+        </span>
         <span class="alert-since">
           since {format_clock(since, now)}, {since === null ? kUnknown : format_duration((now - since) / 1000)}
           {alert.acknowledged ? ', acknowledged' : ''}

@@ -229,6 +229,8 @@ export interface Alert {
   severity?: Maybe<string>;
   resource?: Maybe<string>;
   device?: Maybe<string>;
+  /** Of the device: "GPU 0", or where it is mounted. */
+  name?: Maybe<string>;
   text?: Maybe<string>;
   value?: Maybe<number>;
   threshold?: Maybe<number>;
@@ -267,6 +269,69 @@ export interface Lease {
   expires_at?: Maybe<string>;
   place?: Maybe<number>;
   earliest?: Maybe<string>;
+  why?: Maybe<string>;
+  /** What of its booking it has not used for long. */
+  idle?: Maybe<string>;
+  holder?: Maybe<{ pid?: Maybe<number> }>; // null: tied to time only
+  parent?: Maybe<string>;
+  reason?: Maybe<string>; // why it ended
+  exit_status?: Maybe<number>;
+  oom_kills?: Maybe<number>;
+  /** The model that it keeps in memory or, with `use`, only uses. */
+  model?: Maybe<string>;
+  use?: Maybe<boolean>;
+}
+
+export interface Model {
+  name: string;
+  source?: Maybe<string>;
+  state?: Maybe<string>; // known, waiting, loading, resident, draining
+  lease?: Maybe<string>;
+  engine?: Maybe<string>;
+  device?: Maybe<string>;
+  device_index?: Maybe<number>;
+  needs?: Maybe<{ memory_bytes?: Maybe<number>; gpu_memory_bytes?: Maybe<number>; compute?: Maybe<number> }>;
+  needs_from?: Maybe<string>;
+  size?: Maybe<{ memory_bytes?: Maybe<number>; gpu_memory_bytes?: Maybe<number> }>;
+  priority?: Maybe<string>;
+  pinned?: Maybe<boolean>;
+  hook?: Maybe<string>;
+  load_seconds?: Maybe<number>;
+  batch?: Maybe<number>;
+  notes?: Maybe<string>;
+  uses?: Maybe<number>;
+  last_used?: Maybe<string>;
+  resident_since?: Maybe<string>;
+  unload_order?: Maybe<number>; // null: it stays
+  until?: Maybe<string>; // evictable, or why it stays
+  requests?: Maybe<number>;
+  hits?: Maybe<number>;
+}
+
+/** One model that is asked to go. */
+export interface Step {
+  model?: Maybe<string>;
+  lease?: Maybe<string>;
+  hook?: Maybe<string>;
+  device?: Maybe<string>;
+  device_index?: Maybe<number>;
+  gpu_memory_bytes?: Maybe<number>;
+  memory_bytes?: Maybe<number>;
+  idle_seconds?: Maybe<number>;
+  outcome?: Maybe<string>;
+  why?: Maybe<string>;
+}
+
+/** What the daemon answers to "would it fit?". */
+export interface Verdict {
+  verdict?: Maybe<string>; // now, after, queued, never
+  device?: Maybe<string>;
+  best_device?: Maybe<string>;
+  booked?: Maybe<Amounts>;
+  short?: Maybe<Amounts>;
+  queue?: Maybe<{ place?: Maybe<number>; earliest?: Maybe<string> }>;
+  steps?: Maybe<Step[]>;
+  help?: Maybe<{ text?: Maybe<string> }[]>;
   why?: Maybe<string>;
 }
 
@@ -328,10 +393,16 @@ export async function fetch_text(path: string, timeout_ms = 5000): Promise<strin
   return (await ask(path, {}, timeout_ms)).text();
 }
 
-/** Changes one thing and gives what the daemon made of it. */
-export async function patch_json<T>(path: string, body: unknown, timeout_ms = 10000): Promise<T> {
-  const options = { method: 'PATCH', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
+/** Sends one document, or none, and gives what the daemon made of it. */
+export async function send_json<T>(method: string, path: string, body?: unknown, timeout_ms = 10000): Promise<T> {
+  const options =
+    body === undefined ? { method } : { method, headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
   return (await (await ask(kApi + path, options, timeout_ms)).json()) as T;
+}
+
+/** Changes one thing and gives what the daemon made of it. */
+export function patch_json<T>(path: string, body: unknown): Promise<T> {
+  return send_json<T>('PATCH', path, body);
 }
 
 /** The list in a field that may be missing, null or something else. */

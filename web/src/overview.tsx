@@ -1,19 +1,11 @@
 // The first page: what still fits, what is wrong, the past, who has what, what happened.
 import { AlertSection } from './alerts';
-import { list, number, type Amounts, type Gpu, type Lease, type Maybe, type RoomItem } from './api';
+import { list, number, type Gpu, type RoomItem } from './api';
 import { Chart } from './chart';
 import { EventTable } from './events_page';
-import {
-  format_bytes,
-  format_clock,
-  format_cores,
-  format_duration,
-  format_ratio,
-  format_until,
-  kUnknown,
-  parse_time,
-} from './format';
+import { format_ratio } from './format';
 import { gpu_title } from './gpu';
+import { kShownLeases, RunningTable, WaitingTable } from './lease_tables';
 import { Empty, More, Section, StateMark, Value } from './parts';
 import { format_amount, format_sum, format_used, segments_of, terms_of } from './room';
 import { room_items, running_leases, series_key, waiting_leases, type State } from './state';
@@ -211,167 +203,11 @@ function ChartSection({ state, now }: { state: State; now: number }) {
   );
 }
 
-const kAmounts: [name: keyof Amounts, word: string, format: (value: Maybe<number>) => string][] = [
-  ['gpu_memory_bytes', 'GPU', format_bytes],
-  ['memory_bytes', 'memory', format_bytes],
-  ['cpu_cores', 'CPU', format_cores],
-  ['disk_bytes', 'disk', format_bytes],
-];
-
-/** The kinds of amount that a lease is about, in the order of the columns. */
-function kinds_of(lease: Lease) {
-  const shown = kAmounts.filter(([name]) => number(lease.booked?.[name] ?? lease.needs?.[name]) !== null);
-  return shown.length > 0 ? shown : kAmounts.filter(([name]) => number(lease.measured?.[name]) !== null);
-}
-
-function AmountLines({ lease, amounts, reason }: { lease: Lease; amounts: Maybe<Amounts>; reason: string }) {
-  const kinds = kinds_of(lease);
-  if (kinds.length === 0) return <Value text={kUnknown} reason={reason} />;
-  return (
-    <span class="cell-lines">
-      {kinds.map(([name, word, format]) => (
-        <span class="amount-line" key={name}>
-          <span class="unseen">{word} </span>
-          <Value text={format(number(amounts?.[name]))} reason={reason} />
-        </span>
-      ))}
-    </span>
-  );
-}
-
-function where_of(lease: Lease): string {
-  if (number(lease.gpu_index) !== null) return `GPU ${lease.gpu_index}`;
-  return lease.device ?? lease.mount ?? kUnknown;
-}
-
-function LeaseName({ lease }: { lease: Lease }) {
-  const about = [lease.id, lease.owner, lease.priority && lease.priority !== 'normal' ? lease.priority : null];
-  return (
-    <>
-      <span class="lease-name" title={lease.name ?? undefined}>{lease.name || lease.id}</span>
-      <small>{about.filter(Boolean).join(' · ')}</small>
-    </>
-  );
-}
-
-function time_of(lease: Lease, now: number): { text: string; left: string | null } {
-  const granted = parse_time(lease.granted_at);
-  const text = granted === null ? kUnknown : format_duration((now - granted) / 1000);
-  const expires = parse_time(lease.expires_at);
-  if (expires !== null) return { text, left: `ends ${format_until(expires, now)}` };
-  const expected = number(lease.expected_seconds);
-  if (expected === null || granted === null) return { text, left: null };
-  const left = expected - (now - granted) / 1000;
-  return { text, left: left > 0 ? `about ${format_duration(left)} left` : `longer than the ${format_duration(expected)} expected` };
-}
-
-// On a phone the rows become cards by CSS; the roles keep them a table for those who listen.
-function RunningTable({ leases, now }: { leases: Lease[]; now: number }) {
-  return (
-    <table class="cards" role="table">
-      <caption>Running</caption>
-      <thead role="rowgroup">
-        <tr role="row">
-          <th role="columnheader" scope="col">lease</th>
-          <th role="columnheader" scope="col">state</th>
-          <th role="columnheader" scope="col">where</th>
-          <th role="columnheader" scope="col" class="of"><span class="unseen">resource</span></th>
-          <th role="columnheader" scope="col" class="num">booked</th>
-          <th role="columnheader" scope="col" class="num">measured</th>
-          <th role="columnheader" scope="col" class="num">peak</th>
-          <th role="columnheader" scope="col">time</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {leases.slice(0, kShown).map((lease) => {
-          const time = time_of(lease, now);
-          return (
-            <tr role="row" key={lease.id} data-lease={lease.id}>
-              <th role="rowheader" scope="row"><LeaseName lease={lease} /></th>
-              <td role="cell" data-label="state">
-                <span class="cell-lines">
-                  {lease.state ?? 'unknown'}
-                  {lease.over && <span class="badge badge-over" title="it uses more than it booked">over</span>}
-                </span>
-              </td>
-              <td role="cell" data-label="where"><Value text={where_of(lease)} reason="tied to no device" /></td>
-              <td role="cell" class="of" aria-hidden="true">
-                {kinds_of(lease).map(([name, word]) => (
-                  <span class="amount-line" key={name}>{word}</span>
-                ))}
-              </td>
-              <td role="cell" data-label="booked" class="num">
-                <AmountLines lease={lease} amounts={lease.booked} reason="nothing is booked" />
-              </td>
-              <td role="cell" data-label="measured" class="num">
-                <AmountLines lease={lease} amounts={lease.measured} reason="not measured yet, or its holder is not a process" />
-              </td>
-              <td role="cell" data-label="peak" class="num">
-                <AmountLines lease={lease} amounts={lease.peak} reason="not measured yet" />
-              </td>
-              <td role="cell" data-label="time">
-                <span class="cell-lines">
-                  <Value text={time.text} reason="not granted yet" />
-                  {time.left && <small>{time.left}</small>}
-                </span>
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
-
-function WaitingTable({ leases, now }: { leases: Lease[]; now: number }) {
-  return (
-    <table class="cards" role="table">
-      <caption>Waiting</caption>
-      <thead role="rowgroup">
-        <tr role="row">
-          <th role="columnheader" scope="col">lease</th>
-          <th role="columnheader" scope="col" class="num">place</th>
-          <th role="columnheader" scope="col">wants</th>
-          <th role="columnheader" scope="col" class="wide">why</th>
-          <th role="columnheader" scope="col">earliest</th>
-        </tr>
-      </thead>
-      <tbody role="rowgroup">
-        {leases.slice(0, kShown).map((lease) => {
-          const earliest = parse_time(lease.earliest);
-          return (
-            <tr role="row" key={lease.id} data-lease={lease.id}>
-              <th role="rowheader" scope="row"><LeaseName lease={lease} /></th>
-              <td role="cell" data-label="place" class="num">{number(lease.place) ?? kUnknown}</td>
-              <td role="cell" data-label="wants">
-                <span class="cell-lines">
-                  {kinds_of(lease).map(([name, word, format]) => (
-                    <span class="amount-line" key={name}>
-                      {format(number(lease.needs?.[name] ?? lease.booked?.[name]))} {word}
-                    </span>
-                  ))}
-                </span>
-              </td>
-              <td role="cell" data-label="why" class="wide">{lease.why ?? kUnknown}</td>
-              <td role="cell" data-label="earliest">
-                <span class="cell-lines">
-                  <Value text={format_clock(earliest, now)} reason="not known: those before it did not say how long they take" />
-                  {earliest !== null && <small>{format_until(earliest, now)}</small>}
-                </span>
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
-  );
-}
-
 function LeaseSection({ state, now }: { state: State; now: number }) {
   const leases = state.leases ?? [];
   const running = running_leases(leases);
   const waiting = waiting_leases(leases);
-  const note = leases.length > 0 ? `${running.length} running, ${waiting.length} waiting` : null;
+  const note = leases.length > 0 ? <a href="#/leases">{running.length} running, {waiting.length} waiting</a> : null;
   return (
     <Section id="leases" title="Leases" note={note} json="leases" command="headroom lease">
       {state.leases === null ? (
@@ -383,9 +219,9 @@ function LeaseSection({ state, now }: { state: State; now: number }) {
       ) : (
         <>
           {running.length > 0 && <RunningTable leases={running} now={now} />}
-          <More shown={kShown} all={running.length} />
+          <More shown={kShownLeases} all={running.length} />
           {waiting.length > 0 && <WaitingTable leases={waiting} now={now} />}
-          <More shown={kShown} all={waiting.length} />
+          <More shown={kShownLeases} all={waiting.length} />
         </>
       )}
     </Section>

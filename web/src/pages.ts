@@ -3,6 +3,8 @@ import type { ComponentType } from 'preact';
 import { parse_address } from './address';
 import { EventsPage } from './events_page';
 import { GpusPage } from './gpus_page';
+import { LeasesPage } from './leases_page';
+import { ModelsPage } from './models_page';
 import { Overview } from './overview';
 import { ProcessesPage } from './processes_page';
 import { SystemPage } from './system_page';
@@ -16,6 +18,8 @@ export interface Page {
 export const kPages: readonly Page[] = [
   { path: '', title: 'Overview', view: Overview },
   { path: 'gpus', title: 'GPUs', view: GpusPage },
+  { path: 'leases', title: 'Leases', view: LeasesPage },
+  { path: 'models', title: 'Models', view: ModelsPage },
   { path: 'processes', title: 'Processes', view: ProcessesPage },
   { path: 'events', title: 'Events', view: EventsPage },
   { path: 'system', title: 'System', view: SystemPage },

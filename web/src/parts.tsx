@@ -1,6 +1,6 @@
 // Small pieces that every page uses.
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Maybe } from './api';
 import { kUnknown } from './format';
 
@@ -138,5 +138,56 @@ export function Answer({ change }: { change: Change }) {
     <span class={`answer${change.failed ? ' answer-failed' : ''}`} role="status">
       {change.busy ? 'asking' : change.said !== null && `${change.failed ? 'Refused: ' : ''}${change.said}`}
     </span>
+  );
+}
+
+/**
+ * A question that stands before the page until it is answered: Escape and "Cancel" do nothing, and the focus goes back to
+ * where it was. `sure` may fail: the reason is shown, and the question stays.
+ */
+export function Dialog({ title, children, yes, danger, sure, close }: {
+  title: string;
+  children: ComponentChildren;
+  yes: string; // the word of the button that does it
+  danger?: boolean;
+  sure: () => Promise<string>;
+  close: (said: string | null) => void; // null: nothing was done
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const change = use_change();
+  useEffect(() => {
+    const shown = dialog.current!;
+    const before = document.activeElement as HTMLElement | null;
+    shown.showModal();
+    return () => {
+      shown.close(); // or nothing outside of it can have the focus
+      before?.focus();
+    };
+  }, []);
+  return (
+    <dialog ref={dialog} aria-labelledby="question" onCancel={() => close(null)}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          change.make(async () => {
+            const said = await sure();
+            close(said);
+            return said;
+          });
+        }}
+      >
+        <h2 id="question">{title}</h2>
+        {children}
+        <p class="buttons">
+          <button type="button" onClick={() => close(null)}>
+            Cancel
+          </button>
+          <button type="submit" class={danger ? 'danger' : 'primary'} disabled={change.busy}>
+            {yes}
+          </button>
+          <Answer change={change} />
+        </p>
+      </form>
+    </dialog>
   );
 }
