@@ -39,7 +39,7 @@ test('numbers move, and nothing is broken, blocked or asked of anybody else', as
   await later_sample(page, Number(first) + 1);
   const now = await page.locator('.chart-box').first().getAttribute('aria-label');
   assert.match(now, /^memory, last 15 minutes: now \d+\s%, min \d/);
-  for (const path of ['events', 'system', 'no-such-page', '']) {
+  for (const path of ['leases', 'models', 'events', 'system', 'no-such-page', '']) {
     await page.goto(`${url}/#/${path}`);
     await page.locator('main h2').first().waitFor();
   }
@@ -98,7 +98,7 @@ test('a phone needs no horizontal scrolling on any page', async () => {
   await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)));
   await assert_no_overflow(page);
   await shot(page, 'overview-phone');
-  for (const path of ['events', 'system']) {
+  for (const path of ['leases', 'models', 'events', 'system']) {
     await page.goto(`${url}/#/${path}`);
     await page.locator('main h2').first().waitFor();
     await assert_no_overflow(page);
