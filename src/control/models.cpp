@@ -31,6 +31,7 @@ constexpr std::chrono::minutes kWrittenEvery{1};
 // What loading is taken to be where nobody has measured it: a disk that reads a gibibyte a second.
 constexpr std::int64_t kBytesPerMillisecond = (1LL << 30) / 1000;
 constexpr std::size_t kMostTold = 256;  // of one engine
+constexpr const char* kInVain = "asked in vain";
 
 bool is_loading(LeaseState state) {
   return state == LeaseState::waiting || state == LeaseState::reserved ||
@@ -207,7 +208,7 @@ Control::Held Control::held_by(const Lease& lease, int pool) const {
   held.as.reload = reload_of(model, held.as.bytes);
   if (const auto use = state_.model_uses.find(lease.model); use != state_.model_uses.end()) {
     if (use->second.used) held.as.last_used = std::max(held.as.last_used, *use->second.used);
-    if (use->second.quiet && *use->second.quiet > at_.boot) held.spared = "asked in vain";
+    if (use->second.quiet && *use->second.quiet > at_.boot) held.spared = kInVain;
   }
   if (held.hook.empty()) held.spared = "nobody can be asked";
   // What was never measured is not known to come back.
@@ -269,7 +270,7 @@ std::vector<Control::Held> Control::held_on(int pool) const {
       held.as.reload = reload_of(model, held.as.bytes);
       if (const auto use = state_.model_uses.find(told.name); use != state_.model_uses.end()) {
         if (use->second.used) held.as.last_used = std::max(held.as.last_used, *use->second.used);
-        if (use->second.quiet && *use->second.quiet > at_.boot) held.spared = "asked in vain";
+        if (use->second.quiet && *use->second.quiet > at_.boot) held.spared = kInVain;
       }
       if (!engine.answers) held.spared = "its engine does not answer";
       held.as.askable = held.spared.empty();
@@ -442,7 +443,8 @@ void Control::unloaded(std::uint64_t ask, FreeStep::Outcome outcome, std::string
   if (one.step.lease != 0) {
     const auto lease = state_.promises.leases.find(one.step.lease);
     if (lease != state_.promises.leases.end() && lease->second.state == LeaseState::draining) {
-      if (outcome == FreeStep::Outcome::freed) {
+      // Commands that have begun inside it meanwhile draw from its booking.
+      if (outcome == FreeStep::Outcome::freed && !state_.nested.contains(one.step.lease)) {
         end(one.step.lease, "its model was unloaded: " + one.reason);
       } else {
         Lease back = lease->second;
@@ -1001,6 +1003,10 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
                                     "nobody can be asked to unload " + ask.name, "it has no hook",
                                     "name one: headroom model set " + ask.name + " --hook NAME"});
     }
+    if (!held.spared.empty() && held.spared != kInVain) {
+      return refuse(asked.request, {ErrorKind::conflict, ask.name + " cannot be asked to go",
+                                    held.spared, "try again in some seconds"});
+    }
     if (!is_unloading(held.lease, held.engine, held.as.name)) {
       unload(held, chosen->first, 0, "uid " + std::to_string(asked.caller.uid) + " wanted it");
     }
@@ -1064,7 +1070,7 @@ void Control::ask(const Asked& asked, const AskFree& ask) {
     choice.held = held_on(pool);
     for (Held& held : choice.held) {
       if (ask.force) {
-        held.spared = held.spared == "asked in vain" ? "" : held.spared;
+        if (held.spared == kInVain) held.spared.clear();
         held.as.askable = held.spared.empty();
       } else if (held.as.askable && at_.boot - held.as.last_used < kIdle) {
         held.spared = "used in the last minute";

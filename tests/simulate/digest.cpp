@@ -52,7 +52,10 @@ struct Parts {
     number(e.ask);
     number(static_cast<std::uint64_t>(e.result));
   }
-  void operator()(const EngineRead&) {}
+  void operator()(const EngineRead& e) {
+    d.add(e.hook);
+    number(e.models.size());
+  }
 
   void operator()(const Respond& e) {
     number(e.request);
@@ -79,11 +82,6 @@ struct Parts {
   void operator()(const Changed& e) { number(e.what.index()); }
   void operator()(const Sense& e) { number(e.per_cpu); }
   void operator()(const Watch& e) { holder(e.holder); }
-  void operator()(const AskHook& e) {
-    number(e.ask);
-    d.add(e.hook);
-    number(e.lease);
-  }
   void operator()(const PlaceHolder& e) { number(e.lease); }
   void operator()(const Fence& e) {
     number(e.lease);
@@ -93,6 +91,11 @@ struct Parts {
   void operator()(const Notify& e) {
     number(static_cast<std::uint64_t>(e.what));
     number(e.alert.id);
+  }
+  void operator()(const AskHook& e) {
+    number(e.ask);
+    number(e.lease);
+    d.add(e.model);
   }
 };
 

@@ -20,7 +20,8 @@ constexpr const char* kHelp =
     "of the\n"
     "daemon at every place, reboots, devices drained and opened again, leases that are handed "
     "over\n"
-    "and idle bookings that are returned. Equal seeds give equal runs. After every event the "
+    "idle bookings that are returned, and models that are asked to go. Equal seeds give equal "
+    "runs. After every event the "
     "invariants "
     "are\n"
     "checked; the first broken one ends the run with exit status 1.\n"
@@ -85,9 +86,11 @@ int main(int argc, char** argv) {
   const auto outcome = headroom::simulate::World(seed, events, sabotage).run();
   if (verbose) {
     std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64
-                " drained %" PRIu64 " handed over %" PRIu64 " returned %" PRIu64 "\n",
+                " drained %" PRIu64 " handed over %" PRIu64 " returned %" PRIu64
+                " unloaded %" PRIu64 " kept %" PRIu64 "\n",
                 outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined,
-                outcome.drained, outcome.handed_over, outcome.returned);
+                outcome.drained, outcome.handed_over, outcome.returned, outcome.unloaded,
+                outcome.kept);
   }
   if (!outcome.broken.empty()) {
     std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed,

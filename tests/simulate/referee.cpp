@@ -83,8 +83,14 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
     const auto parent = shadow_.leases.find(now.parent);
     outer = may_end_.contains(now.parent) || parent == shadow_.leases.end() ||
             parent->second.state == LeaseState::ended ||
-            (parent->second.expires && *parent->second.expires <= at.boot);
+            (parent->second.expires && *parent->second.expires <= at.boot) ||
+            // Who used a model has nothing to use once its process is dead.
+            (now.use && parent->second.holder.pid != 0 && !machine_.alive(parent->second.holder));
   }
+  // A use ends with the model that it waited for, a model when it was unloaded.
+  const bool unloaded = before.state == LeaseState::draining && !now.model.empty() && !now.use;
+  const bool nothing_left = now.use && before.state == LeaseState::waiting;
+  if (unloaded || nothing_left) return {};
   if (!time && !dead && !outer && !may_end_.contains(now.id) && !everything_may_end_) {
     return lease_name(now.id) + " of a living holder was ended without cause: " + now.reason;
   }
@@ -147,7 +153,8 @@ std::string Referee::after(const control::Control& control, const Event& event,
       shadow_.leases.size() != state.promises.leases.size() ||
       shadow_.learned.size() != state.promises.learned.size() ||
       shadow_.acknowledged != state.promises.acknowledged ||
-      shadow_.muted != state.promises.muted || shadow_.drained != state.promises.drained) {
+      shadow_.muted != state.promises.muted || shadow_.drained != state.promises.drained ||
+      shadow_.models != state.promises.models) {
     return "the journal and the promises differ";
   }
   for (const LeaseId id : living_) {
@@ -185,11 +192,45 @@ std::string Referee::after(const control::Control& control, const Event& event,
     return std::holds_alternative<Sense>(effect);
   });
   for (const std::string& broken :
-       {ledger(state), rooms(state), nested(state), grants(control, grown, granted),
-        gauges(control, event), queue(control, event, granted, reads, at)}) {
+       {victims(control, effects), ledger(state), rooms(state), nested(state),
+        grants(control, grown, granted), gauges(control, event),
+        queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();
+}
+
+// Nobody busy, pinned or loading is asked to go, and nobody twice.
+std::string Referee::victims(const control::Control& control, const Effects& effects) const {
+  const control::State& state = control.state();
+  for (const Effect& effect : effects) {
+    const auto* ask = std::get_if<AskHook>(&effect);
+    if (ask == nullptr) continue;
+    const auto found = shadow_.leases.find(ask->lease);
+    if (found == shadow_.leases.end()) return "a lease that is none was asked to go";
+    const Lease& lease = found->second;
+    const std::string name = lease_name(lease.id) + " (" + lease.model + ")";
+    if (lease.model != ask->model || lease.use)
+      return name + " holds no model, and was asked to go";
+    if (lease.state != LeaseState::draining) return name + " was asked to go, and is not draining";
+    if (const auto inside = state.nested.find(lease.id); inside != state.nested.end()) {
+      return name + " was asked to go while it is in use";
+    }
+    const auto& pinned = state.config->models.pinned;
+    const auto told = shadow_.models.find(lease.model);
+    if ((told != shadow_.models.end() && told->second.pinned) ||
+        std::find(pinned.begin(), pinned.end(), lease.model) != pinned.end()) {
+      return name + " was asked to go, and is pinned";
+    }
+    int asks = 0;
+    for (const auto& [number, one] : state.unloading) asks += one.step.lease == lease.id ? 1 : 0;
+    if (asks > 1) return name + " was asked to go twice";
+    const auto use = state.uses.find(lease.id);
+    if (use == state.uses.end() || !use->second.measured) {
+      return name + " was asked to go, and nobody knows what it would give back";
+    }
+  }
+  return {};
 }
 
 std::string Referee::grants(const control::Control& control,
@@ -260,7 +301,7 @@ std::string Referee::ledger(const control::State& state) const {
   std::size_t ends = 0;
   for (const LeaseId id : living_) {
     const Lease& lease = shadow_.leases.at(id);
-    if (!decide::holds(lease.state) || lease.parent != 0) continue;
+    if (!decide::holds(lease.state) || lease.parent != 0 || lease.use) continue;
     const decide::Entry* entry = state.ledger.entry(id);
     if (entry == nullptr) return lease_name(id) + " holds and is not in the ledger";
     ++entries;
@@ -389,7 +430,8 @@ std::string Referee::queue(const control::Control& control, const Event& event,
   if (state.queue.empty()) return {};
   std::size_t waiting = 0;
   for (const LeaseId id : living_)
-    waiting += shadow_.leases.at(id).state == LeaseState::waiting ? 1U : 0U;
+    waiting +=
+        shadow_.leases.at(id).state == LeaseState::waiting && !shadow_.leases.at(id).use ? 1U : 0U;
   if (waiting != state.queue.size()) return "the queue and the waiting leases differ";
   const bool settled =
       !reads && (std::holds_alternative<Sampled>(event) || std::holds_alternative<Ticked>(event) ||

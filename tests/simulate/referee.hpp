@@ -50,6 +50,7 @@ class Referee {
 
  private:
   std::string endings(const Lease& before, const Lease& now, Instant at);
+  std::string victims(const control::Control& control, const Effects& effects) const;
   std::string grants(const control::Control& control, const std::map<LeaseId, Amounts>& grown,
                      const std::set<LeaseId>& granted) const;
   bool may_change(const Caller& caller, LeaseId id) const;

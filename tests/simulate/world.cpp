@@ -30,6 +30,17 @@ Config make_config(Random& random) {
   if (random.percent(30)) config.leases.user_gpu_memory = Share{Ratio(0.6), {}};
   if (random.percent(20)) config.leases.user_leases = 5;
   config.leases.idle = std::chrono::seconds(random.percent(20) ? 0 : random.between(2, 60));
+  for (const char* name : {"one", "other"}) {
+    HookSetting hook;
+    hook.name = name;
+    hook.kind = HookKind::command;
+    hook.run = {"/bin/true"};
+    config.hooks.push_back(hook);
+  }
+  config.models.min_residency = std::chrono::seconds(random.between(0, 10));
+  if (random.percent(20)) config.models.cache_size = 3;
+  if (random.percent(20)) config.models.idle_unload = std::chrono::seconds(random.between(20, 200));
+  if (random.percent(30)) config.models.pinned = {"model1"};
   return config;
 }
 
@@ -122,6 +133,8 @@ void World::apply(const Event& event, bool forged) {
       outcome_.drained += say->line.type == "device.drained" ? 1U : 0U;
       outcome_.handed_over += say->line.type == "lease.handed_over" ? 1U : 0U;
       outcome_.returned += say->line.type == "lease.returned" ? 1U : 0U;
+      outcome_.unloaded += say->line.type == "model.unloaded" ? 1U : 0U;
+      outcome_.kept += say->line.type == "model.kept" ? 1U : 0U;
     }
   }
   if (std::string broken = referee_.after(*control_, event, effects, at, forged); !broken.empty()) {
@@ -210,6 +223,8 @@ void World::carry_out(const Effect& effect) {
   } else if (const auto* fence = std::get_if<Fence>(&effect)) {
     const bool done = !random_.percent(10);
     plan(soon(), [id = fence->lease, done] { return Event(Fenced{id, done}); });
+  } else if (const auto* hook = std::get_if<AskHook>(&effect)) {
+    unload(*hook);
   } else if (const auto* release = std::get_if<Release>(&effect)) {
     plan(soon(), [this, id = release->lease] {
       Released released;
@@ -220,6 +235,67 @@ void World::carry_out(const Effect& effect) {
       return Event(released);
     });
   }
+}
+
+// Who is asked lets go, or says so and does not, or does and does not say so.
+void World::unload(const AskHook& asked) {
+  const std::uint64_t how = random_.below(100);
+  const std::int64_t after = random_.between(0, 5000) * kMs;
+  if (how < 70) {
+    plan(after, [this, asked]() -> std::optional<Event> {
+      const auto found = machine_.processes.find(asked.holder.pid);
+      if (found == machine_.processes.end() || found->second.holder != asked.holder) return {};
+      Process& process = found->second;
+      for (std::size_t r = 0; r < kResources; ++r) {
+        if (r == kCpu || r == kDisk || r == kDisk + 1) continue;
+        process.target[r] = process.use[r] / 20;
+        machine_.change(process, r, process.target[r], control_->state().promises);
+      }
+      return {};
+    });
+  }
+  if (random_.percent(90)) {
+    const auto result = how < 85
+                            ? (random_.percent(50) ? HookResult::freed : HookResult::acknowledged)
+                            : static_cast<HookResult>(random_.below(8));
+    plan(after + random_.between(0, 1000) * kMs,
+         [asked, result] { return Event(HookAnswered{asked.ask, result, "it is a simulation"}); });
+  }
+}
+
+// Models are told of, pinned, used, unloaded and forgotten.
+void World::models_do() {
+  AskModel ask;
+  ask.name = "model" + std::to_string(random_.below(6));
+  const std::uint64_t what = random_.below(10);
+  if (what < 4) {
+    ask.create = true;
+    if (random_.percent(80))
+      ask.hook = random_.percent(50) ? "one" : random_.percent(80) ? "other" : kHolderHook;
+    if (random_.percent(30)) ask.priority = static_cast<Priority>(random_.below(4));
+    if (random_.percent(20)) ask.pinned = random_.percent(50);
+    if (random_.percent(20)) ask.memory = Bytes(random_.between(0, 4 * kGiB));
+  } else if (what < 6) {
+    ask.touched = true;
+  } else if (what == 6) {
+    ask.unload = true;
+  } else if (what == 7) {
+    ask.forget = true;
+  } else {
+    AskFree free;
+    free.force = random_.percent(50);
+    free.dry_run = random_.percent(30);
+    free.priority = static_cast<Priority>(random_.below(4));
+    if (random_.percent(40)) free.memory = Bytes(random_.between(1, 8 * kGiB));
+    if (!machine_.gpus.empty() && random_.percent(40)) {
+      free.gpu_memory = Bytes(random_.between(1, 8 * kGiB));
+    }
+    free.patience = std::chrono::milliseconds(random_.between(0, 20'000));
+    apply(Asked{request(0, now_ + 20 * kSecond), {0, true, true}, free});
+    return;
+  }
+  const auto uid = static_cast<uid_t>(random_.below(5) * 1000);
+  apply(Asked{request(0, now_), {uid, true, uid == 0}, ask});
 }
 
 RequestId World::request(int client, std::int64_t until) {
@@ -395,6 +471,8 @@ void World::act() {
     drain_something();
   } else if (what < 57) {
     hand_over();
+  } else if (what < 60) {
+    models_do();
   }
 }
 
@@ -545,13 +623,24 @@ void World::ask_new() {
         client.ask.needs.gpu_memory = less(other->booked.gpu_memory);
     }
   }
+  if (client.ask.parent == 0 && random_.percent(25)) {
+    client.ask.model = "model" + std::to_string(random_.below(6));
+    client.ask.name = client.ask.model;
+    if (client.pid != 0 && random_.percent(25)) {
+      client.ask.use = true;
+      client.ask.needs = Needs();
+      client.ask.has_needs = false;
+      client.ask.group = client.ask.fence = client.ask.enforce = false;
+    }
+  }
   clients_[id] = client;
   const Caller caller{client.uid, !random_.per_mille(5), client.uid == 0};
-  const bool same = client.ask.parent == 0 && random_.percent(40);
+  const bool same = client.ask.parent == 0 && !client.ask.use && random_.percent(40);
   const std::uint64_t crashes = outcome_.crashes;
   if (same) {
     AskFit fit;
     fit.name = client.ask.name;
+    fit.model = client.ask.model;
     fit.needs = client.ask.needs;
     fit.has_needs = client.ask.has_needs;
     fit.priority = client.ask.priority;

@@ -31,6 +31,8 @@ struct Outcome {
   std::uint64_t drained = 0;
   std::uint64_t handed_over = 0;
   std::uint64_t returned = 0;
+  std::uint64_t unloaded = 0;
+  std::uint64_t kept = 0;
 };
 
 /// One run. Deterministic: seed, number of events and sabotage decide everything.
@@ -75,6 +77,8 @@ class World {
   void change_something();
   void drain_something();
   void hand_over();
+  void models_do();
+  void unload(const AskHook& asked);
   void processes_do();
   void take_sample(std::int64_t in);
   void break_something();
