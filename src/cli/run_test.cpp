@@ -40,6 +40,19 @@ Told generous(const Asked& asked) {
 
 value parse(const char* text) { return *client::parse_json(text); }
 
+TEST(Run, ALoadIsNamedAfterItsModel) {
+  RunRequest request;
+  request.command = {"python", "serve.py"};
+  request.model = "facebook/musicgen-small";
+  request.asked = 1734260000;
+  const auto body = booking_of(request, 7);
+  EXPECT_EQ(body.at("name").as_string(), "model_load_facebook_musicgen_small_1734260000");
+  EXPECT_EQ(body.at("model").as_string(), "facebook/musicgen-small");
+  EXPECT_FALSE(body.contains("needs"));
+  request.name = "mine";
+  EXPECT_EQ(booking_of(request, 7).at("name").as_string(), "mine");
+}
+
 TEST(Run, FillsPlaceholdersFromTheLease) {
   const auto words = fill_in({"serve", "--util={gpu_fraction}", "{gpu_id}:{lease}", "{mem_mb}",
                               "{gpu_mem_mb}", "{other} {"},

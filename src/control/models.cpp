@@ -196,6 +196,7 @@ Control::Held Control::held_by(const Lease& lease, int pool) const {
   held.as.priority = lease.priority;
   const auto told = state_.promises.models.find(lease.model);
   const Model* model = told == state_.promises.models.end() ? nullptr : &told->second;
+  if (model != nullptr) held.as.priority = model->priority;  // told of the model, not of one load
   const auto& pinned = state_.config->models.pinned;
   held.as.pinned = (model != nullptr && model->pinned) ||
                    std::find(pinned.begin(), pinned.end(), lease.model) != pinned.end();

@@ -120,8 +120,9 @@ void refuse(std::span<const Resident> residents, const Shortage& shortage, const
     when = "; all models together hold " + text(covered) + ": something else takes the memory";
   }
   const std::string list = account.list();
-  victims.why = "nothing is unloaded: " + text(shortage.deficit) +
-                " must come free, and all that may go holds " + text(victims.allowed) +
+  victims.why = "nothing is unloaded: " + text(shortage.deficit) + " must come free, and " +
+                (victims.allowed > Bytes(0) ? "all that may go holds " + text(victims.allowed)
+                                            : std::string("nobody may go")) +
                 (list.empty() ? "" : "; not to be had: " + list) + when;
 }
 

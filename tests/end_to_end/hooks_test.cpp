@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include <engines/engines.hpp>
 
@@ -89,6 +90,42 @@ TEST_F(EngineBeside, IsAskedToUnloadAndOnlyWhatIsMeasuredToBeFreeIsGranted) {
   EXPECT_TRUE(says("model.asked", "engine was asked to unload llama3:8b")) << events();
   EXPECT_TRUE(says("model.unloaded", "llama3:8b was unloaded")) << events();
   EXPECT_EQ(engine_.loads(), 0) << "it was not loaded in order to be unloaded";
+}
+
+TEST_F(EngineBeside, IsAskedByTheCommandAndByTheSpecificationsCleanup) {
+  EXPECT_THAT(daemon_->run({"model"}).out,
+              AllOf(HasSubstr("llama3:8b"), HasSubstr("GPU 0"), HasSubstr("18.0 GiB"),
+                    HasSubstr("resident"), HasSubstr("facebook/musicgen-small")));
+  const auto planned = daemon_->run({"free", "--gpu-mem", "10G", "--force", "--dry-run"});
+  EXPECT_EQ(planned.code, 0) << planned.err;
+  EXPECT_THAT(planned.out, AllOf(HasSubstr("would free 18.0 GiB on GPU 0"), HasSubstr("engine"),
+                                 HasSubstr("nothing was changed")));
+  EXPECT_FALSE(engine_.state(kModel).empty()) << "a dry run asks nobody";
+
+  const auto frees_when_asked = [&] {
+    return std::thread([&] {
+      if (eventually([&] { return engine_.state(kModel).empty(); })) used(1);
+    });
+  };
+  std::thread driver = frees_when_asked();
+  const auto freed = daemon_->run({"free", "--gpu-mem", "10G", "--force"});
+  driver.join();
+  EXPECT_EQ(freed.code, 0) << freed.err << freed.out;
+  EXPECT_THAT(freed.out, AllOf(HasSubstr("freed 18.0 GiB on GPU 0"), HasSubstr("freed")));
+
+  // Once more, as the specification has it.
+  engine_.add(kModel, 18 * (std::int64_t{1} << 30), "loaded");
+  used(19);
+  ASSERT_TRUE(eventually([&] {
+    const auto model = daemon_->get(std::string("/api/v1/models/") + kModel);
+    return text(model, "until") == "evictable";
+  })) << events();
+  driver = frees_when_asked();
+  const Answer cleaned = daemon_->ask("POST", "/api/v1/monitoring/cleanup?force=true");
+  driver.join();
+  EXPECT_EQ(cleaned.status, 200);
+  EXPECT_THAT(cleaned.body, HasSubstr("Cleanup completed. CPU: 0.0GB freed, GPU: 18.0GB freed"));
+  EXPECT_EQ(daemon_->run({"advise"}).code, 0);
 }
 
 // vllm_47654: OK, and the memory stays.
