@@ -47,7 +47,7 @@ int advise_command(Words words) {
   if (const auto over = options.parse(std::move(words), common)) return *over;
   Source source(common);
   return repeat(common, [&] {
-    const auto body = source.kept("/api/v1/advice", "advice");
+    const auto body = source.kept("/api/v1/advice", "suggestions");
     if (!body) return report(body.error());
     if (print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);

@@ -214,7 +214,8 @@ Control::Held Control::held_by(const Lease& lease, int pool) const {
   if (held.hook.empty()) held.spared = "nobody can be asked";
   // What was never measured is not known to come back.
   const auto use = state_.uses.find(lease.id);
-  if (held.spared.empty() && (use == state_.uses.end() || !use->second.measured)) {
+  if (held.spared.empty() && !held.as.loading &&
+      (use == state_.uses.end() || !use->second.measured)) {
     held.spared = "its use is not known";
   }
   held.as.askable = held.spared.empty();
@@ -1003,6 +1004,10 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
       return refuse(asked.request, {ErrorKind::conflict,
                                     "nobody can be asked to unload " + ask.name, "it has no hook",
                                     "name one: headroom model set " + ask.name + " --hook NAME"});
+    }
+    if (held.as.loading && !is_unloading(held.lease, held.engine, held.as.name)) {
+      return refuse(asked.request, {ErrorKind::conflict, ask.name + " is being loaded", "",
+                                    "try again when it is: headroom model show " + ask.name});
     }
     if (!held.spared.empty() && held.spared != kInVain) {
       return refuse(asked.request, {ErrorKind::conflict, ask.name + " cannot be asked to go",

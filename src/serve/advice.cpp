@@ -336,8 +336,9 @@ const GpuReading* device_for(const View& view, const ModelView& model) {
   Bytes most;
   for (const GpuReading& gpu : view.sample->gpus) {
     const Bytes room = room_for(view, Resource::gpu_memory, gpu.id);
+    // A device that does not tell its capability is not said to be too old.
     const bool able =
-        model.model.compute <= 0 || (gpu.compute && *gpu.compute >= model.model.compute);
+        model.model.compute <= 0 || !gpu.compute || *gpu.compute >= model.model.compute;
     if (!able || room < model.needs.gpu_memory || (best != nullptr && room <= most)) continue;
     best = &gpu;
     most = room;
