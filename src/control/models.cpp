@@ -30,7 +30,8 @@ constexpr seconds kIdle{60};
 constexpr std::chrono::minutes kWrittenEvery{1};
 // What loading is taken to be where nobody has measured it: a disk that reads a gibibyte a second.
 constexpr std::int64_t kBytesPerMillisecond = (1LL << 30) / 1000;
-constexpr std::size_t kMostTold = 256;  // of one engine
+constexpr std::size_t kMostTold = 256;    // of one engine
+constexpr std::size_t kMostUses = 10000;  // of one model at once
 constexpr const char* kInVain = "asked in vain";
 
 bool is_loading(LeaseState state) {
@@ -765,6 +766,16 @@ void Control::ask_use(const Asked& asked, const AskLease& ask) {
     return refuse(asked.request,
                   {ErrorKind::invalid_request, "a use of a model needs nothing",
                    "its memory is booked by the lease that holds it", "leave the needs out"});
+  }
+  if (ask.holder.pid == 0 && ask.ttl.count() <= 0) {
+    return refuse(asked.request, {ErrorKind::invalid_request, "a use of a model needs a holder",
+                                  "without a process or a time it would never end",
+                                  "a holder's pid, or ttl_seconds"});
+  }
+  if (const auto uses = state_.model_leases.find(ask.model);
+      uses != state_.model_leases.end() && uses->second.size() > kMostUses) {
+    return refuse(asked.request, {ErrorKind::too_many_requests, "too many use " + ask.model,
+                                  std::to_string(kMostUses) + " uses of it are under way", ""});
   }
   touch(ask.model, true);
   const Lease* resident = resident_lease(ask.model);

@@ -631,6 +631,21 @@ TEST_F(Models, IsChangedByItsOwnerAndTheTrustedAlone) {
   EXPECT_EQ(bench.refusal(bench.ask(unknown))->error.kind, ErrorKind::not_found);
 }
 
+TEST_F(Models, AUseThatWouldNeverEndIsRefused) {
+  resident("sdxl", 100, 2_GiB);
+  AskLease use = use_of("sdxl", 300);
+  use.holder = {};
+  const Refusal* no = bench.refusal(bench.ask(use));
+  ASSERT_NE(no, nullptr);
+  EXPECT_EQ(no->error.kind, ErrorKind::invalid_request);
+  use.ttl = seconds(5);
+  EXPECT_NE(bench.lease(bench.ask(use)), nullptr);
+  EXPECT_EQ(view_of("sdxl").uses, 1);
+  bench.pass(seconds(6));
+  bench.apply(Ticked{});
+  EXPECT_EQ(view_of("sdxl").uses, 0);
+}
+
 TEST_F(Models, AUseOfWhatIsNowhereIsRefused) {
   const Refusal* no = bench.refusal(bench.ask(use_of("sdxl", 300)));
   ASSERT_NE(no, nullptr);
