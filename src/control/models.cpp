@@ -208,16 +208,18 @@ Control::Held Control::held_by(const Lease& lease, int pool) const {
   held.as.since = lease.granted.boot;
   held.as.last_used = lease.granted.boot;
   held.as.reload = reload_of(model, held.as.bytes);
-  if (const auto use = state_.model_uses.find(lease.model); use != state_.model_uses.end()) {
-    if (use->second.used) held.as.last_used = std::max(held.as.last_used, *use->second.used);
-    if (use->second.quiet && *use->second.quiet > at_.boot) held.spared = kInVain;
-  }
-  if (held.hook.empty()) held.spared = "nobody can be asked";
-  // What was never measured is not known to come back.
   const auto use = state_.uses.find(lease.id);
-  if (held.spared.empty() && !held.as.loading &&
-      (use == state_.uses.end() || !use->second.measured)) {
-    held.spared = "its use is not known";
+  const bool measured = use != state_.uses.end() && use->second.measured;
+  if (held.hook.empty()) {
+    held.spared = "nobody can be asked";
+  } else if (!measured && !held.as.loading) {
+    held.spared = "its use is not known";  // nor, then, that it comes back
+  }
+  if (const auto of = state_.model_uses.find(lease.model); of != state_.model_uses.end()) {
+    if (of->second.used) held.as.last_used = std::max(held.as.last_used, *of->second.used);
+    // The others are no reasons that insisting would overcome.
+    const bool rests = of->second.quiet && *of->second.quiet > at_.boot;
+    if (rests && held.spared.empty()) held.spared = kInVain;
   }
   held.as.askable = held.spared.empty();
   return held;

@@ -464,6 +464,24 @@ TEST_F(Models, OneThatIsInUseNeverGoesEvenWhenItIsForced) {
   EXPECT_TRUE(asked().empty());
 }
 
+// Seed 11 of the simulator: who was asked in vain and is not measured was asked all the same.
+TEST_F(Models, ForceDoesNotAskWhomNobodyMeasures) {
+  const LeaseId id = resident("sdxl", 100, 20_GiB);
+  waits(wants(10_GiB, 200));
+  const auto asks = asked();
+  ASSERT_EQ(asks.size(), 1u);
+  answer(asks[0], HookResult::refused);
+  AskFree free;
+  free.force = true;
+  free.dry_run = true;
+  EXPECT_EQ(bench.answer<Freed>(bench.ask(free))->gpu_memory, 20_GiB);
+  std::erase_if(bench.sample.holders, [&](const auto& one) { return one.lease == id; });
+  read_after(seconds(1));
+  const auto* freed = bench.answer<Freed>(bench.ask(free));
+  EXPECT_EQ(freed->gpu_memory, Bytes());
+  EXPECT_EQ(freed->steps[0].why, "its use is not known");
+}
+
 TEST_F(Models, FreeingIsPlannedWithoutAChangeAndAnsweredWhenItIsSeen) {
   const LeaseId idle = resident("sdxl", 100, 20_GiB);
   AskFree free;
