@@ -43,7 +43,7 @@ std::vector<Part> parts(Backend* backend, UserNames* names) {
 // The list of words in TOML with its first word alone: ["curl", "(removed)"].
 std::string program_of(const std::string& words) {
   if (words.empty() || words == "[]") return words;
-  const std::string removed = "\"" + std::string(kRemoved) + "\"";
+  std::string removed = "\"" + std::string(kRemoved) + "\"";
   const auto begin = words.find('"');
   std::size_t end = begin == std::string::npos ? words.size() : begin + 1;
   while (end < words.size() && words[end] != '"') end += words[end] == '\\' ? 2 : 1;
