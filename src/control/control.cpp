@@ -195,11 +195,7 @@ void Control::on(const Configured& event) {
       state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }
-  std::erase_if(state_.engines, [&](const auto& engine) {
-    const auto& hooks = state_.config->hooks;
-    return std::none_of(hooks.begin(), hooks.end(),
-                        [&](const HookSetting& hook) { return hook.name == engine.first; });
-  });
+  std::erase_if(state_.engines, [&](const auto& engine) { return !has_hook(engine.first); });
   for (auto& [key, gauge] : state_.gauges) {
     gauge.configure(judge::gauge_settings(*state_.config, key.first));
   }

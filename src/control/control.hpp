@@ -102,10 +102,12 @@ class Control {
     std::string engine;  ///< the hook of that engine; or empty
     std::string hook;    ///< who is asked to unload it; empty: nobody can be
     std::string spared;  ///< why it is not asked now, besides what `as` says; or empty
+    bool is(const Held& other) const {
+      return lease == other.lease && engine == other.engine && as.name == other.as.name;
+    }
   };
   /// Who goes so that a request fits on one device, or why nobody does.
   struct RoomPlan {
-    int gpu = -1;
     std::vector<std::pair<int, Held>> unload;  ///< with the pool that it is unloaded for
     std::int64_t regret = 0;
     Amounts short_by;  ///< what must come free
@@ -124,7 +126,9 @@ class Control {
   void run_uses(const std::string& model);
   const Lease* resident_lease(const std::string& model) const;
   bool engine_holds(const std::string& model) const;
+  bool has_hook(const std::string& name) const;
   std::string hook_of(const std::string& model) const;
+  std::vector<int> memory_pools() const;
   Held held_by(const Lease& lease, int pool) const;
   std::vector<Held> held_on(int pool) const;
   std::optional<int> pool_of(const EngineModel& model) const;
@@ -132,7 +136,7 @@ class Control {
                              const Asker& asker) const;
   RoomPlan plan_room(const decide::Wanted& wanted, const Asker& asker) const;
   FreeStep step_of(const Held& held, int pool, Bytes bytes) const;
-  std::uint64_t unload(const Held& held, int pool, LeaseId asker, std::string reason);
+  std::uint64_t unload(const Held& held, int pool, std::string reason);
   void unloaded(std::uint64_t ask, FreeStep::Outcome outcome, std::string why);
   void make_room();
   void check_unloading();

@@ -302,8 +302,9 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   effects_.emplace_back(Changed{id});
   if (!state_.placing.contains(id)) answer_polls(id);
   if (!model.empty()) {
+    // The end of one use changes nothing for those that wait.
+    if (!uses_model) run_uses(model);
     if (uses_model && held) touch(model, false);
-    run_uses(model);
   }
   if (parent != 0 && !state_.nested.contains(parent)) {
     const auto outer = state_.promises.leases.find(parent);

@@ -138,16 +138,31 @@ bool Control::engine_holds(const std::string& model) const {
   return false;
 }
 
+bool Control::has_hook(const std::string& name) const {
+  const auto& hooks = state_.config->hooks;
+  return std::any_of(hooks.begin(), hooks.end(),
+                     [&](const HookSetting& one) { return one.name == name; });
+}
+
+// Where models can be: memory, and that of each device.
+std::vector<int> Control::memory_pools() const {
+  std::vector<int> pools;
+  for (std::size_t i = 0; i < state_.ledger.pools().size(); ++i) {
+    const Resource resource = state_.ledger.pools()[i].resource;
+    if (resource == Resource::gpu_memory || resource == Resource::memory) {
+      pools.push_back(static_cast<int>(i));
+    }
+  }
+  return pools;
+}
+
 // Who is asked to unload what this model's leases hold; empty: nobody can be.
 std::string Control::hook_of(const std::string& model) const {
   const auto told = state_.promises.models.find(model);
   std::string hook = told == state_.promises.models.end() ? "" : told->second.hook;
   if (hook == kHolderHook) return hook;
   if (hook.empty()) hook = model;  // a hook of the model's own name is meant for it
-  const auto& hooks = state_.config->hooks;
-  const bool there = std::any_of(hooks.begin(), hooks.end(),
-                                 [&](const HookSetting& one) { return one.name == hook; });
-  return there ? hook : "";
+  return has_hook(hook) ? hook : "";
 }
 
 bool Control::is_unloading(LeaseId lease, const std::string& engine,
@@ -313,7 +328,6 @@ Control::RoomPlan Control::plan_room(const decide::Wanted& wanted, const Asker& 
     const std::vector<decide::Lack> lacks = decide::lacks_on(books(), wanted, gpu);
     if (lacks.empty()) continue;
     RoomPlan plan;
-    plan.gpu = gpu;
     plan.possible = true;
     for (const decide::Lack& lack : lacks) {
       std::vector<Held> held = held_on(lack.pool);
@@ -336,11 +350,8 @@ Control::RoomPlan Control::plan_room(const decide::Wanted& wanted, const Asker& 
       }
       for (const decide::Victim& victim : victims.unload) {
         Held& chosen = held[victim.resident];
-        const bool twice =
-            std::any_of(plan.unload.begin(), plan.unload.end(), [&](const auto& other) {
-              return other.second.lease == chosen.lease && other.second.engine == chosen.engine &&
-                     other.second.as.name == chosen.as.name;
-            });
+        const bool twice = std::any_of(plan.unload.begin(), plan.unload.end(),
+                                       [&](const auto& other) { return other.second.is(chosen); });
         if (twice) continue;
         plan.regret += victim.regret;
         plan.unload.emplace_back(lack.pool, std::move(chosen));
@@ -379,7 +390,7 @@ FreeStep Control::step_of(const Held& held, int pool, Bytes bytes) const {
   return step;
 }
 
-std::uint64_t Control::unload(const Held& held, int pool, LeaseId asker, std::string reason) {
+std::uint64_t Control::unload(const Held& held, int pool, std::string reason) {
   const std::uint64_t ask = ++state_.last_ask;
   Unloading one;
   one.step = step_of(held, pool, held.as.bytes);
@@ -387,7 +398,6 @@ std::uint64_t Control::unload(const Held& held, int pool, LeaseId asker, std::st
   one.pool = pool;
   one.engine = held.engine;
   one.asked = at_.boot;
-  one.asker = asker;
   one.reason = reason;
   const decide::Pool& device = state_.ledger.pool(pool);
   AskHook effect;
@@ -524,9 +534,7 @@ void Control::on(const HookAnswered& event) {
 }
 
 void Control::on(const EngineRead& event) {
-  const auto& hooks = state_.config->hooks;
-  if (std::none_of(hooks.begin(), hooks.end(),
-                   [&](const HookSetting& hook) { return hook.name == event.hook; })) {
+  if (!has_hook(event.hook)) {
     state_.engines.erase(event.hook);  // it is configured no more
     return;
   }
@@ -537,7 +545,6 @@ void Control::on(const EngineRead& event) {
         event.hook + (event.answered ? " answers" : " does not answer: " + event.said));
   }
   engine.answers = event.answered;
-  engine.said = event.said;
   if (!event.answered) return;  // what it holds is not known to be different
   engine.models = event.models;
   if (engine.models.size() > kMostTold) engine.models.resize(kMostTold);
@@ -641,7 +648,7 @@ void Control::make_room() {
                                    [&](const auto& one) { return taken.contains(one.first); });
     if (plan.possible && free) {
       for (const auto& [pool, held] : plan.unload) {
-        unload(held, pool, id, waiter.name + " needs its place");
+        unload(held, pool, waiter.name + " needs its place");
       }
     }
     // Whoever comes behind does not make others go on a device that this one may be placed on.
@@ -653,15 +660,12 @@ void Control::make_room() {
 void Control::unload_idle() {
   const seconds after = state_.config->models.idle_unload;
   if (after.count() <= 0) return;
-  for (std::size_t i = 0; i < state_.ledger.pools().size(); ++i) {
-    const int pool = static_cast<int>(i);
-    const Resource resource = state_.ledger.pool(pool).resource;
-    if (resource != Resource::gpu_memory && resource != Resource::memory) continue;
+  for (const int pool : memory_pools()) {
     for (const Held& held : held_on(pool)) {
       if (!held.as.askable || held.as.pinned || held.as.loading || held.as.busy > 0) continue;
       if (at_.boot - held.as.last_used < after || held.as.bytes.count() <= 0) continue;
       if (is_unloading(held.lease, held.engine, held.as.name)) continue;
-      unload(held, pool, 0,
+      unload(held, pool,
              "nobody has used it for " +
                  std::to_string(
                      std::chrono::duration_cast<seconds>(at_.boot - held.as.last_used).count()) +
@@ -675,15 +679,10 @@ void Control::limit_models() {
   const int most = state_.config->models.cache_size;
   if (most <= 0) return;
   std::vector<std::pair<int, Held>> all;
-  for (std::size_t i = 0; i < state_.ledger.pools().size(); ++i) {
-    const int pool = static_cast<int>(i);
-    const Resource resource = state_.ledger.pool(pool).resource;
-    if (resource != Resource::gpu_memory && resource != Resource::memory) continue;
+  for (const int pool : memory_pools()) {
     for (Held& held : held_on(pool)) {
-      const bool known = std::any_of(all.begin(), all.end(), [&](const auto& other) {
-        return other.second.lease == held.lease && other.second.engine == held.engine &&
-               other.second.as.name == held.as.name;
-      });
+      const bool known = std::any_of(all.begin(), all.end(),
+                                     [&](const auto& other) { return other.second.is(held); });
       if (!known && !is_unloading(held.lease, held.engine, held.as.name)) {
         all.emplace_back(pool, std::move(held));
       }
@@ -697,7 +696,7 @@ void Control::limit_models() {
   for (const auto& [pool, held] : all) {
     if (over <= 0) return;
     if (!held.as.askable || held.as.pinned || held.as.loading || held.as.busy > 0) continue;
-    unload(held, pool, 0, "models.cache_size is " + std::to_string(most));
+    unload(held, pool, "models.cache_size is " + std::to_string(most));
     --over;
   }
 }
@@ -859,20 +858,18 @@ void Control::run_uses(const std::string& model) {
   const auto leases = state_.model_leases.find(model);
   if (leases == state_.model_leases.end()) return;
   std::vector<LeaseId> uses;
-  bool comes = engine_holds(model);
+  const bool engine = engine_holds(model);
+  bool comes = engine;
   for (const LeaseId id : leases->second) {
     const Lease& lease = state_.promises.leases.at(id);
     if (lease.use && lease.state == LeaseState::waiting) uses.push_back(id);
     comes = comes || (!lease.use && (is_loading(lease.state) || is_resident(lease.state)));
   }
+  const Lease* const best = resident_lease(model);
+  const LeaseId resident = best != nullptr && best->state == LeaseState::active ? best->id : 0;
   for (const LeaseId id : uses) {
-    const Lease& lease = state_.promises.leases.at(id);
-    if (lease.state != LeaseState::waiting) continue;
-    const Lease* resident = resident_lease(model);
-    if (resident != nullptr && resident->state == LeaseState::active) {
-      grant_use(lease, resident->id);
-    } else if (engine_holds(model)) {
-      grant_use(lease, 0);
+    if (resident != 0 || engine) {
+      grant_use(state_.promises.leases.at(id), resident);
     } else if (!comes) {
       end(id, model + " is not in memory any more");
     }
@@ -934,9 +931,7 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
     return;
   }
   if (ask.hook && !ask.hook->empty() && *ask.hook != kHolderHook) {
-    const auto& hooks = state_.config->hooks;
-    if (std::none_of(hooks.begin(), hooks.end(),
-                     [&](const HookSetting& one) { return one.name == *ask.hook; })) {
+    if (!has_hook(*ask.hook)) {
       return refuse(asked.request, {ErrorKind::invalid_request, "there is no hook " + *ask.hook,
                                     "the configuration has none of that name",
                                     "name one of [hooks], or \"holder\""});
@@ -984,10 +979,8 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
   if (ask.touched) touch(ask.name, true);
   if (ask.unload) {
     std::optional<std::pair<int, Held>> chosen;
-    for (std::size_t i = 0; i < state_.ledger.pools().size() && !chosen; ++i) {
-      const int pool = static_cast<int>(i);
-      const Resource resource = state_.ledger.pool(pool).resource;
-      if (resource != Resource::gpu_memory && resource != Resource::memory) continue;
+    for (const int pool : memory_pools()) {
+      if (chosen) break;
       for (Held& held : held_on(pool)) {
         if (held.as.name == ask.name) chosen.emplace(pool, std::move(held));
       }
@@ -1027,7 +1020,7 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
                                     held.spared, "try again in some seconds"});
     }
     if (!is_unloading(held.lease, held.engine, held.as.name)) {
-      unload(held, chosen->first, 0, "uid " + std::to_string(asked.caller.uid) + " wanted it");
+      unload(held, chosen->first, "uid " + std::to_string(asked.caller.uid) + " wanted it");
     }
   }
   effects_.emplace_back(Respond{asked.request, model_view(ask.name)});
@@ -1157,10 +1150,8 @@ void Control::ask(const Asked& asked, const AskFree& ask) {
   freeing.freed.dry_run = ask.dry_run;
   std::vector<std::pair<int, Held>> go;
   const auto listed = [&](const Held& held) {
-    return std::any_of(go.begin(), go.end(), [&](const auto& other) {
-      return other.second.lease == held.lease && other.second.engine == held.engine &&
-             other.second.as.name == held.as.name;
-    });
+    return std::any_of(go.begin(), go.end(),
+                       [&](const auto& other) { return other.second.is(held); });
   };
   for (const Choice& choice : choices) {
     if (!choice.enough && freeing.freed.why.empty()) freeing.freed.why = choice.why;
@@ -1189,7 +1180,7 @@ void Control::ask(const Asked& asked, const AskFree& ask) {
     return;
   }
   for (std::size_t i = 0; i < go.size(); ++i) {
-    freeing.asks.push_back(unload(go[i].second, go[i].first, 0,
+    freeing.asks.push_back(unload(go[i].second, go[i].first,
                                   "room was wanted by uid " + std::to_string(asked.caller.uid)));
     freeing.freed.steps[i].outcome = FreeStep::Outcome::asked;
   }
@@ -1260,11 +1251,9 @@ std::vector<ModelView> Control::model_views() const {
     return state_.promises.learned.contains(name) ? "learned" : "told";
   };
   // Those in memory, with their place in the order in which they would go.
-  for (std::size_t i = 0; i < state_.ledger.pools().size(); ++i) {
-    const int pool = static_cast<int>(i);
+  for (const int pool : memory_pools()) {
     const decide::Pool& device = state_.ledger.pool(pool);
     const bool gpu = device.resource == Resource::gpu_memory;
-    if (!gpu && device.resource != Resource::memory) continue;
     const std::vector<Held> held = held_on(pool);
     if (held.empty()) continue;
     const Asker anybody{Priority::critical, ""};

@@ -76,7 +76,6 @@ struct ModelUse {
 /// What an engine last told.
 struct Engine {
   bool answers = false;
-  std::string said;  ///< why it does not answer
   std::vector<EngineModel> models;
   std::map<std::string, BootTime> since;  ///< when each of them was told of first
 };
@@ -90,7 +89,6 @@ struct Unloading {
   BootTime asked{};
   std::optional<BootTime> answered;  ///< empty: no answer yet
   std::optional<BootTime> patience;  ///< after the answer: until when it may come back
-  LeaseId asker = 0;                 ///< for whom; 0: for nobody in the queue
   std::string reason;
 };
 
