@@ -75,7 +75,13 @@ void Control::index(const Lease& lease) {
     state_.ended_place[lease.id] = state_.last_ended;
     return;
   }
-  if (lease.holder.pid != 0) state_.holders[lease.holder].insert(lease.id);
+  if (lease.holder.pid != 0) {
+    std::set<LeaseId>& sharers = state_.holders[lease.holder];
+    sharers.insert(lease.id);
+    if (sharers.size() == 2)
+      look_again(*sharers.begin() == lease.id ? *sharers.rbegin() : *sharers.begin());
+  }
+  if (!lease.gpu.empty()) state_.on_gpu[lease.gpu].insert(lease.id);
   if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
   if (!lease.model.empty()) state_.model_leases[lease.model].insert(lease.id);
   if (lease.expires) state_.expires.emplace(*lease.expires, lease.id);
@@ -88,7 +94,10 @@ void Control::index(const Lease& lease) {
     if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
     return;
   }
-  if (is_tracked(lease)) ++state_.tracked;
+  if (is_tracked(lease)) {
+    ++state_.tracked;
+    look_again(lease.id);
+  }
   if (lease.parent != 0 || lease.use) return;  // its parent's booking counts for it
   decide::Entry entry;
   entry.owner = lease.owner;
@@ -118,11 +127,16 @@ void Control::unindex(const Lease& lease) {
   }
   if (const auto holder = state_.holders.find(lease.holder); holder != state_.holders.end()) {
     holder->second.erase(lease.id);
+    if (holder->second.size() == 1) look_again(*holder->second.begin());
     if (holder->second.empty()) state_.holders.erase(holder);
   }
   if (const auto parent = state_.nested.find(lease.parent); parent != state_.nested.end()) {
     parent->second.erase(lease.id);
     if (parent->second.empty()) state_.nested.erase(parent);
+  }
+  if (const auto gpu = state_.on_gpu.find(lease.gpu); gpu != state_.on_gpu.end()) {
+    gpu->second.erase(lease.id);
+    if (gpu->second.empty()) state_.on_gpu.erase(gpu);
   }
   if (const auto model = state_.model_leases.find(lease.model);
       model != state_.model_leases.end()) {
@@ -190,6 +204,7 @@ void Control::on(const Configured& event) {
     }
   }
   state_.config = std::make_shared<const Config>(event.config);
+  for (const auto& [id, use] : state_.uses) look_again(id);
   for (const auto& [id, lease] : state_.promises.leases) {
     if (lease.state == LeaseState::waiting && !lease.use) {
       state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));

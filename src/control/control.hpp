@@ -149,13 +149,24 @@ class Control {
   std::vector<ModelView> model_views() const;
 
   // Readings (readings.cpp).
-  void measure(const Sample& sample);
+  /// A lease that a sample says something new about, and what: none where it was not read.
+  struct Read {
+    LeaseId lease = 0;
+    const HolderReading* reading = nullptr;
+  };
+  /// By lease, ascending. All other leases read as before, and nothing of theirs is due.
+  std::vector<Read> what_changed(const Sample& sample, const Sample* before);
+  /// Its next sample is looked at even where it reads as before.
+  void look_again(LeaseId id);
+  void measure(const Sample& sample, const std::vector<Read>& reads);
   std::int64_t measured_on(const std::string& gpu) const;
-  void measure_cpu(const Sample& sample, const Sample* before);
+  void measure_cpu(const Sample& sample, const Sample* before, const std::vector<Read>& reads);
   void settle(LeaseId id);
-  void credit_fences();
-  void watch_over();
-  void watch_idle(const Sample& sample);
+  void credit_fences(const std::vector<Read>& reads);
+  void watch_over(const std::vector<Read>& reads);
+  void watch_idle(const Sample& sample, const std::vector<Read>& reads);
+  void watch_idle(const HolderReading& reading);
+  void forget_use(LeaseId id);
   /// Books for it what it has used at most, and a tenth more.
   void return_idle(LeaseId id);
   std::string idle_text(const Lease& lease, const Use& use) const;

@@ -182,7 +182,7 @@ void Control::on(const Released& event) {
   if (found == state_.promises.leases.end()) return;
   if (found->second.state == LeaseState::ended) {
     if (!event.gone) return;
-    state_.uses.erase(event.lease);
+    forget_use(event.lease);
     Lease lease = found->second;
     lease.group = Group();
     keep(PutLease{std::move(lease)});
@@ -297,7 +297,7 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   state_.owed.erase(id);
   if (held) learn(lease);
   keep(PutLease{std::move(lease)});
-  if (!state_.looks.contains(id)) state_.uses.erase(id);
+  if (!state_.looks.contains(id)) forget_use(id);
   if (read) effects_.emplace_back(Sense{memory});
   effects_.emplace_back(Changed{id});
   if (!state_.placing.contains(id)) answer_polls(id);
@@ -354,13 +354,13 @@ void Control::forget_old() {
 // GPU memory that the leases of living holders were measured to use on one device.
 std::int64_t Control::measured_on(const std::string& gpu) const {
   std::int64_t sum = 0;
-  for (const auto& [id, use] : state_.uses) {
-    if (!use.measured || use.measured->gpu_memory.count() == 0 || state_.owed.contains(id))
-      continue;
-    const auto lease = state_.promises.leases.find(id);
-    if (lease != state_.promises.leases.end() && decide::holds(lease->second.state) &&
-        lease->second.gpu == gpu) {
-      sum += use.measured->gpu_memory.count();
+  const auto here = state_.on_gpu.find(gpu);
+  if (here == state_.on_gpu.end()) return sum;
+  for (const LeaseId id : here->second) {
+    const auto use = state_.uses.find(id);
+    if (use == state_.uses.end() || !use->second.measured || state_.owed.contains(id)) continue;
+    if (decide::holds(state_.promises.leases.at(id).state)) {
+      sum += use->second.measured->gpu_memory.count();
     }
   }
   return sum;
@@ -419,6 +419,7 @@ void Control::check_owed() {
   }
   for (const LeaseId id : back) {
     state_.owed.erase(id);
+    look_again(id);
     try_end(id, true);
   }
 }

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
+#include <memory>
 #include <utility>
 
 #include "control/control.hpp"
@@ -16,6 +18,7 @@ using namespace literals;
 constexpr std::chrono::seconds kSettles{5};  // not risen for this long: loaded
 constexpr double kRise = 1.02;               // less than this is not a rise
 constexpr double kAtFence = 0.97;            // from here on the kernel slows a job down
+constexpr std::size_t kMostAgain = 1024;     // leases to look at again, before it is tidied
 constexpr Bytes kFirstCredit = 64_MiB;
 constexpr Bytes kWorthReturning = 64_MiB;  // less of a booking is not said to be idle
 constexpr Bytes kLeastKept = 16_MiB;       // of a booking whose rest is returned
@@ -70,6 +73,12 @@ std::optional<double> node_traffic(const Sample& sample) {
   return sum;
 }
 
+/// In all that is made of it here.
+bool says_the_same(const HolderReading& a, const HolderReading& b) {
+  return a.memory == b.memory && a.gpu_memory == b.gpu_memory && a.cpu == b.cpu &&
+         a.written == b.written && a.gpu == b.gpu;
+}
+
 Amounts highest(const Amounts& a, const Amounts& b) {
   return {std::max(a.memory, b.memory), std::max(a.gpu_memory, b.gpu_memory),
           std::max(a.cpu, b.cpu), std::max(a.disk, b.disk)};
@@ -78,20 +87,27 @@ Amounts highest(const Amounts& a, const Amounts& b) {
 }  // namespace
 
 void Control::on(const Sampled& event) {
-  const auto before = std::exchange(state_.sample, event.sample);
-  const Sample& sample = *event.sample;
-  measure(sample);
-  measure_cpu(sample, before.get());
+  const auto by_lease = [](const HolderReading& a, const HolderReading& b) {
+    return a.lease < b.lease;
+  };
+  std::shared_ptr<const Sample> taken = event.sample;
+  if (!std::is_sorted(taken->holders.begin(), taken->holders.end(), by_lease)) {
+    auto sorted = std::make_shared<Sample>(*taken);
+    std::stable_sort(sorted->holders.begin(), sorted->holders.end(), by_lease);
+    taken = std::move(sorted);
+  }
+  const auto before = std::exchange(state_.sample, std::move(taken));
+  const Sample& sample = *state_.sample;
+  const std::vector<Read> reads = what_changed(sample, before.get());
+  measure(sample, reads);
+  measure_cpu(sample, before.get(), reads);
   const auto cores = static_cast<std::int64_t>(state_.cpu_unbooked.value_or(0) * 1000);
   state_.ledger.refresh(sample, *state_.config, Cores(cores));
-  for (const auto& [id, use] : state_.uses) {
-    if (use.measured) state_.ledger.measure(id, *use.measured);
-  }
   claim_no_more();
   check_owed();
-  credit_fences();
-  watch_over();
-  watch_idle(sample);
+  credit_fences(reads);
+  watch_over(reads);
+  watch_idle(sample, reads);
   judge(sample);
   drain_broken(sample, before.get());
   check_unloading();
@@ -99,35 +115,69 @@ void Control::on(const Sampled& event) {
   run_queue();
 }
 
-void Control::measure(const Sample& sample) {
+void Control::look_again(LeaseId id) {
+  std::vector<LeaseId>& ids = state_.look_again;
+  if (!ids.empty() && ids.back() == id) return;
+  // Many changes of few leases between two samples do not make it grow.
+  if (ids.size() >= kMostAgain && ids.size() >= 4 * state_.promises.leases.size()) {
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  }
+  ids.push_back(id);
+}
+
+// Both samples are by lease: they are walked in step, and nothing is looked up for a lease that
+// reads as before. With ten thousand of them that is what a sample costs.
+std::vector<Control::Read> Control::what_changed(const Sample& sample, const Sample* before) {
+  std::vector<LeaseId> again = std::exchange(state_.look_again, {});
+  // What the dead hold is said anew with every sample.
+  for (const auto& [id, owed] : state_.owed) again.push_back(id);
+  std::sort(again.begin(), again.end());
+  again.erase(std::unique(again.begin(), again.end()), again.end());
+
+  static const std::vector<HolderReading> kNone;
+  const std::vector<HolderReading>& old = before == nullptr ? kNone : before->holders;
+  std::vector<Read> reads;
+  auto was = old.begin();
+  auto is = sample.holders.begin();
+  auto due = again.begin();
+  while (was != old.end() || is != sample.holders.end() || due != again.end()) {
+    constexpr LeaseId kEnd = std::numeric_limits<LeaseId>::max();
+    const LeaseId id =
+        std::min({was != old.end() ? was->lease : kEnd,
+                  is != sample.holders.end() ? is->lease : kEnd, due != again.end() ? *due : kEnd});
+    const HolderReading* then = was != old.end() && was->lease == id ? &*was : nullptr;
+    const HolderReading* now = is != sample.holders.end() && is->lease == id ? &*is : nullptr;
+    const bool asked = due != again.end() && *due == id;
+    if (asked || then == nullptr || now == nullptr || !says_the_same(*then, *now)) {
+      reads.push_back({id, now});
+    }
+    if (asked) ++due;
+    while (was != old.end() && was->lease == id) ++was;
+    while (is != sample.holders.end() && is->lease == id) ++is;
+  }
+  return reads;
+}
+
+void Control::measure(const Sample& sample, const std::vector<Read>& reads) {
   // Leases that share one process share its use: each gets up to its booking,
   // in the order they were granted, the last one all the rest.
   std::map<Holder, Amounts> given;
   std::map<std::pair<Holder, std::string>, Bytes> given_on_gpu;
   std::map<std::string, std::vector<LeaseId>> by_gpu;
-  std::vector<const HolderReading*> readings;
-  readings.reserve(sample.holders.size());
-  for (const HolderReading& reading : sample.holders) {
-    const auto use = state_.uses.find(reading.lease);
+  for (const Read& read : reads) {
+    const auto use = state_.uses.find(read.lease);
     const bool of_another = use != state_.uses.end() && use->second.handed_over &&
                             sample.at.boot <= *use->second.handed_over;
-    if (!of_another) readings.push_back(&reading);
-  }
-  const auto earlier = [](const auto* a, const auto* b) { return a->lease < b->lease; };
-  if (!std::is_sorted(readings.begin(), readings.end(), earlier)) {
-    std::sort(readings.begin(), readings.end(), earlier);
-  }
-  // What was not read this time is not known this time: it may have given back what it had before.
-  auto next = readings.begin();
-  for (auto& [id, use] : state_.uses) {
-    while (next != readings.end() && (*next)->lease < id) ++next;
-    const bool read = next != readings.end() && (*next)->lease == id;
-    if (read || !use.measured) continue;
-    use.measured.reset();
-    state_.ledger.measure(id, Amounts());
-  }
-  for (const HolderReading* each : readings) {
-    const HolderReading& reading = *each;
+    if (of_another) look_again(read.lease);
+    if (read.reading == nullptr || of_another) {
+      // What was not read is not known: it may have given back what it had before.
+      if (use == state_.uses.end() || !use->second.measured) continue;
+      use->second.measured.reset();
+      state_.ledger.measure(read.lease, Amounts());
+      continue;
+    }
+    const HolderReading& reading = *read.reading;
     const auto found = state_.promises.leases.find(reading.lease);
     if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
     const Lease& lease = found->second;
@@ -152,8 +202,12 @@ void Control::measure(const Sample& sample) {
         share(measured.gpu_memory, given_on_gpu[{lease.holder, lease.gpu}],
               lease.booked.gpu_memory);
       }
+      look_again(lease.id);  // what the others have decides about its part
     }
-    if (!reading.gpu_memory && !lease.gpu.empty()) by_gpu[lease.gpu].push_back(lease.id);
+    if (!reading.gpu_memory && !lease.gpu.empty()) {
+      by_gpu[lease.gpu].push_back(lease.id);
+      look_again(lease.id);  // the device's reading decides about it
+    }
     state_.uses[lease.id].measured = measured;
   }
   // Where the driver does not say who uses a device: what it uses more than before its first lease
@@ -165,18 +219,19 @@ void Control::measure(const Sample& sample) {
     const decide::Pool& pool = state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, gpu));
     if (!pool.used_idle) continue;  // nobody knows what of it was there before
     Bytes risen = std::max(Bytes(), *reading->memory_used - Bytes(*pool.used_idle));
-    std::sort(ids.begin(), ids.end());
     for (const LeaseId id : ids) {
       const Bytes mine = std::min(risen, state_.promises.leases.at(id).booked.gpu_memory);
       state_.uses[id].measured->gpu_memory = mine;
       risen -= mine;
     }
   }
-  for (const HolderReading& reading : sample.holders) {
-    const auto use = state_.uses.find(reading.lease);
+  for (const Read& read : reads) {
+    if (read.reading == nullptr) continue;
+    const auto use = state_.uses.find(read.lease);
     if (use == state_.uses.end() || !use->second.measured) continue;
     use->second.peak = highest(use->second.peak, *use->second.measured);
-    settle(reading.lease);
+    state_.ledger.measure(read.lease, *use->second.measured);
+    settle(read.lease);
   }
 }
 
@@ -195,6 +250,7 @@ void Control::settle(LeaseId id) {
   LeaseState next = lease.state;
   if (now.count() > 0 && lease.state == LeaseState::reserved) next = LeaseState::loading;
   if (at_.boot - use.rose >= kSettles) next = LeaseState::active;
+  look_again(id);  // time alone may make it active
   if (next == lease.state) return;
   use.loaded = next == LeaseState::active;
   Lease changed = lease;
@@ -205,15 +261,21 @@ void Control::settle(LeaseId id) {
   if (!model.empty() && next == LeaseState::active) note_loaded(state_.promises.leases.at(id));
 }
 
-void Control::measure_cpu(const Sample& sample, const Sample* before) {
+void Control::measure_cpu(const Sample& sample, const Sample* before,
+                          const std::vector<Read>& reads) {
   if (!sample.cpu.busy || before == nullptr) return;
-  double booked_use = 0;
-  for (const HolderReading& reading : sample.holders) {
-    if (!reading.cpu) continue;
-    const auto lease = state_.promises.leases.find(reading.lease);
-    if (lease == state_.promises.leases.end() || !decide::holds(lease->second.state)) continue;
-    // What a job uses beyond its cores was booked by nobody.
-    booked_use += std::min(reading.cpu->value(), lease->second.booked.cpu.value());
+  // What a job uses beyond its cores was booked by nobody.
+  double booked_use = static_cast<double>(state_.ledger.pool(decide::Ledger::kCpu).measured) / 1000;
+  for (const Read& read : reads) {
+    // A holder that has handed its lease over used what it had booked all the same.
+    if (read.reading == nullptr || !read.reading->cpu) continue;
+    const auto use = state_.uses.find(read.lease);
+    const auto lease = state_.promises.leases.find(read.lease);
+    if (use == state_.uses.end() || use->second.measured || lease == state_.promises.leases.end() ||
+        !decide::holds(lease->second.state)) {
+      continue;
+    }
+    booked_use += std::min(read.reading->cpu->value(), lease->second.booked.cpu.value());
   }
   const double unbooked = std::max(0.0, sample.cpu.busy->value() * sample.cpu.cores - booked_use);
   const double seconds = std::chrono::duration<double>(sample.at.boot - before->at.boot).count();
@@ -222,10 +284,13 @@ void Control::measure_cpu(const Sample& sample, const Sample* before) {
                         weight * (unbooked - state_.cpu_unbooked.value_or(unbooked));
 }
 
-void Control::credit_fences() {
+void Control::credit_fences(const std::vector<Read>& reads) {
   std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).room();
-  for (auto& [id, use] : state_.uses) {
-    if (!use.measured) continue;
+  for (const Read& read : reads) {
+    const LeaseId id = read.lease;
+    const auto measured = state_.uses.find(id);
+    if (measured == state_.uses.end() || !measured->second.measured) continue;
+    Use& use = measured->second;
     const auto found = state_.promises.leases.find(id);
     if (found == state_.promises.leases.end()) continue;
     const Lease& lease = found->second;
@@ -236,6 +301,7 @@ void Control::credit_fences() {
       use.held = false;
       continue;
     }
+    look_again(id);
     // Touching the fence is a request for credit: it is raised while the memory is really there.
     const Bytes step =
         std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20), use.credit + use.credit});
@@ -269,9 +335,12 @@ void Control::credit_fences() {
   }
 }
 
-void Control::watch_over() {
-  for (auto& [id, use] : state_.uses) {
-    if (!use.measured) continue;
+void Control::watch_over(const std::vector<Read>& reads) {
+  for (const Read& read : reads) {
+    const LeaseId id = read.lease;
+    const auto measured = state_.uses.find(id);
+    if (measured == state_.uses.end() || !measured->second.measured) continue;
+    Use& use = measured->second;
     const auto found = state_.promises.leases.find(id);
     if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
     const Lease& lease = found->second;
@@ -300,45 +369,86 @@ void Control::watch_over() {
   }
 }
 
-void Control::watch_idle(const Sample& sample) {
+void Control::watch_idle(const Sample& sample, const std::vector<Read>& reads) {
+  std::vector<const HolderReading*> concerned;
+  for (const Read& read : reads) {
+    if (read.reading != nullptr) concerned.push_back(read.reading);
+  }
+  const auto earlier = [](const HolderReading& reading, LeaseId id) { return reading.lease < id; };
+  for (const auto& [at, id] : state_.idle_due) {
+    if (at > at_.boot) break;
+    const auto reading =
+        std::lower_bound(sample.holders.begin(), sample.holders.end(), id, earlier);
+    // Of one that is not read just now nothing is said.
+    if (reading != sample.holders.end() && reading->lease == id) concerned.push_back(&*reading);
+  }
+  // Readings of one sample lie in the order of their leases.
+  std::sort(concerned.begin(), concerned.end());
+  concerned.erase(std::unique(concerned.begin(), concerned.end()), concerned.end());
+  for (const HolderReading* reading : concerned) watch_idle(*reading);
+}
+
+void Control::watch_idle(const HolderReading& reading) {
   const std::chrono::seconds after = state_.config->leases.idle;
-  for (const HolderReading& reading : sample.holders) {
-    const auto use_at = state_.uses.find(reading.lease);
-    const auto found = state_.promises.leases.find(reading.lease);
-    if (use_at == state_.uses.end() || found == state_.promises.leases.end()) continue;
-    Use& use = use_at->second;
-    const Lease& lease = found->second;
-    const auto sharers = state_.holders.find(lease.holder);
-    // Whose use cannot be told apart from others' is not said to be idle.
-    const bool alone = sharers == state_.holders.end() || sharers->second.size() == 1;
-    const bool watched = after.count() > 0 && use.measured && alone && lease.parent == 0 &&
-                         lease.state == LeaseState::active;
-    const auto watch = [&](std::optional<Quiet>& quiet, bool known, Bytes used, Bytes booked) {
-      const Bytes spare = booked - used;
-      if (!watched || !known || used >= spare || spare < kWorthReturning) return quiet.reset();
-      if (!quiet) quiet = Quiet{at_.boot, used, false};
-      quiet->most = std::max(quiet->most, used);
-    };
-    const Amounts used = use.measured.value_or(Amounts());
-    // A hard limit stays where it is, and a device of its own is not shared: both are kept.
-    watch(use.quiet_memory, reading.memory.has_value() && !lease.enforce, used.memory,
-          lease.booked.memory);
-    watch(use.quiet_gpu, reading.gpu_memory && reading.gpu == lease.gpu && lease.needs.gpus == 0,
-          used.gpu_memory, lease.booked.gpu_memory);
-    bool tell = false;
-    bool due = false;
-    for (auto* quiet : {&use.quiet_memory, &use.quiet_gpu}) {
-      if (!*quiet || at_.boot - (*quiet)->since < after) continue;
+  const auto use_at = state_.uses.find(reading.lease);
+  const auto found = state_.promises.leases.find(reading.lease);
+  if (use_at == state_.uses.end() || found == state_.promises.leases.end()) return;
+  Use& use = use_at->second;
+  const Lease& lease = found->second;
+  const auto sharers = state_.holders.find(lease.holder);
+  // Whose use cannot be told apart from others' is not said to be idle.
+  const bool alone = sharers == state_.holders.end() || sharers->second.size() == 1;
+  const bool watched = after.count() > 0 && use.measured && alone && lease.parent == 0 &&
+                       lease.state == LeaseState::active;
+  const auto watch = [&](std::optional<Quiet>& quiet, bool known, Bytes used, Bytes booked) {
+    const Bytes spare = booked - used;
+    if (!watched || !known || used >= spare || spare < kWorthReturning) return quiet.reset();
+    if (!quiet) quiet = Quiet{at_.boot, used, false};
+    quiet->most = std::max(quiet->most, used);
+  };
+  const Amounts used = use.measured.value_or(Amounts());
+  // A hard limit stays where it is, and a device of its own is not shared: both are kept.
+  watch(use.quiet_memory, reading.memory.has_value() && !lease.enforce, used.memory,
+        lease.booked.memory);
+  watch(use.quiet_gpu, reading.gpu_memory && reading.gpu == lease.gpu && lease.needs.gpus == 0,
+        used.gpu_memory, lease.booked.gpu_memory);
+  bool tell = false;
+  bool due = false;
+  std::optional<BootTime> next;
+  for (auto* quiet : {&use.quiet_memory, &use.quiet_gpu}) {
+    if (!*quiet) continue;
+    if (at_.boot - (*quiet)->since >= after) {
       tell = tell || !(*quiet)->said;
       (*quiet)->said = true;
-      due = due || at_.boot - (*quiet)->since >= 2 * after;
     }
-    if (tell) {
-      say("lease.idle", lease.id, lease.name + " " + idle_text(lease, use));
-      effects_.emplace_back(Changed{lease.id});
+    due = due || at_.boot - (*quiet)->since >= 2 * after;
+    if (!(*quiet)->said || lease.return_idle) {
+      const BootTime at = (*quiet)->since + ((*quiet)->said ? 2 * after : after);
+      next = next ? std::min(*next, at) : at;
     }
-    if (due && lease.return_idle) return_idle(lease.id);
   }
+  const bool give_back = due && lease.return_idle;
+  if (give_back) {
+    next.reset();
+    look_again(lease.id);  // what is left may lie idle as well
+  }
+  if (next != use.idle_due) {
+    if (use.idle_due) state_.idle_due.erase({*use.idle_due, lease.id});
+    if (next) state_.idle_due.emplace(*next, lease.id);
+    use.idle_due = next;
+  }
+  if (tell) {
+    say("lease.idle", lease.id, lease.name + " " + idle_text(lease, use));
+    effects_.emplace_back(Changed{lease.id});
+  }
+  if (give_back) return_idle(lease.id);
+}
+
+void Control::forget_use(LeaseId id) {
+  const auto use = state_.uses.find(id);
+  if (use == state_.uses.end()) return;
+  if (use->second.idle_due) state_.idle_due.erase({*use->second.idle_due, id});
+  state_.uses.erase(use);
 }
 
 std::string Control::idle_text(const Lease& lease, const Use& use) const {

@@ -47,6 +47,7 @@ struct Use {
   bool loaded = false;                  ///< it has been active
   std::optional<Quiet> quiet_memory;    ///< empty: it uses it, or nobody can say
   std::optional<Quiet> quiet_gpu;
+  std::optional<BootTime> idle_due;  ///< its place in State::idle_due
 };
 
 /// An ended or ending lease whose groups still have to be looked at.
@@ -115,8 +116,9 @@ struct State {
   // Indices of the promises.
   decide::Ledger ledger;
   decide::Queue queue;
-  std::map<Holder, std::set<LeaseId>> holders;  ///< of leases that have not ended
-  std::map<LeaseId, std::set<LeaseId>> nested;  ///< living leases inside a lease
+  std::map<Holder, std::set<LeaseId>> holders;      ///< of leases that have not ended
+  std::map<LeaseId, std::set<LeaseId>> nested;      ///< living leases inside a lease
+  std::map<std::string, std::set<LeaseId>> on_gpu;  ///< living leases that were given a device
   /// Living leases that hold a model or use it.
   std::map<std::string, std::set<LeaseId>, std::less<>> model_leases;
   std::map<std::pair<uid_t, std::string>, LeaseId> keys;
@@ -132,6 +134,11 @@ struct State {
   // Readings.
   std::shared_ptr<const Sample> sample;
   std::map<LeaseId, Use> uses;
+  /// Leases that the next sample concerns even where they read as before. Not sorted, and one may
+  /// be in it more than once.
+  std::vector<LeaseId> look_again;
+  /// When something is to be said or done about a booking that lies idle.
+  std::set<std::pair<BootTime, LeaseId>> idle_due;
   std::map<LeaseId, Look> looks;
   std::map<LeaseId, Owed> owed;
   std::set<LeaseId> placing;  ///< granted, the groups are not made yet
