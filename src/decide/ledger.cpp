@@ -217,6 +217,7 @@ void Ledger::count_lease(LeaseId id, const Entry& entry, int sign) {
   for (const Slot& slot : slots(entry.booked, entry.gpu, entry.disk)) {
     Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
     pool.leases += sign;
+    if (entry.ends) pool.ending += sign * slot.amount;
     if (entry.exclusive && slot.pool == entry.gpu) pool.exclusive += sign;
     if (sign > 0) {
       pool.by_size.emplace(slot.amount, id);

@@ -48,7 +48,8 @@ struct Pool {
   /// measured, and before `unseen_at`: then the leases may have had less of what they booked.
   std::int64_t unseen_most = 0;
   BootTime unseen_at{};
-  BootTime read_at{};  ///< when `free` was so
+  BootTime read_at{};       ///< when `free` was so
+  std::int64_t ending = 0;  ///< of `booked`, by leases that say when they end
   int leases = 0;
   int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much

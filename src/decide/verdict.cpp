@@ -213,7 +213,13 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
 class Future {
  public:
   Future(const Books& books, Space space)
-      : books_(books), space_(std::move(space)), next_(books.ledger.by_end().begin()) {}
+      : books_(books),
+        space_(std::move(space)),
+        most_(space_.room),
+        next_(books.ledger.by_end().begin()) {
+    const auto& pools = books.ledger.pools();
+    for (std::size_t i = 0; i < most_.size(); ++i) most_[i] += pools[i].ending;
+  }
 
   Space& space() { return space_; }
   LeaseId last_ended() const { return last_; }
@@ -221,6 +227,7 @@ class Future {
 
   /// Goes on until the request fits. Empty: it cannot be said when.
   std::optional<Fit> until_fits(const Wanted& wanted) {
+    if (!may_ever_fit(wanted)) return std::nullopt;
     while (true) {
       if (Fit fit = fit_into(books_, space_, wanted); fit.fits) return fit;
       if (!step()) return std::nullopt;
@@ -252,8 +259,22 @@ class Future {
     return true;
   }
 
+  // Whether there is room once all have ended who say when: without a look at each of them.
+  bool may_ever_fit(const Wanted& wanted) const {
+    const auto enough = [this](int pool, std::int64_t amount) {
+      return amount <= 0 || most_[static_cast<std::size_t>(pool)] >= amount;
+    };
+    const Amounts& a = wanted.amounts;
+    return enough(Ledger::kMemory, a.memory.count()) && enough(Ledger::kCpu, a.cpu.milli()) &&
+           (wanted.disk < 0 || enough(wanted.disk, a.disk.count())) &&
+           (wanted.gpus.empty() ||
+            std::any_of(wanted.gpus.begin(), wanted.gpus.end(),
+                        [&](int gpu) { return enough(gpu, a.gpu_memory.count()); }));
+  }
+
   const Books& books_;
   Space space_;
+  std::vector<std::int64_t> most_;  // the room that there can be at any time
   std::set<std::pair<BootTime, LeaseId>>::const_iterator next_;
   std::multimap<BootTime, std::pair<Wanted, int>> started_;
   // A lease that runs longer than expected is expected to end any moment: never in the past.

@@ -5,6 +5,9 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "control/control.hpp"
@@ -20,6 +23,8 @@ using std::chrono::seconds;
 
 constexpr int kLeases = 10'000;
 constexpr int kWaiting = 1'000;
+constexpr int kModels = 4;
+constexpr Bytes kModelSize = 20_GiB;
 
 void print(const char* what, std::vector<double> micros) {
   std::sort(micros.begin(), micros.end());
@@ -37,11 +42,17 @@ double micros_of(const std::function<void()>& what) {
 class Crowd {
  public:
   /// `ends`: every one of so many leases says how long it takes; 0: none.
-  explicit Crowd(int ends) : control_(Stage::plain()) {
+  explicit Crowd(int ends) : control_(with_hook()) {
     sample_.memory.total = Bytes((std::int64_t{kLeases} * 100 / 95 + 1) << 20);
     sample_.memory.available = sample_.memory.total;
     sample_.cpu.cores = 64;
     sample_.cpu.busy = Ratio(0);
+    GpuReading gpu;
+    gpu.id = "GPU-A";
+    gpu.memory_total = 80_GiB;
+    gpu.memory_used = Bytes();
+    gpu.processes_known = true;
+    sample_.gpus.push_back(gpu);
     read();
     for (int i = 0; i < kLeases + kWaiting; ++i) {
       const bool waits = i >= kLeases;
@@ -57,6 +68,11 @@ class Crowd {
       sample_.holders.push_back(holder);
     }
     read();
+    // Five seconds without a rise, and a lease is loaded.
+    now_ += 6000;
+    read();
+    for (int i = 0; i < kModels; ++i) load("model-" + std::to_string(i));
+    std::printf("  %zu models in memory\n", models_);
     std::printf("  %zu leases, %zu waiting, %zu of the leases say when they end\n",
                 control_.state().ledger.entries().size(), control_.state().queue.size(),
                 control_.state().ledger.by_end().size());
@@ -84,6 +100,24 @@ class Crowd {
       now_ += 1;
       quiet.push_back(read());
     }
+    std::vector<double> evicts, answers, admits;
+    for (int i = 0; i < rounds / 20; ++i) {
+      now_ += 10'000;
+      read();
+      // The device is full of models: the new one needs the place of two.
+      const std::string name = "model-" + std::to_string(kModels + i);
+      evicts.push_back(micros_of([&] { want_model(name); }));
+      const std::vector<AskHook> asked = std::exchange(asked_, {});
+      for (const AskHook& ask : asked) {
+        now_ += 1;
+        answers.push_back(
+            micros_of([&] { apply(HookAnswered{ask.ask, HookResult::freed, "unloaded"}); }));
+        std::erase_if(sample_.holders, [&](const auto& one) { return one.lease == ask.lease; });
+      }
+      now_ += 1;
+      admits.push_back(read());
+      loaded(name, kModelSize);
+    }
     for (int i = 0; i < rounds / 20; ++i) {
       const control::State& state = control_.state();
       const decide::Books books{state.promises, state.ledger, state.queue,
@@ -99,6 +133,9 @@ class Crowd {
     print("an exit", exits);
     print("the sample after it, with the admission", reads);
     print("a sample that admits nobody", quiet);
+    print("a request for which a model has to go", evicts);
+    print("the answer of who was asked to unload it", answers);
+    print("the sample that shows it gone, with the admission", admits);
   }
 
  private:
@@ -115,7 +152,56 @@ class Crowd {
   Instant at() const {
     return {BootTime(milliseconds(now_)), WallTime(milliseconds(1'700'000'000'000 + now_))};
   }
-  void apply(const Event& event) { effects_ += control_.apply(event, at()).size(); }
+  static Config with_hook() {
+    Config config = Stage::plain();
+    HookSetting hook;
+    hook.name = "mine";
+    hook.kind = HookKind::command;
+    hook.run = {"/bin/true"};
+    config.hooks = {hook};
+    config.models.min_residency = seconds(0);
+    config.models.churn_loads = 0;
+    config.leases.queue = 2 * kWaiting;
+    return config;
+  }
+  void apply(const Event& event) {
+    for (const Effect& effect : control_.apply(event, at())) {
+      ++effects_;
+      if (const auto* ask = std::get_if<AskHook>(&effect)) asked_.push_back(*ask);
+    }
+  }
+  void want_model(const std::string& name) {
+    AskModel tell;
+    tell.name = name;
+    tell.create = true;
+    tell.hook = "mine";
+    apply(Asked{++request_, {0, true, true}, tell});
+    AskLease what;
+    what.name = what.model = name;
+    what.needs.gpu_memory = kModelSize;
+    what.priority = Priority::high;
+    what.holder = {++pid_, 7};
+    apply(Asked{++request_, {0, true, true}, what});
+  }
+  void loaded(const std::string& name, Bytes bytes) {
+    for (const LeaseId id : control_.state().model_leases.at(name)) {
+      const Lease& lease = control_.state().promises.leases.at(id);
+      if (lease.state == LeaseState::waiting) continue;
+      HolderReading holder;
+      holder.lease = id;
+      holder.gpu = lease.gpu;
+      holder.gpu_memory = bytes;
+      sample_.holders.push_back(holder);
+      ++models_;
+    }
+    read();
+    now_ += 6000;
+    read();
+  }
+  void load(const std::string& name) {
+    want_model(name);
+    loaded(name, kModelSize);
+  }
   void fit(const Needs& needs) {
     AskFit what;
     what.needs = needs;
@@ -133,9 +219,12 @@ class Crowd {
   double read() {
     sample_.at = at();
     *sample_.memory.available = *sample_.memory.total;
+    Bytes used;
     for (const HolderReading& holder : sample_.holders) {
-      *sample_.memory.available -= *holder.memory;
+      *sample_.memory.available -= holder.memory.value_or(Bytes());
+      used += holder.gpu_memory.value_or(Bytes());
     }
+    sample_.gpus[0].memory_used = used;
     const Sampled event{std::make_shared<Sample>(sample_)};
     return micros_of([&] { apply(event); });
   }
@@ -146,6 +235,8 @@ class Crowd {
   pid_t pid_ = 100;
   RequestId request_ = 0;
   std::size_t effects_ = 0;
+  std::size_t models_ = 0;
+  std::vector<AskHook> asked_;
 };
 
 }  // namespace
