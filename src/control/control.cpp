@@ -13,11 +13,6 @@ std::pair<uid_t, std::string> key_of(const Lease& lease) {
   return {lease.owner, lease.idempotency_key};
 }
 
-bool is_tracked(const Lease& lease) {
-  return decide::holds(lease.state) && lease.parent == 0 && !lease.use &&
-         (lease.holder.pid != 0 || lease.group != Group());
-}
-
 }  // namespace
 
 Control::Control(Config config) {
@@ -94,10 +89,7 @@ void Control::index(const Lease& lease) {
     if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
     return;
   }
-  if (is_tracked(lease)) {
-    ++state_.tracked;
-    look_again(lease.id);
-  }
+  look_again(lease.id);
   if (lease.parent != 0 || lease.use) return;  // its parent's booking counts for it
   decide::Entry entry;
   entry.owner = lease.owner;
@@ -149,7 +141,6 @@ void Control::unindex(const Lease& lease) {
     if (lease.give_up) state_.give_up.erase({*lease.give_up, lease.id});
     return;
   }
-  if (is_tracked(lease)) ++state_.tracked;
   state_.ledger.unbook(lease.id);
 }
 

@@ -157,7 +157,7 @@ class Control {
   /// By lease, ascending. All other leases read as before, and nothing of theirs is due.
   std::vector<Read> what_changed(const Sample& sample, const Sample* before);
   /// Its next sample is looked at even where it reads as before.
-  void look_again(LeaseId id);
+  void look_again(LeaseId id) { state_.look_again.add(id); }
   void measure(const Sample& sample, const std::vector<Read>& reads);
   std::int64_t measured_on(const std::string& gpu) const;
   void measure_cpu(const Sample& sample, const Sample* before, const std::vector<Read>& reads);

@@ -18,7 +18,6 @@ using namespace literals;
 constexpr std::chrono::seconds kSettles{5};  // not risen for this long: loaded
 constexpr double kRise = 1.02;               // less than this is not a rise
 constexpr double kAtFence = 0.97;            // from here on the kernel slows a job down
-constexpr std::size_t kMostAgain = 1024;     // leases to look at again, before it is tidied
 constexpr Bytes kFirstCredit = 64_MiB;
 constexpr Bytes kWorthReturning = 64_MiB;  // less of a booking is not said to be idle
 constexpr Bytes kLeastKept = 16_MiB;       // of a booking whose rest is returned
@@ -115,25 +114,12 @@ void Control::on(const Sampled& event) {
   run_queue();
 }
 
-void Control::look_again(LeaseId id) {
-  std::vector<LeaseId>& ids = state_.look_again;
-  if (!ids.empty() && ids.back() == id) return;
-  // Many changes of few leases between two samples do not make it grow.
-  if (ids.size() >= kMostAgain && ids.size() >= 4 * state_.promises.leases.size()) {
-    std::sort(ids.begin(), ids.end());
-    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  }
-  ids.push_back(id);
-}
-
 // Both samples are by lease: they are walked in step, and nothing is looked up for a lease that
 // reads as before. With ten thousand of them that is what a sample costs.
 std::vector<Control::Read> Control::what_changed(const Sample& sample, const Sample* before) {
-  std::vector<LeaseId> again = std::exchange(state_.look_again, {});
   // What the dead hold is said anew with every sample.
-  for (const auto& [id, owed] : state_.owed) again.push_back(id);
-  std::sort(again.begin(), again.end());
-  again.erase(std::unique(again.begin(), again.end()), again.end());
+  for (const auto& [id, owed] : state_.owed) look_again(id);
+  const std::vector<LeaseId> again = state_.look_again.take();
 
   static const std::vector<HolderReading> kNone;
   const std::vector<HolderReading>& old = before == nullptr ? kNone : before->holders;

@@ -21,6 +21,7 @@
 #include "decide/uses.hpp"
 #include "judge/alerts.hpp"
 #include "judge/gauge.hpp"
+#include "words/changed_leases.hpp"
 #include "words/config.hpp"
 #include "words/effect.hpp"
 #include "words/event.hpp"
@@ -129,14 +130,11 @@ struct State {
   std::map<std::uint64_t, LeaseId> ended;
   std::map<LeaseId, std::uint64_t> ended_place;  ///< the keys of `ended`
   std::uint64_t last_ended = 0;
-  std::uint64_t tracked = 0;  ///< counts changes of whose use is to be measured
 
   // Readings.
   std::shared_ptr<const Sample> sample;
   std::map<LeaseId, Use> uses;
-  /// Leases that the next sample concerns even where they read as before. Not sorted, and one may
-  /// be in it more than once.
-  std::vector<LeaseId> look_again;
+  ChangedLeases look_again;  ///< the next sample concerns them even where they read as before
   /// When something is to be said or done about a booking that lies idle.
   std::set<std::pair<BootTime, LeaseId>> idle_due;
   std::map<LeaseId, Look> looks;

@@ -47,6 +47,7 @@
 #include "sense/sampler.hpp"
 #include "serve/otlp.hpp"
 #include "serve/routes.hpp"
+#include "words/changed_leases.hpp"
 
 extern char** environ;  // NOLINT: POSIX declares it nowhere
 
@@ -140,6 +141,8 @@ class Loop final : public serve::Backend {
   /// Whole: everything, with new shares and rates. Between: what can fill up. After a release: the
   /// per-CPU free lists too.
   enum class Look { whole, between, after_release };
+  void note_changes(const Effects& effects);
+  void follow_leases();
   void sample(Look look);
   bool memory_is_tight() const;
   bool gpus_owe() const;
@@ -209,7 +212,8 @@ class Loop final : public serve::Backend {
   std::uint64_t sample_number_ = 0;
   BootTime last_whole_{};
   BootTime last_gpu_poll_{};
-  std::uint64_t tracked_ = 0;
+  ChangedLeases changed_leases_;  ///< since the last sample
+  bool follow_all_ = true;        ///< what was restored changed nothing
   std::optional<BootTime> armed_;
   std::string tcp_problem_;
   std::uint64_t journal_failures_ = 0;
@@ -554,6 +558,7 @@ void Loop::dispatch(Event event) {
 void Loop::turn(const Event& event, Instant at) {
   Effects effects = control_.apply(event, at);
   counting_.decided(now().boot - at.boot);
+  note_changes(effects);
   // Promises first: nothing leaves before they are kept.
   keep(effects);
   bool sense = false;
@@ -571,6 +576,18 @@ void Loop::turn(const Event& event, Instant at) {
   sample(per_cpu ? Look::after_release : Look::between);
   if (gpus_owe() && sample_timer_.expiry() - std::chrono::steady_clock::now() > kTight) {
     next_sample(kTight);
+  }
+}
+
+void Loop::note_changes(const Effects& effects) {
+  for (const Effect& effect : effects) {
+    const auto* journal = std::get_if<Journal>(&effect);
+    if (journal == nullptr) continue;
+    if (const auto* put = std::get_if<PutLease>(&journal->record)) {
+      changed_leases_.add(put->lease.id);
+    } else if (const auto* drop = std::get_if<DropLease>(&journal->record)) {
+      changed_leases_.add(drop->id);
+    }
   }
 }
 
@@ -762,19 +779,30 @@ bool Loop::gpus_owe() const {
   return false;
 }
 
-void Loop::sample(Look look) {
-  const control::State& state = control_.state();
-  if (tracked_ != state.tracked) {
-    tracked_ = state.tracked;
-    std::vector<sense::Target> targets;
-    for (const auto& [id, lease] : state.promises.leases) {
-      if (!decide::holds(lease.state) || lease.parent != 0) continue;
-      if (lease.holder.pid == 0 && lease.group == Group()) continue;
-      targets.push_back({id, lease.group, lease.holder, lease.gpu});
-    }
-    gpu_holders_.track(targets);
-    sampler_->track(std::move(targets));
+// What changed since the last sample, of whose use is measured.
+void Loop::follow_leases() {
+  const auto& leases = control_.state().promises.leases;
+  if (std::exchange(follow_all_, false)) {
+    for (const auto& [id, lease] : leases) changed_leases_.add(id);
   }
+  for (const LeaseId id : changed_leases_.take()) {
+    const auto found = leases.find(id);
+    const Lease* lease = found == leases.end() ? nullptr : &found->second;
+    const bool measured = lease != nullptr && decide::holds(lease->state) && lease->parent == 0 &&
+                          !lease->use && (lease->holder.pid != 0 || lease->group != Group());
+    if (measured) {
+      sense::Target target{id, lease->group, lease->holder, lease->gpu};
+      gpu_holders_.track(target);
+      sampler_->track(std::move(target));
+    } else {
+      gpu_holders_.untrack(id);
+      sampler_->untrack(id);
+    }
+  }
+}
+
+void Loop::sample(Look look) {
+  follow_leases();
   // Samples go round: one is with the state, one with readers, one is filled.
   std::shared_ptr<Sample>* slot = &samples_.back();
   for (auto& candidate : samples_) {

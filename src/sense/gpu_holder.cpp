@@ -35,9 +35,17 @@ bool in_group(const Group& group, std::string_view job) {
 
 }  // namespace
 
-void GpuHolders::track(std::vector<Target> targets) {
-  targets_ = std::move(targets);
+void GpuHolders::track(Target target) {
+  const auto old = targets_.find(target.lease);
+  if (old != targets_.end() && old->second == target) return;
+  const LeaseId lease = target.lease;
+  targets_.insert_or_assign(lease, std::move(target));
   known_.clear();
+}
+
+void GpuHolders::untrack(LeaseId lease) {
+  targets_.erase(lease);
+  std::erase_if(known_, [lease](const auto& one) { return one.second.lease == lease; });
 }
 
 GpuHolders::Known GpuHolders::find(pid_t pid) const {
@@ -50,9 +58,9 @@ GpuHolders::Known GpuHolders::find(pid_t pid) const {
   std::string text = read_small(process + "/stat");
   if (const auto stat = parse_process_stat(text)) known.name = std::string(stat->name);
   if (!membership.job.empty()) {
-    for (const Target& target : targets_) {
+    for (const auto& [lease, target] : targets_) {
       if (!in_group(target.group, membership.job)) continue;
-      known.lease = target.lease;
+      known.lease = lease;
       return known;
     }
   }
@@ -60,9 +68,9 @@ GpuHolders::Known GpuHolders::find(pid_t pid) const {
     if (i > 0) text = read_small(root_ + "/proc/" + std::to_string(pid) + "/stat");
     const auto stat = parse_process_stat(text);
     if (!stat) break;
-    for (const Target& target : targets_) {
+    for (const auto& [lease, target] : targets_) {
       if (target.holder.pid == pid && target.holder.start_time == stat->start_time) {
-        known.lease = target.lease;
+        known.lease = lease;
         return known;
       }
     }
@@ -99,13 +107,13 @@ void GpuHolders::read(std::vector<GpuReading>& gpus, std::vector<HolderReading>&
     }
   }
   std::erase_if(known_, [&](const auto& one) { return !named.contains(one.first); });
-  for (const Target& target : targets_) {
+  auto holder = holders.begin();  // by lease, as the targets are
+  for (const auto& [lease, target] : targets_) {
     if (target.gpu.empty() || !told.contains(target.gpu)) continue;
-    const auto holder = std::find_if(holders.begin(), holders.end(), [&](const HolderReading& one) {
-      return one.lease == target.lease;
-    });
-    if (holder == holders.end()) continue;
-    const auto found = held.find({target.lease, target.gpu});
+    while (holder != holders.end() && holder->lease < lease) ++holder;
+    if (holder == holders.end()) break;
+    if (holder->lease != lease) continue;
+    const auto found = held.find({lease, target.gpu});
     holder->gpu = target.gpu;
     holder->gpu_memory = found == held.end() ? Bytes() : found->second;
   }

@@ -21,8 +21,10 @@ class GpuHolders {
   /// `root` stands in for "/" ("" is the machine).
   explicit GpuHolders(std::string root) : root_(std::move(root)) {}
 
-  /// The leases from now on; what was known of processes is asked anew.
-  void track(std::vector<Target> targets);
+  /// This lease too from now on, or as it is now; what was known of processes is asked anew.
+  void track(Target target);
+  /// This lease no more; unknown ones are ignored.
+  void untrack(LeaseId lease);
 
   /// Says of every process that a driver names under which lease it runs, whose it is and what it
   /// is called. Sets gpu and gpu_memory of the holders whose lease is on a GPU whose driver names
@@ -39,7 +41,7 @@ class GpuHolders {
   Known find(pid_t pid) const;
 
   std::string root_;
-  std::vector<Target> targets_;
+  std::map<LeaseId, Target> targets_;
   std::map<pid_t, Known> known_;
 };
 

@@ -74,7 +74,7 @@ TEST_F(GpuHoldersTest, AProcessIsItsGroupsOrItsAncestorsLease) {
   three.holder.pid = 300;
   three.holder.start_time = 1;
   three.gpu = "GPU-A";
-  gpus.track({one, two, three});
+  for (const Target& target : {one, two, three}) gpus.track(target);
   auto readings = holders();
   std::vector<GpuReading> devices = {gpu("GPU-A", {taken(100, 4_GiB), taken(100, 4_GiB, true),
                                                    taken(201, 2_GiB), taken(300, 1_GiB)}),
@@ -101,7 +101,7 @@ TEST_F(GpuHoldersTest, WhatADriverDoesNotSayStaysUnknown) {
   one.holder.pid = 100;
   one.holder.start_time = 5000;
   one.gpu = "GPU-A";
-  gpus.track({one});
+  gpus.track(one);
   for (const bool silent : {true, false}) {
     GpuReading reading = gpu("GPU-A", {taken(100, {})});
     if (!silent) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -109,7 +110,8 @@ std::string without_slash(std::string root) {
 struct Sampler::Files {
   explicit Files(Sources sources);
 
-  void track(std::vector<Target> targets);
+  void track(Target target);
+  void untrack(LeaseId lease) { holders_.erase(lease); }
   void take(const SlowReading& slow);
   void read(Instant at, ReadOptions options, Sample& out);
 
@@ -200,7 +202,7 @@ struct Sampler::Files {
   std::vector<GpuReading> gpus_;
   std::optional<BootTime> own_cpu_at_;
   std::chrono::nanoseconds own_cpu_{};
-  std::vector<TrackedHolder> holders_;
+  std::map<LeaseId, TrackedHolder> holders_;
   std::optional<ProcessTable> table_;  ///< only while a holder needs it
 
   std::vector<Absence> fixed_absences_;  ///< found at the start, true until the end
@@ -282,21 +284,11 @@ std::optional<ZonePages> Sampler::Files::read_zones() {
   return text ? parse_zoneinfo(*text) : std::nullopt;
 }
 
-void Sampler::Files::track(std::vector<Target> targets) {
-  std::vector<TrackedHolder> holders;
-  holders.reserve(targets.size());
-  for (Target& target : targets) {
-    const auto old =
-        std::find_if(holders_.begin(), holders_.end(),
-                     [&](const TrackedHolder& holder) { return holder.target() == target; });
-    if (old != holders_.end()) {
-      holders.push_back(std::move(*old));
-      holders_.erase(old);
-    } else {
-      holders.emplace_back(std::move(target), root_, keep_);
-    }
-  }
-  holders_ = std::move(holders);
+void Sampler::Files::track(Target target) {
+  const LeaseId lease = target.lease;
+  const auto old = holders_.find(lease);
+  if (old != holders_.end() && old->second.target() == target) return;
+  holders_.insert_or_assign(lease, TrackedHolder(std::move(target), root_, keep_));
 }
 
 void Sampler::Files::read_cpu() {
@@ -527,7 +519,7 @@ void Sampler::Files::read_own(OwnReading& out) {
 
 void Sampler::Files::read_holders(std::vector<HolderReading>& out) {
   out.resize(holders_.size());
-  const auto needs = [](const TrackedHolder& holder) { return holder.needs_processes(); };
+  const auto needs = [](const auto& holder) { return holder.second.needs_processes(); };
   bool have_table = false;
   const auto read_table = [&] {
     if (!table_) table_.emplace(root_);
@@ -538,12 +530,14 @@ void Sampler::Files::read_holders(std::vector<HolderReading>& out) {
   } else {
     table_.reset();
   }
-  for (std::size_t i = 0; i < holders_.size(); ++i) {
-    holders_[i].read(now_, buffer_, have_table ? &*table_ : nullptr, out[i]);
-    if (!have_table && holders_[i].needs_processes()) {  // its group has just gone
+  auto reading = out.begin();
+  for (auto& [lease, holder] : holders_) {
+    holder.read(now_, buffer_, have_table ? &*table_ : nullptr, *reading);
+    if (!have_table && holder.needs_processes()) {  // its group has just gone
       read_table();
-      if (have_table) holders_[i].read(now_, buffer_, &*table_, out[i]);
+      if (have_table) holder.read(now_, buffer_, &*table_, *reading);
     }
+    ++reading;
   }
 }
 
@@ -623,7 +617,8 @@ Sampler::~Sampler() = default;
 Sampler::Sampler(Sampler&&) noexcept = default;
 Sampler& Sampler::operator=(Sampler&&) noexcept = default;
 
-void Sampler::track(std::vector<Target> targets) { files_->track(std::move(targets)); }
+void Sampler::track(Target target) { files_->track(std::move(target)); }
+void Sampler::untrack(LeaseId lease) { files_->untrack(lease); }
 void Sampler::take(const SlowReading& slow) { files_->take(slow); }
 void Sampler::read(Instant at, ReadOptions options, Sample& out) { files_->read(at, options, out); }
 

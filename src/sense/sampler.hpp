@@ -43,8 +43,11 @@ class Sampler {
   Sampler(Sampler&&) noexcept;
   Sampler& operator=(Sampler&&) noexcept;
 
-  /// The holders to read from now on. Those that were tracked before keep their counters.
-  void track(std::vector<Target> targets);
+  /// Reads this holder from now on, in the order of the leases. One that was tracked before, and is
+  /// as it was, keeps its counters.
+  void track(Target target);
+  /// Reads it no more; unknown ones are ignored.
+  void untrack(LeaseId lease);
 
   /// What the slow sensors said last: every sample from now on carries it. It is read by
   /// SlowSensors, elsewhere; without it samples have none of its fields.

@@ -300,7 +300,8 @@ TEST(Sampler, HoldersAreReadInOrderAndKeepTheirCounters) {
   const Target grouped{1, {scope, scope, scope, "", true}, {5000, 7000}};
   const Target tree{2, {}, {5000, 7000}};
   Sample sample;
-  sampler.track({grouped, tree});
+  sampler.track(tree);
+  sampler.track(grouped);
   sampler.read(at(0), {}, sample);
   ASSERT_EQ(sample.holders.size(), 2u);
   EXPECT_EQ(sample.holders[0].lease, 1u);
@@ -308,13 +309,14 @@ TEST(Sampler, HoldersAreReadInOrderAndKeepTheirCounters) {
   EXPECT_EQ(sample.holders[1].lease, 2u);
   EXPECT_EQ(sample.holders[1].memory, pages_to_bytes(1240));
   EXPECT_FALSE(sample.holders[1].cpu);
-  sampler.track({tree, {4, {}, {5003, 6000}}, grouped});
+  sampler.track(grouped);  // as it was
+  sampler.track({4, {}, {5003, 6000}});
   sampler.read(at(1000), {}, sample);
   ASSERT_EQ(sample.holders.size(), 3u);
   EXPECT_EQ(sample.holders[0].cpu, Cores(0));  // its second read
-  EXPECT_FALSE(sample.holders[1].cpu);         // its first
-  EXPECT_EQ(sample.holders[2].cpu, Cores(0));
-  sampler.track({});
+  EXPECT_EQ(sample.holders[1].cpu, Cores(0));
+  EXPECT_FALSE(sample.holders[2].cpu);  // its first
+  for (const LeaseId lease : {4, 2, 1, 4}) sampler.untrack(lease);
   sampler.read(at(2000), {}, sample);
   EXPECT_TRUE(sample.holders.empty());
 }
@@ -323,7 +325,7 @@ TEST(Sampler, AGroupThatIsGoneLeavesItsHolderToTheProcessTable) {
   const Tree tree("v2_limits");
   Sampler sampler({tree.root(), GpuSource::none, "", ""});
   const std::string scope = tree.root() + "/sys/fs/cgroup/jobs.slice/job-1.scope";
-  sampler.track({{1, {scope, scope, scope, "", true}, {5000, 7000}}});
+  sampler.track({1, {scope, scope, scope, "", true}, {5000, 7000}});
   Sample sample;
   sampler.read(at(0), {}, sample);
   EXPECT_EQ(sample.holders[0].memory, Bytes(1005207));
