@@ -192,8 +192,8 @@ std::string Referee::after(const control::Control& control, const Event& event,
     return std::holds_alternative<Sense>(effect);
   });
   for (const std::string& broken :
-       {victims(control, effects), ledger(state), rooms(state), nested(state),
-        grants(control, grown, granted), gauges(control, event),
+       {victims(control, effects), readings(state, event), ledger(state), rooms(state),
+        nested(state), grants(control, grown, granted), gauges(control, event),
         queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
@@ -282,6 +282,38 @@ std::string Referee::grants(const control::Control& control,
              ", margin " + std::to_string(pool.margin) + ", capacity " +
              std::to_string(machine_.capacity[resource]) +
              machine_.explain(resource, state.promises);
+    }
+  }
+  return {};
+}
+
+// Control works on what a sample says anew: what it knows is what it would know from all of it.
+std::string Referee::readings(const control::State& state, const Event& event) const {
+  if (!std::holds_alternative<Sampled>(event)) return {};
+  std::map<LeaseId, const HolderReading*> read;
+  for (const HolderReading& reading : state.sample->holders) read[reading.lease] = &reading;
+  for (const LeaseId id : living_) {
+    const Lease& lease = shadow_.leases.at(id);
+    const auto use = state.uses.find(id);
+    if (!decide::holds(lease.state) || use == state.uses.end() || state.owed.contains(id)) continue;
+    const auto& to = use->second.handed_over;
+    const auto reading = read.find(id);
+    const bool is_read = reading != read.end() && !(to && state.sample->at.boot <= *to);
+    if (is_read != use->second.measured.has_value()) {
+      return lease_name(id) +
+             (is_read ? " was read, and is not measured" : " was not read, and is measured");
+    }
+    if (!is_read || use->second.measured->memory == reading->second->memory.value_or(Bytes()))
+      continue;
+    // What one process of several leases uses is told apart by their bookings; those that this very
+    // sample ended or let start count too.
+    const auto shares = [&](const auto& other) {
+      return other.first != id && other.second.holder == lease.holder &&
+             (other.second.state != LeaseState::ended ||
+              other.second.ended.boot == state.sample->at.boot);
+    };
+    if (std::none_of(shadow_.leases.begin(), shadow_.leases.end(), shares)) {
+      return lease_name(id) + " is measured otherwise than it was read";
     }
   }
   return {};
