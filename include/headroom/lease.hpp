@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <headroom/instant.hpp>
+#include <headroom/size.hpp>
 #include <headroom/units.hpp>
 
 namespace headroom {
@@ -141,6 +142,8 @@ struct Lease {
   std::optional<int> exit_status;  ///< its exit code or 128 + the signal, where known
   std::string model;               ///< the model that it keeps in memory, or uses; or empty
   bool use = false;                ///< a use of that model: books nothing, and keeps it where it is
+  std::string config;              ///< what tells its runs apart from others of its name; or empty
+  Size size;                       ///< what `needs` come from; from nobody: they were said
   bool operator==(const Lease&) const = default;
 };
 

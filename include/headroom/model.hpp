@@ -8,6 +8,7 @@
 
 #include <headroom/instant.hpp>
 #include <headroom/lease.hpp>
+#include <headroom/size.hpp>
 #include <headroom/units.hpp>
 
 namespace headroom {
@@ -68,7 +69,8 @@ struct ModelView {
   std::optional<int> gpu_index;
   Amounts needs;                  ///< what the next load of it would book
   Amounts size;                   ///< what it takes now, measured or, by an engine, told
-  std::string needs_from;         ///< "declared", "learned", "configuration", "built in", or empty
+  std::string needs_from;         ///< what `needs_size.from` says, as a word; or empty
+  Size needs_size;                ///< the interval whose upper end `needs` are
   int batch = 0;                  ///< recommended; 0: nobody says
   std::string notes;              ///< of its row in the catalogue
   int uses = 0;                   ///< under way

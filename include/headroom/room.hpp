@@ -10,6 +10,7 @@
 #include <headroom/lease.hpp>
 #include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
+#include <headroom/size.hpp>
 #include <headroom/units.hpp>
 
 namespace headroom {
@@ -87,6 +88,7 @@ struct Verdict {
   std::string why;                   ///< one sentence, for people
   std::vector<Help> help;
   std::vector<FreeStep> steps;  ///< after: what would be unloaded, in this order
+  Size size;                    ///< what the amounts come from; from nobody: they were said
 };
 
 }  // namespace headroom

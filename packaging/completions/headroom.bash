@@ -28,6 +28,7 @@ _headroom_takes_value() {
     fit:--gpu) return 0 ;;
     fit:--compute) return 0 ;;
     fit:--model) return 0 ;;
+    fit:--config) return 0 ;;
     fit:--model-file) return 0 ;;
     fit:--context) return 0 ;;
     fit:--slots) return 0 ;;
@@ -44,6 +45,7 @@ _headroom_takes_value() {
     run:--compute) return 0 ;;
     run:--name) return 0 ;;
     run:--model) return 0 ;;
+    run:--config) return 0 ;;
     run:--priority) return 0 ;;
     run:--for) return 0 ;;
     run:--wait) return 0 ;;
@@ -156,6 +158,7 @@ _headroom() {
     fit:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     fit:--compute) return ;;
     fit:--model) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")); return ;;
+    fit:--config) return ;;
     fit:--model-file) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     fit:--context) return ;;
     fit:--slots) return ;;
@@ -172,6 +175,7 @@ _headroom() {
     run:--compute) return ;;
     run:--name) return ;;
     run:--model) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")); return ;;
+    run:--config) return ;;
     run:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
     run:--for) return ;;
     run:--wait) return ;;
@@ -232,8 +236,8 @@ _headroom() {
     history) options='--window --step --device --csv -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     event|events) options='-f --follow --since --type -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     alert|alerts) options='--severity --all -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
+    fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --config --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --config --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
     wait) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;

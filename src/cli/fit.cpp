@@ -88,15 +88,20 @@ std::string render_fit(const value& verdict, const value& request, const value& 
   auto wanted = needs != nullptr ? show_amounts(*needs) : std::string();
   if (wanted.empty() && booked != nullptr) wanted = show_amounts(*booked);
 
+  const auto* found = client::find(verdict, "size");
+  const auto size = found != nullptr ? show_size(*found) : std::string();
+
   if (answer == "now") {
     text +=
         paint(style, "ok", "yes") + ": " + subject + " fits now" + place_of(verdict, room) + "\n";
     line("needs", wanted);
+    line("size", size);
     return text;
   }
   text += paint(style, answer == "never" ? "critical" : "warning", "no") + ": " + subject +
           (answer == "never" ? " can never fit on this node\n" : " does not fit now\n");
   line("needs", wanted);
+  line("size", size);
   const auto* missing = client::find(verdict, "short");
   const auto lacking = missing != nullptr ? show_amounts(*missing) : std::string();
   auto best = best_of(verdict, room);
@@ -131,6 +136,8 @@ int fit_command(Words words) {
   std::string model;
   ModelFileOptions from_file;
   options.value("--model", model, "what this model is known to need");
+  std::string config;
+  options.value("--config", config, "which runs of the name are meant; else the last ones");
   from_file.add_to(options);
   options.value("--priority", priority, "low, normal, high or critical");
   options.words("name", names, 1);
@@ -172,6 +179,7 @@ int fit_command(Words words) {
     if (needs.any() || estimate) request["needs"] = *amounts;
     if (!model.empty()) request["model"] = model;
     if (!names.empty()) request["name"] = names.front();
+    if (!config.empty()) request["config"] = config;
     if (!priority.empty()) request["priority"] = priority;
     const auto verdict = source.local() ? fit_here(request) : source.daemon().fit(request);
     if (!verdict) return report(verdict.error());

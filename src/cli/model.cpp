@@ -236,8 +236,10 @@ std::string render_model(const value& model, const Style& style) {
     return found != nullptr ? show_amounts(*found) : std::string();
   };
   auto needs = amounts("needs");
+  const auto* sized = client::find(model, "needs_size");
+  const auto size_text = sized != nullptr ? show_size(*sized) : std::string();
   if (const auto from = client::text(model, "needs_from"); !needs.empty() && !from.empty()) {
-    needs += " (" + printable(from) + ")";
+    needs += size_text.empty() ? " (" + printable(from) + ")" : "; " + size_text;
   }
   line("needs", needs);
   line("size", amounts("size"));

@@ -154,6 +154,37 @@ Result<object> needs_of(const NeedsOptions& options, const value& room) {
   return needs;
 }
 
+std::string show_size(const value& size) {
+  const auto from = printable(client::text(size, "from"));
+  if (from.empty()) return {};
+  std::string text = from;
+  if (const auto runs = client::whole(size, "runs"); runs && *runs > 0) {
+    const auto count = std::to_string(*runs) + (*runs == 1 ? " run" : " runs");
+    text = from == "learned" ? "learned from " + count : from + " (" + count + ")";
+    if (const auto deaths = client::whole(size, "deaths"); deaths && *deaths > 0) {
+      text += ", " + std::to_string(*deaths) + " of which died for want of memory";
+    }
+  }
+  std::string amounts;
+  const auto add = [&](const char* key, const char* what) {
+    const auto p50 = client::whole(size, std::string(key) + ".p50_bytes");
+    const auto p95 = client::whole(size, std::string(key) + ".p95_bytes");
+    if (!p50 || !p95) return;
+    amounts += (amounts.empty() ? ": " : ", ") + show_bytes(*p50) + what;
+    if (*p50 != *p95) amounts += " (p95 " + show_bytes(*p95) + ")";
+  };
+  add("gpu_memory", " GPU memory");
+  add("memory", " memory");
+  text += amounts;
+  const auto least = client::whole(size, "beyond_model.p50_bytes");
+  const auto most = client::whole(size, "beyond_model.p95_bytes");
+  if (least && most && *most > 0) {
+    text += ", of which " + show_bytes(*least) + " to " + show_bytes(*most) +
+            " that its process takes beyond it";
+  }
+  return text;
+}
+
 std::string show_amounts(const value& amounts) {
   std::string line;
   const auto add = [&](const std::string& part) { line += (line.empty() ? "" : ", ") + part; };

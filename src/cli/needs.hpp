@@ -31,4 +31,8 @@ bool has_percent(const NeedsOptions& options);
 /// Needs or amounts for people: "24.0 GiB GPU memory, 12.0 GiB memory, 4.0 cores".
 std::string show_amounts(const client::json::value& amounts);
 
+/// Where a size is from: "learned from 4 runs: 9.2 GiB GPU memory (p95 9.8 GiB)"; "" where nobody
+/// says.
+std::string show_size(const client::json::value& size);
+
 }  // namespace headroom::cli

@@ -38,7 +38,7 @@ constexpr const char* kHelp =
     " --gpu-memory-utilization {gpu_fraction}\n"
     "  headroom run --gpus 1 --detach --name night -- ./train.sh\n"
     "\n"
-    "Books what is asked for, waits in the queue where it does not fit yet, runs the command on "
+    "Books what is asked for, or what runs of that name were measured to need, waits in the queue where it does not fit yet, runs the command on "
     "the\n"
     "device it was given, and gives everything back at its end. The exit code is the command's "
     "own;\n"
@@ -506,6 +506,8 @@ int run_command(Words words) {
   options.value("--name", request.name, "what to call it; else the command's name");
   options.value("--model", request.model,
                 "the model that it keeps in memory: without NEEDS, what that is known to need");
+  options.value("--config", request.config,
+                "what tells its runs apart from others of its name; else a digest of its words");
   options.value("--priority", request.priority, "low, normal, high or critical");
   options.value("--for", expected, "how long it will take, such as 40m: lets others be planned");
   options.value("--wait", wait, "wait in the queue at most so long; else without limit");

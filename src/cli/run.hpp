@@ -21,6 +21,7 @@ struct RunRequest {
   client::json::object needs;  ///< empty: what the name has been learned to need
   std::string name;            ///< "" = the command's own
   std::string model;           ///< that it keeps in memory; or empty
+  std::string config;          ///< "" = config_of(command)
   std::int64_t asked = 0;      ///< seconds since 1970, for the name of a load
   std::string priority = "normal";
   std::optional<std::int64_t> for_seconds;   ///< how long it is expected to take
@@ -38,6 +39,10 @@ std::string name_of(const std::string& command);
 /// What a command is called when nobody says: its program, or what an interpreter is given to run.
 /// ("python3 big.py" is big.py; "sh -c …" has no better name than sh.)
 std::string default_name(const Words& command);
+
+/// What tells runs of a name apart when nobody says: a short digest of the command's words.
+/// ("train.py --batch 32" and "train.py --batch 64" differ.)
+std::string config_of(const Words& command);
 
 /// What the lease of a run that loads a model is called when nobody says:
 /// model_load_facebook_musicgen_small_1734260000.

@@ -53,6 +53,39 @@ TEST(Run, ALoadIsNamedAfterItsModel) {
   EXPECT_EQ(booking_of(request, 7).at("name").as_string(), "mine");
 }
 
+TEST(Run, WhatIsRunOtherwiseIsAnotherConfiguration) {
+  const auto config = [](Words command, const std::string& said = "") {
+    RunRequest request;
+    request.command = std::move(command);
+    request.config = said;
+    return std::string(booking_of(request, 7).at("config").as_string());
+  };
+  EXPECT_EQ(config({"train.py", "--batch", "32"}), config({"train.py", "--batch", "32"}));
+  EXPECT_NE(config({"train.py", "--batch", "32"}), config({"train.py", "--batch", "64"}));
+  EXPECT_NE(config({"train.py", "ab", "c"}), config({"train.py", "a", "bc"}));
+  EXPECT_THAT(config({"train.py"}), ::testing::MatchesRegex("args-[0-9a-f]{16}"));
+  EXPECT_EQ(config({"train.py", "--batch", "64"}, "small"), "small");
+}
+
+TEST(Run, SaysWhereWhatItBookedIsFrom) {
+  const auto line = granted_line(parse(
+      R"({"id":"l-7","name":"train","booked":{"memory_bytes":10522669875},"size":{"memory":)"
+      R"({"p50_bytes":9878424780,"p95_bytes":10522669875},"runs":4,"deaths":0,"from":"learned"}})"));
+  EXPECT_EQ(line,
+            "headroom: lease train (l-7), 9.8 GiB memory; learned from 4 runs: 9.2 GiB memory "
+            "(p95 9.8 GiB)");
+  EXPECT_EQ(show_size(parse(R"({"gpu_memory":{"p50_bytes":7340032,"p95_bytes":8388608},)"
+                            R"("beyond_model":{"p50_bytes":1048576,"p95_bytes":2097152},)"
+                            R"("runs":0,"deaths":0,"from":"declared"})")),
+            "declared: 7 MiB GPU memory (p95 8 MiB), of which 1 MiB to 2 MiB that its "
+            "process takes beyond it");
+  EXPECT_EQ(show_size(parse(R"({"memory":{"p50_bytes":1048576,"p95_bytes":2097152},"runs":1,)"
+                            R"("deaths":1,"from":"learned from other configurations"})")),
+            "learned from other configurations (1 run), 1 of which died for want of memory: "
+            "1 MiB memory (p95 2 MiB)");
+  EXPECT_EQ(show_size(parse("null")), "");
+}
+
 TEST(Run, FillsPlaceholdersFromTheLease) {
   const auto words = fill_in({"serve", "--util={gpu_fraction}", "{gpu_id}:{lease}", "{mem_mb}",
                               "{gpu_mem_mb}", "{other} {"},
@@ -95,9 +128,11 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
   request.command = {"/usr/bin/python3", "x.py"};
   request.needs = {{"memory_bytes", 5}};
   request.parent = "l-70";
+  request.config = "night";
   request.for_seconds = 60;
   EXPECT_EQ(client::write_json(booking_of(request, 42)),
-            R"({"name":"x.py","needs":{"memory_bytes":5},"priority":"normal","wait_seconds":null,)"
+            R"({"name":"x.py","config":"night","needs":{"memory_bytes":5},"priority":"normal",)"
+            R"("wait_seconds":null,)"
             R"("for_seconds":60,"holder":{"pid":42},"parent":"l-70","group":true,"fence":true,)"
             R"("enforce":false})");
 }

@@ -75,6 +75,19 @@ std::string default_name(const Words& command) {
   return program;
 }
 
+std::string config_of(const Words& command) {
+  std::uint64_t digest = 0xcbf29ce484222325;  // FNV-1a
+  for (const auto& word : command) {
+    for (std::size_t i = 0; i <= word.size(); ++i) {  // with the end of each
+      digest ^= static_cast<unsigned char>(i < word.size() ? word[i] : 0);
+      digest *= 0x100000001b3;
+    }
+  }
+  std::string text = "args-";
+  for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[(digest >> shift) & 15U];
+  return text;
+}
+
 std::string load_name(const std::string& model, std::int64_t at) {
   std::string slug;
   for (const char c : model) {
@@ -90,6 +103,7 @@ object booking_of(const RunRequest& request, int pid) {
                  : !request.model.empty() ? load_name(request.model, request.asked)
                                           : default_name(request.command);
   if (!request.model.empty()) body["model"] = request.model;
+  body["config"] = request.config.empty() ? config_of(request.command) : request.config;
   if (!request.needs.empty()) body["needs"] = request.needs;
   body["priority"] = request.priority;
   if (request.wait_seconds) {
@@ -192,7 +206,10 @@ std::string granted_line(const value& lease) {
   }
   const auto* booked = client::find(lease, "booked");
   const auto amounts = booked != nullptr ? show_amounts(*booked) : std::string();
-  return amounts.empty() ? line : line + ", " + amounts;
+  if (!amounts.empty()) line += ", " + amounts;
+  const auto* found = client::find(lease, "size");
+  const auto size = found != nullptr ? show_size(*found) : std::string();
+  return size.empty() ? line : line + "; " + size;
 }
 
 std::string ended_line(const value& lease, bool enforced, int wait_status, double seconds) {

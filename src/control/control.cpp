@@ -234,6 +234,7 @@ void Control::on(const Restored& event) {
       }
     }
   }
+  note_all_beyond();
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());
   std::vector<LeaseId> living;
   for (const auto& [id, lease] : state_.promises.leases) {

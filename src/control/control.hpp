@@ -1,6 +1,7 @@
 // The one state machine. Every event of the daemon goes through here, one at a time.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -84,7 +85,6 @@ class Control {
   /// death.
   void try_end(LeaseId id, bool gone);
   void release(LeaseId id, const Group& group);
-  void learn(const Lease& lease);
   void forget_old();
   void answer_polls(LeaseId id);
   /// What a lease gives up of its booking, it may have taken since the last sample.
@@ -93,6 +93,39 @@ class Control {
   void hand_over(const Lease& lease);
   /// What the leases nested in this one have booked of it.
   Amounts booked_inside(LeaseId id) const;
+
+  // Sizes (sizes.cpp).
+  /// What a request books that does not say what it needs.
+  struct KnownNeeds {
+    Needs needs;                     ///< none where nothing is known
+    Size size;                       ///< what they come from
+    std::chrono::seconds length{0};  ///< how long it has run at most; 0: not known
+  };
+  /// What runs of the name have shown. `gpu`: the device that is asked for, or "".
+  KnownNeeds needs_of_runs(const std::string& name, const std::string& config,
+                           const std::string& gpu) const;
+  /// What the next load of it needs: what was measured goes before what was declared, and that
+  /// before the catalogues.
+  KnownNeeds needs_of_model(const std::string& name, const std::string& config = "",
+                            const std::string& gpu = "") const;
+  /// What is known of that for which a request does not say everything. `Ask`: AskFit, AskLease.
+  template <class Ask>
+  KnownNeeds known_needs(const Ask& ask) const {
+    if (ask.has_needs && ask.expected) return {};
+    return ask.model.empty() ? needs_of_runs(ask.name, ask.config, ask.needs.gpu)
+                             : needs_of_model(ask.model, ask.config, ask.needs.gpu);
+  }
+  Needs within_machine(Needs needs) const;
+  /// The model of this GPU; for "": of all of them, or "" where they differ.
+  std::string kind_of(const std::string& gpu) const;
+  /// What somebody says that the model itself takes of a device; empty: nobody does.
+  std::optional<Bytes> stated_gpu_memory(const std::string& model) const;
+  void note_beyond(const std::string& model, const std::string& kind, Bytes peak);
+  void note_all_beyond();
+  /// Takes in what an ended lease has used.
+  void learn(const Lease& lease);
+  void forget_learned(const std::string& name);
+  bool has_learned(const std::string& name) const;
 
   // Models (models.cpp).
   /// A model in memory.
@@ -114,12 +147,6 @@ class Control {
     std::string why;
     bool possible = false;
   };
-  struct ModelNeeds {
-    Needs needs;
-    const char* from = "";  ///< "learned", "declared", "configuration", "built in"; "": not known
-  };
-  ModelNeeds needs_of_model(const std::string& name) const;
-  Needs within_machine(Needs needs) const;
   void ask_use(const Asked& asked, const AskLease& ask);
   void grant_use(Lease lease, LeaseId resident);
   /// Uses that waited for the model start, or end where it will not come.

@@ -1,4 +1,5 @@
 #include "control/bench_for_test.hpp"
+#include "decide/size.hpp"
 
 namespace headroom::control {
 namespace {
@@ -757,11 +758,111 @@ TEST(Learned, ANameBooksWhatItHasNeeded) {
   AskLease again = want(Needs(), 51);
   again.has_needs = false;
   const LeaseId learned = b.granted(again);
-  EXPECT_EQ(b.shadow.leases.at(learned).booked.memory, 2_GiB + Bytes((2_GiB).count() / 10));
+  const Lease& lease = b.shadow.leases.at(learned);
+  ASSERT_TRUE(lease.size.memory);
+  EXPECT_EQ(lease.size.memory->p50, 2_GiB);
+  EXPECT_EQ(lease.size.from, SizeFrom::learned);
+  EXPECT_EQ(lease.size.runs, 1U);
+  EXPECT_EQ(lease.booked.memory, lease.size.memory->p95);
+  EXPECT_GT(lease.booked.memory, 2_GiB + Bytes((2_GiB).count() / 12));
+  EXPECT_LT(lease.booked.memory, 2_GiB + Bytes((2_GiB).count() / 7));
   EXPECT_EQ(b.shadow.leases.at(learned).expected, seconds(100));
   EXPECT_TRUE(b.shadow.leases.at(learned).expected_learned);
   again.name = "nobody knows it";
   EXPECT_EQ(b.refusal(b.ask(again))->error.kind, ErrorKind::invalid_request);
+}
+
+/// Runs of one name, each to its end.
+struct LearnBench : Bench {
+  LearnBench() { read(); }
+  /// Books `ask`, uses so much, and ends: by itself, or killed for want of memory.
+  Lease run(AskLease ask, Bytes uses_memory, std::uint64_t kills = 0) {
+    ask.holder = {++pid, 7};
+    ask.group = true;
+    const RequestId asking = this->ask(ask);
+    const LeaseId id = control.state().promises.next_lease - 1;
+    apply(Placed{id, Group{"/m", "", "", "", false}, false, ""});
+    EXPECT_NE(lease(asking), nullptr);
+    const Lease booked = shadow.leases.at(id);
+    uses(id, uses_memory);
+    pass(seconds(10));
+    read();
+    AskChange change;
+    change.lease = id;
+    change.exit_status = kills > 0 ? 137 : 0;
+    if (kills == 0) this->ask(change);
+    apply(Exited{ask.holder});
+    apply(Released{id, true, 0, uses_memory, kills});
+    if (kills > 0) this->ask(change);  // told late: it must not teach twice
+    EXPECT_EQ(state(id), LeaseState::ended);
+    sample.holders.clear();
+    pass(seconds(1));
+    read();
+    return booked;
+  }
+  AskLease asks(const char* config, bool says = false) {
+    AskLease ask = want(says ? memory(8_GiB) : Needs(), 0);
+    ask.has_needs = says;
+    ask.config = config;
+    return ask;
+  }
+  pid_t pid = 100;
+};
+
+TEST(Learned, AnotherConfigurationIsAnotherSizeAndUntilItRanAWiderOne) {
+  LearnBench b;
+  b.run(b.asks("batch-32", true), 2_GiB);
+  const Lease other = b.run(b.asks("batch-64"), 4_GiB);
+  EXPECT_EQ(other.size.from, SizeFrom::other_configuration);
+  EXPECT_EQ(other.size.memory->p50, 2_GiB);
+  EXPECT_GE(other.booked.memory, 4_GiB) << "twice as much is no surprise there";
+  EXPECT_EQ(b.run(b.asks("batch-64"), 4_GiB).size.memory->p50, 4_GiB);
+  const Lease first = b.run(b.asks("batch-32"), 2_GiB);
+  EXPECT_EQ(first.size.from, SizeFrom::learned);
+  EXPECT_EQ(first.size.memory->p50, 2_GiB);
+  EXPECT_LT(first.booked.memory, 3_GiB);
+  // What was kept is there after a restart.
+  b.restart({});
+  b.read();
+  EXPECT_EQ(b.run(b.asks("batch-64"), 4_GiB).size.memory->p50, 4_GiB);
+}
+
+TEST(Learned, ADeathForWantOfMemoryTeachesThatItNeedsMoreOnce) {
+  LearnBench b;
+  b.run(b.asks("x", true), 4_GiB, 1);
+  const Lease second = b.run(b.asks("x"), 5_GiB, 1);
+  EXPECT_EQ(second.booked.memory, 5_GiB) << "a quarter more than it had when it died";
+  EXPECT_EQ(second.size.deaths, 1U);
+  EXPECT_EQ(b.shadow.learned.begin()->second.runs.size(), 2U) << "each death teaches once";
+  for (int i = 0; i < 12; ++i) {
+    EXPECT_EQ(b.run(b.asks("x"), 5_GiB, 1).booked.memory, 5_GiB) << "and it does not grow for ever";
+  }
+}
+
+TEST(Learned, TheVerdictSaysWhatItsAmountsAreFrom) {
+  LearnBench b;
+  b.run(b.asks("x", true), 2_GiB);
+  AskFit fit;
+  fit.name = b.asks("x").name;
+  fit.has_needs = false;
+  const auto* verdict = b.answer<Verdict>(b.ask(fit));
+  ASSERT_NE(verdict, nullptr);
+  EXPECT_EQ(verdict->size.from, SizeFrom::learned) << "the configuration that ran last";
+  EXPECT_EQ(verdict->size.memory->p95, verdict->amounts.memory);
+  fit.has_needs = true;
+  fit.needs = memory(1_GiB);
+  EXPECT_EQ(b.answer<Verdict>(b.ask(fit))->size, Size()) << "it was said";
+}
+
+TEST(Learned, MoreConfigurationsThanAreKeptPushOutTheOldestAndAreNoError) {
+  LearnBench b;
+  for (std::size_t i = 0; i < decide::kMostLearnedOfName + 3; ++i) {
+    b.run(b.asks(std::to_string(i).c_str(), true), 1_GiB);
+  }
+  EXPECT_EQ(b.shadow.learned.size(), decide::kMostLearnedOfName);
+  const std::string name = b.asks("").name;
+  EXPECT_FALSE(b.shadow.learned.contains({name, "0", ""}));
+  EXPECT_TRUE(b.shadow.learned.contains({name, "3", ""}));
 }
 
 TEST(Alerts, AnAcknowledgementHoldsOverARestartAndEndsWithItsAlert) {

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::size_t kKeptEnded = 1000;
 constexpr std::chrono::hours kKeptFor{24};
-// Names whose size is learned; further ones are not, until somebody makes the names fewer.
-constexpr std::size_t kNames = 2000;
 constexpr std::chrono::milliseconds kFirstLook{50};
 // A driver that frees late does so within seconds; after this the bytes are said to be lost.
 constexpr std::chrono::seconds kPatience{10};
@@ -313,30 +311,6 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     }
   }
   forget_old();
-}
-
-void Control::learn(const Lease& lease) {
-  const std::string& name = lease.model.empty() ? lease.name : lease.model;
-  if (name.empty() || lease.parent != 0 || lease.use || lease.oom_kills > 0) return;
-  // A run that failed or was ended early says little about what a whole one needs; a model is
-  // whole once it was loaded.
-  if (lease.model.empty() && (!lease.exit_status || *lease.exit_status != 0)) return;
-  const auto use = state_.uses.find(lease.id);
-  if (!lease.model.empty() && (use == state_.uses.end() || !use->second.loaded)) return;
-  if (state_.promises.learned.size() >= kNames && !state_.promises.learned.contains(name)) return;
-  std::vector<LearnedRun> runs;
-  if (const auto before = state_.promises.learned.find(name);
-      before != state_.promises.learned.end()) {
-    runs = before->second;
-  }
-  if (runs.size() == kLearnedRuns) runs.erase(runs.begin());
-  // How long a model stays says nothing of how long a job takes.
-  const auto length =
-      lease.model.empty()
-          ? std::chrono::ceil<std::chrono::seconds>(lease.ended.boot - lease.granted.boot)
-          : std::chrono::seconds(0);
-  runs.push_back({lease.peak, length});
-  keep(PutLearned{name, std::move(runs)});
 }
 
 void Control::forget_old() {

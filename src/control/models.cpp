@@ -63,56 +63,6 @@ bool is_name(const std::string& name) {
 
 }  // namespace
 
-// What the next load of it needs: what was measured goes before what was declared, and that before
-// the catalogues.
-Control::ModelNeeds Control::needs_of_model(const std::string& name) const {
-  ModelNeeds known;
-  const auto take = [&](Bytes memory, Bytes gpu_memory, const char* from) {
-    if (memory.count() > 0) known.needs.memory = memory;
-    if (gpu_memory.count() > 0) known.needs.gpu_memory = gpu_memory;
-    known.from = from;
-  };
-  Bytes memory, gpu_memory;
-  if (const auto runs = state_.promises.learned.find(name); runs != state_.promises.learned.end()) {
-    for (const LearnedRun& run : runs->second) {
-      memory = std::max(memory, run.peak.memory);
-      gpu_memory = std::max(gpu_memory, run.peak.gpu_memory);
-    }
-    memory += Bytes(memory.count() / 10);
-    gpu_memory += Bytes(gpu_memory.count() / 10);
-  }
-  const auto told = state_.promises.models.find(name);
-  const bool declared = told != state_.promises.models.end() &&
-                        (told->second.memory.count() > 0 || told->second.gpu_memory.count() > 0);
-  const decide::CatalogueRow row = decide::catalogue_row(*state_.config, name);
-  if (memory.count() > 0 || gpu_memory.count() > 0) {
-    take(memory, gpu_memory, "learned");
-  } else if (declared) {
-    take(told->second.memory, told->second.gpu_memory, "declared");
-  } else if (row.row != nullptr) {
-    take(row.row->memory, row.row->gpu_memory, row.configured ? "configuration" : "built in");
-  }
-  if (known.needs.gpu_memory && !state_.ledger.has_gpus() && !state_.config->models.require_gpu) {
-    // It can run on the processor where it is not said that it must not.
-    known.needs.memory = std::max(known.needs.memory.value_or(Bytes()), *known.needs.gpu_memory);
-    known.needs.gpu_memory.reset();
-  }
-  if (known.from == std::string_view("learned")) known.needs = within_machine(known.needs);
-  return known;
-}
-
-// A tenth more than was measured may be more than there is: then all there is.
-Needs Control::within_machine(Needs needs) const {
-  std::int64_t gpu = 0;
-  for (const decide::Pool& pool : state_.ledger.pools()) {
-    if (pool.resource == Resource::gpu_memory) gpu = std::max(gpu, pool.most());
-  }
-  const std::int64_t memory = state_.ledger.pool(decide::Ledger::kMemory).most();
-  if (needs.gpu_memory && gpu > 0) needs.gpu_memory = std::min(*needs.gpu_memory, Bytes(gpu));
-  if (needs.memory && memory > 0) needs.memory = std::min(*needs.memory, Bytes(memory));
-  return needs;
-}
-
 const Lease* Control::resident_lease(const std::string& model) const {
   const auto found = state_.model_leases.find(model);
   if (found == state_.model_leases.end()) return nullptr;
@@ -923,7 +873,7 @@ void Control::ask(const Asked& asked, const AskModel& ask) {
                                     "unload it first: headroom model unload " + ask.name});
     }
     if (known) keep(PutModel{told->second, false});
-    if (state_.promises.learned.contains(ask.name)) keep(PutLearned{ask.name, {}});
+    forget_learned(ask.name);
     state_.model_uses.erase(ask.name);
     for (auto& [device, history] : state_.model_history) history.forget(ask.name);
     say("model.forgotten", 0, ask.name + " is forgotten");
@@ -1198,8 +1148,9 @@ ModelView Control::model_view(const std::string& name) const {
   // A name that nobody told of may still be of a known size.
   ModelView view;
   view.model.name = name;
-  const ModelNeeds known = needs_of_model(name);
-  view.needs_from = known.from;
+  const KnownNeeds known = needs_of_model(name);
+  view.needs_from = to_string(known.size.from);
+  view.needs_size = known.size;
   view.needs = {known.needs.memory.value_or(Bytes()), known.needs.gpu_memory.value_or(Bytes()),
                 Cores(), Bytes()};
   const decide::CatalogueRow row = decide::catalogue_row(*state_.config, name);
@@ -1224,8 +1175,9 @@ std::vector<ModelView> Control::model_views() const {
     const auto& pinned = state_.config->models.pinned;
     view.model.pinned =
         view.model.pinned || std::find(pinned.begin(), pinned.end(), name) != pinned.end();
-    const ModelNeeds known = needs_of_model(name);
-    view.needs_from = known.from;
+    const KnownNeeds known = needs_of_model(name);
+    view.needs_from = to_string(known.size.from);
+    view.needs_size = known.size;
     view.needs = {known.needs.memory.value_or(Bytes()), known.needs.gpu_memory.value_or(Bytes()),
                   Cores(), Bytes()};
     if (const auto row = decide::catalogue_row(*state_.config, name); row.row != nullptr) {
@@ -1248,7 +1200,7 @@ std::vector<ModelView> Control::model_views() const {
     if (row.row != nullptr && row.row->name == name) {
       return row.configured ? "configuration" : "built in";
     }
-    return state_.promises.learned.contains(name) ? "learned" : "told";
+    return has_learned(name) ? "learned" : "told";
   };
   // Those in memory, with their place in the order in which they would go.
   for (const int pool : memory_pools()) {

@@ -26,20 +26,6 @@ Error short_of(const Verdict& verdict, const std::string& name) {
   return error;
 }
 
-// What runs of this name have used at most, and a tenth more; nothing where they were not measured.
-Needs learned_needs(const std::vector<LearnedRun>& runs) {
-  Amounts most;
-  for (const LearnedRun& run : runs) {
-    most.memory = std::max(most.memory, run.peak.memory);
-    most.gpu_memory = std::max(most.gpu_memory, run.peak.gpu_memory);
-  }
-  const auto more = [](Bytes bytes) { return bytes + Bytes(bytes.count() / 10); };
-  Needs needs;
-  if (most.memory.count() > 0) needs.memory = more(most.memory);
-  if (most.gpu_memory.count() > 0) needs.gpu_memory = more(most.gpu_memory);
-  return needs;
-}
-
 // The command that frees what is missing, and whom it unloads.
 std::string free_text(const Amounts& short_by, const std::vector<FreeStep>& steps) {
   const auto amount = [](Bytes bytes) {
@@ -64,12 +50,6 @@ std::string free_text(const Amounts& short_by, const std::vector<FreeStep>& step
 Error nothing_learned(const std::string& name) {
   return {ErrorKind::invalid_request, "it does not say what it needs",
           "nothing was learned of \"" + name + "\" yet", "say it once, for example --mem 2G"};
-}
-
-std::chrono::seconds learned_length(const std::vector<LearnedRun>& runs) {
-  std::chrono::seconds longest{0};
-  for (const LearnedRun& run : runs) longest = std::max(longest, run.length);
-  return longest;
 }
 
 // Nobody means more than this, and sums of times stay far from the ends of their range.
@@ -119,17 +99,11 @@ void Control::on(const Withdrawn& event) {
 }
 
 void Control::ask(const Asked& asked, const AskFit& ask) {
-  Needs needs = ask.needs;
-  if (!ask.has_needs) {
-    if (!ask.model.empty()) {
-      needs = needs_of_model(ask.model).needs;
-    } else if (const auto runs = state_.promises.learned.find(ask.name);
-               runs != state_.promises.learned.end()) {
-      needs = within_machine(learned_needs(runs->second));
-    }
-    if (needs == Needs()) {
-      return refuse(asked.request, nothing_learned(ask.model.empty() ? ask.name : ask.model));
-    }
+  const KnownNeeds known = known_needs(ask);
+  const Needs needs = ask.has_needs ? ask.needs : known.needs;
+  const Size size = ask.has_needs ? Size() : known.size;
+  if (!ask.has_needs && needs == Needs()) {
+    return refuse(asked.request, nothing_learned(ask.model.empty() ? ask.name : ask.model));
   }
   auto wanted = decide::want(state_.ledger, needs);
   if (!wanted) {
@@ -137,6 +111,7 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
       Verdict verdict;
       verdict.revision = state_.revision;
       verdict.why = wanted.error().what;
+      verdict.size = size;
       effects_.emplace_back(Respond{asked.request, std::move(verdict)});
     } else {
       refuse(asked.request, wanted.error());
@@ -151,13 +126,11 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
   wanted->spread = ask.spread;
   wanted->expected = bounded(ask.expected);
   // As for the lease itself.
-  if (const auto runs = state_.promises.learned.find(ask.name);
-      !wanted->expected && runs != state_.promises.learned.end() &&
-      learned_length(runs->second).count() > 0) {
-    wanted->expected = bounded(learned_length(runs->second));
-  }
+  if (!wanted->expected && known.length.count() > 0) wanted->expected = bounded(known.length);
   wanted->key = decide::Queue::key(lease, state_.config->leases.ageing);
-  effects_.emplace_back(Respond{asked.request, judge_request(*wanted, {ask.priority, ask.model})});
+  Verdict verdict = judge_request(*wanted, {ask.priority, ask.model});
+  verdict.size = size;
+  effects_.emplace_back(Respond{asked.request, std::move(verdict)});
 }
 
 void Control::ask(const Asked& asked, const AskLease& ask) {
@@ -191,6 +164,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   lease.id = state_.promises.next_lease;
   lease.name = ask.name;
   lease.model = ask.model;
+  lease.config = ask.config;
   lease.owner = asked.caller.uid;
   lease.priority = ask.priority;
   lease.needs = ask.needs;
@@ -220,15 +194,15 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
       lease.fence = lease.enforce = false;
     }
   }
-  if (const auto runs = state_.promises.learned.find(ask.name);
-      runs != state_.promises.learned.end()) {
-    if (!ask.has_needs) lease.needs = within_machine(learned_needs(runs->second));
-    if (!lease.expected && learned_length(runs->second).count() > 0) {
-      lease.expected = bounded(learned_length(runs->second));
-      lease.expected_learned = true;
-    }
+  const KnownNeeds known = known_needs(ask);
+  if (!ask.has_needs) {
+    lease.needs = known.needs;
+    lease.size = known.size;
   }
-  if (!ask.has_needs && !ask.model.empty()) lease.needs = needs_of_model(ask.model).needs;
+  if (!lease.expected && known.length.count() > 0) {
+    lease.expected = bounded(known.length);
+    lease.expected_learned = true;
+  }
   if (!ask.has_needs && lease.needs == Needs()) {
     return refuse(asked.request, nothing_learned(ask.model.empty() ? ask.name : ask.model));
   }
@@ -237,6 +211,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   if (!wanted) return refuse(asked.request, wanted.error());
   if (!ask.model.empty()) touch(ask.model, true);
   Verdict verdict = judge_request(*wanted, {lease.priority, lease.model});
+  verdict.size = lease.size;
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
     grant(std::move(lease),
@@ -343,7 +318,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       const bool first = !lease.exit_status;
       lease.exit_status = ask.exit_status;
       keep(PutLease{lease});
-      if (first) learn(lease);
+      if (first && lease.oom_kills == 0) learn(lease);  // a death has taught what it could
       return respond(asked.request, lease);
     }
     return refuse(asked.request,
@@ -452,6 +427,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       let_go(lease);
     }
     lease.needs = *ask.needs;
+    lease.size = Size();
     if (decide::holds(lease.state) && lease.fence && lease.group != Group()) {
       lease.fence_at = lease.booked.memory;
       lease.fence_set = false;

@@ -147,6 +147,8 @@ struct State {
   std::map<std::string, Engine> engines;              ///< by the name of their hook
   std::map<std::uint64_t, Unloading> unloading;       ///< by the number of the ask
   std::map<RequestId, Freeing> freeing;
+  /// What loads of models took beyond what is stated of these, newest last, by the model of the GPU.
+  std::map<std::string, std::vector<Bytes>> beyond;
   std::uint64_t last_ask = 0;
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;

@@ -114,7 +114,7 @@ class Estimate {
     weights();
     cache();
     compute();
-    out_.driver = run_.driver.value_or(is_gguf() ? kGgufDriver : kTorchDriver);
+    out_.driver = run_.driver.value_or(driver_prior(shape_.format));
     sum();
     if (over_) return refuse("the sizes in the header and of the run go beyond 2^63 bytes", "");
     return std::move(out_);
@@ -375,6 +375,10 @@ std::uint32_t most_of(const ModelShape& shape, Knob knob) {
 }
 
 }  // namespace
+
+Interval driver_prior(ModelFormat format) {
+  return format == ModelFormat::gguf ? kGgufDriver : kTorchDriver;
+}
 
 Result<Footprint> estimate(const ModelShape& shape, const ModelRun& run) {
   return Estimate(shape, run).footprint();

@@ -16,6 +16,10 @@ inline constexpr std::uint32_t kMostBatch = 1U << 20;      ///< tokens computed 
 inline constexpr std::uint32_t kMostCacheStep = 1U << 16;  ///< tokens
 inline constexpr std::uint32_t kMostDeviceLayers = 1U << 16;
 
+/// What a process of an engine of this format is taken to take of a device beyond its model, until
+/// that is measured: its context, libraries and workspaces.
+Interval driver_prior(ModelFormat format);
+
 /// Works out the footprint term by term.
 ///
 /// Weights, cache and state follow from the header and are exact for the engines whose rules they

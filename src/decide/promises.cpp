@@ -11,10 +11,11 @@ void Promises::keep(const Record& record) {
   } else if (const auto* drop = std::get_if<DropLease>(&record)) {
     leases.erase(drop->id);
   } else if (const auto* put_learned = std::get_if<PutLearned>(&record)) {
+    LearnedKey key{put_learned->name, put_learned->config, put_learned->device};
     if (put_learned->runs.empty()) {
-      learned.erase(put_learned->name);
+      learned.erase(key);
     } else {
-      learned.insert_or_assign(put_learned->name, put_learned->runs);
+      learned.insert_or_assign(std::move(key), Learned{put_learned->runs, put_learned->used});
     }
   } else if (const auto* seen = std::get_if<PutAcknowledged>(&record)) {
     if (seen->acknowledged) {
@@ -51,7 +52,9 @@ std::vector<Record> Promises::records() const {
               drained.size() + models.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
-  for (const auto& [name, runs] : learned) all.emplace_back(PutLearned{name, runs});
+  for (const auto& [key, set] : learned) {
+    all.emplace_back(PutLearned{key.name, set.runs, key.config, key.device, set.used});
+  }
   for (const auto& [resource, device] : acknowledged) {
     all.emplace_back(PutAcknowledged{resource, device, true});
   }

@@ -15,10 +15,24 @@
 
 namespace headroom::decide {
 
+/// Whose runs are learned together.
+struct LearnedKey {
+  std::string name;
+  std::string config;
+  std::string device;  ///< the model of the GPU that they ran on; "": none
+  bool operator==(const LearnedKey&) const = default;
+  auto operator<=>(const LearnedKey&) const = default;
+};
+struct Learned {
+  std::vector<LearnedRun> runs;  ///< newest last
+  WallTime used{};               ///< when the last of them ended
+  bool operator==(const Learned&) const = default;
+};
+
 struct Promises {
   LeaseId next_lease = 1;
   std::map<LeaseId, Lease> leases;  ///< living, and those that ended lately
-  std::map<std::string, std::vector<LearnedRun>> learned;
+  std::map<LearnedKey, Learned> learned;
   std::set<std::pair<Resource, std::string>> acknowledged;
   std::map<std::pair<Resource, std::string>, WallTime> muted;  ///< until when nobody is told
   std::map<std::string, Drain> drained;                        ///< by device; "" = the node

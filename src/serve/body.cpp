@@ -271,10 +271,12 @@ Result<AskFit> parse_fit(std::string_view text) {
   }
   fields.text("name", ask.name);
   fields.model("model", ask.model);
+  fields.text("config", ask.config);
   fields.boolean("spread", ask.spread);
   fields.seconds("for_seconds", ask.expected, 1);
   read_priority(fields, ask.priority);
-  if (auto done = fields.done({"needs", "name", "model", "priority", "spread", "for_seconds"});
+  if (auto done =
+          fields.done({"needs", "name", "model", "config", "priority", "spread", "for_seconds"});
       !done) {
     return tl::unexpected(done.error());
   }
@@ -296,6 +298,7 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   }
   fields.text("name", ask.name);
   fields.model("model", ask.model);
+  fields.text("config", ask.config);
   fields.boolean("use", ask.use);
   read_priority(fields, ask.priority);
   fields.boolean("spread", ask.spread);
@@ -322,7 +325,7 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   read_holder(fields, holder);
   if (ask.use && ask.model.empty()) fields.wrong("use", "it names no model that would be used");
   if (ask.use && ask.has_needs) fields.wrong("use", "a use books nothing: leave needs out");
-  if (auto done = fields.done({"name", "needs", "model", "use", "priority", "spread",
+  if (auto done = fields.done({"name", "needs", "model", "config", "use", "priority", "spread",
                                "wait_seconds", "for_seconds", "ttl_seconds", "holder", "parent",
                                "fence", "enforce", "group", "return_idle"});
       !done) {
@@ -579,9 +582,11 @@ void describe_bodies(Schemas& all) {
   all.set("NeedsRequest", std::string(kNeeds));
   static constexpr std::string_view kNeedsField =
       R"("needs":{"$ref":"#/components/schemas/NeedsRequest"})";
+  static constexpr std::string_view kConfig =
+      R"("config":{"type":["string","null"],"maxLength":256,"description":"What tells its runs apart from others of its name, for sizes that are learned."})";
   object(
       "FitRequest",
-      {kNeedsField, kName, kModel, kPriority,
+      {kNeedsField, kName, kModel, kConfig, kPriority,
        R"("spread":{"type":"boolean","description":"The emptiest device, not the fullest that fits."})",
        kFor},
       R"(,"example":{"needs":{"memory_bytes":1073741824}})");
@@ -589,6 +594,7 @@ void describe_bodies(Schemas& all) {
       "LeaseRequest",
       {kName, kNeedsField,
        R"("model":{"type":["string","null"],"maxLength":200,"description":"The model that it keeps in memory; without needs, what that one needs."})",
+       kConfig,
        R"("use":{"type":"boolean","description":"It only uses the model, books nothing, and keeps it where it is as long as it lasts."})",
        kPriority, R"("spread":{"type":"boolean"})",
        R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit."})",

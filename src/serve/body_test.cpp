@@ -51,6 +51,9 @@ TEST(Body, TellsNoWaitFromNoLimit) {
 TEST(Body, TakesMissingNeedsForLearnedOnes) {
   EXPECT_FALSE(lease(R"({"name":"a"})")->has_needs);
   EXPECT_FALSE(lease(R"({"name":"a","needs":{}})")->has_needs);
+  EXPECT_EQ(lease(R"({"name":"a","config":"batch=32"})")->config, "batch=32");
+  EXPECT_EQ(parse_fit(R"({"name":"a","config":"batch=32"})")->config, "batch=32");
+  EXPECT_FALSE(parse_fit(R"({"name":"a","config":32})"));
 }
 
 TEST(Body, RefusesByName) {

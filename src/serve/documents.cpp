@@ -617,6 +617,8 @@ struct Described<VerdictDocument> {
       Field{"mount", "", [](const D& d) { return MaybeText{d.verdict.mount}; }},
       Field{"booked", "What would be.",
             [](const D& d) { return AmountsOf{d.verdict.amounts, d.verdict.amounts}; }},
+      Field{"size", "What booked comes from; null: it was said.",
+            [](const D& d) { return maybe_size(d.verdict.size); }},
       Field{"short", "How much is missing.",
             [](const D& d) { return AmountsOf{d.verdict.short_by, d.verdict.short_by}; }},
       Field{"in_the_way", "", [](const D& d) { return in_the_way(d.verdict, d.view); }},

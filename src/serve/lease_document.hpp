@@ -72,6 +72,46 @@ struct Described<Needs> {
   };
 };
 
+/// A size that somebody or something said.
+struct SizeDocument {
+  const Size& size;
+};
+
+inline std::optional<SizeDocument> maybe_size(const Size& size) {
+  return size.from == SizeFrom::nobody ? std::nullopt : std::optional(SizeDocument{size});
+}
+
+template <>
+struct Described<Interval> {
+  static constexpr std::string_view name = "Interval";
+  static constexpr auto fields = std::tuple{
+      Field{"p50_bytes", "Half of the runs stay below.", &Interval::p50},
+      Field{"p95_bytes", "19 of 20 stay below.", &Interval::p95},
+  };
+};
+
+template <>
+struct Described<SizeDocument> {
+  using D = SizeDocument;
+  static constexpr std::string_view name = "Size";
+  static constexpr auto fields = std::tuple{
+      Field{"memory", "", [](const D& d) { return LeftOut<Interval>{d.size.memory}; }},
+      Field{"gpu_memory", "On one device.",
+            [](const D& d) { return LeftOut<Interval>{d.size.gpu_memory}; }},
+      Field{"beyond_model",
+            "Of gpu_memory: what a process takes of the device beyond its model. Left out where "
+            "the size was measured and so has it in it.",
+            [](const D& d) { return LeftOut<Interval>{d.size.beyond_model}; }},
+      Field{"runs", "That it was learned from.", [](const D& d) { return d.size.runs; }},
+      Field{"deaths", "Of these, that ended for want of memory.",
+            [](const D& d) { return d.size.deaths; }},
+      Field{"from",
+            "learned (this configuration, on such a device), learned on another device, learned "
+            "from other configurations, declared, configuration or built in.",
+            [](const D& d) { return std::string_view(to_string(d.size.from)); }},
+  };
+};
+
 template <>
 struct Described<HolderDocument> {
   static constexpr std::string_view name = "Holder";
@@ -110,6 +150,10 @@ struct Described<LeaseDocument> {
       Field{"uid", "", [](const D& d) { return d.view.lease.owner; }},
       Field{"priority", "", [](const D& d) { return d.view.lease.priority; }},
       Field{"needs", "As asked.", [](const D& d) -> const auto& { return d.view.lease.needs; }},
+      Field{"config", "What tells its runs apart from others of its name.",
+            [](const D& d) { return MaybeText{d.view.lease.config}; }},
+      Field{"size", "What needs come from; null: they were said.",
+            [](const D& d) { return maybe_size(d.view.lease.size); }},
       Field{"booked", "What counts against room.",
             [](const D& d) { return AmountsOf{d.view.lease.booked, d.view.lease.booked}; }},
       Field{"measured", "What its processes use.",

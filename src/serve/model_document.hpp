@@ -82,8 +82,10 @@ struct Described<ModelDocument> {
       Field{"device_index", "", [](const D& d) -> const auto& { return d.view.gpu_index; }},
       Field{"needs", "What the next load of it would book.",
             [](const D& d) { return ModelNeeds{d.view}; }},
-      Field{"needs_from", "declared, learned, configuration or built in; null: nobody says.",
+      Field{"needs_from", "Who says so, as needs_size has it; null: nobody.",
             [](const D& d) { return MaybeText{d.view.needs_from}; }},
+      Field{"needs_size", "The interval whose upper end needs are; null: nobody says.",
+            [](const D& d) { return maybe_size(d.view.needs_size); }},
       Field{"size", "What it takes now, measured or, by an engine, told; null: not in memory.",
             [](const D& d) {
               const bool held = d.view.lease != 0 || !d.view.engine.empty();

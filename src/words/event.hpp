@@ -36,6 +36,7 @@ struct AskFit {
   Priority priority = Priority::normal;
   bool spread = false;
   std::optional<std::chrono::seconds> expected;
+  std::string config = {};  ///< which runs of the name are meant; or empty
 };
 /// Book it.
 struct AskLease {
@@ -56,6 +57,7 @@ struct AskLease {
   bool group = false;  ///< move the holder into groups of its own
   bool return_idle = false;
   std::string idempotency_key;
+  std::string config = {};  ///< what tells its runs apart from others of its name; or empty
 };
 /// Answer when the lease is no longer waiting, at the latest after `patience`.
 struct AskWait {

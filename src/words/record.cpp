@@ -162,8 +162,32 @@ enum LeaseTag : std::uint8_t {
   return_idle,
   held_model,
   use,
-  last_tag = use,
+  config,
+  size_memory_p50,
+  size_memory_p95,
+  size_gpu_p50,
+  size_gpu_p95,
+  size_beyond_p50,
+  size_beyond_p95,
+  size_runs,
+  size_deaths,
+  size_from,
+  last_tag = size_from,
 };
+
+void write(Writer& w, const Size& size) {
+  const auto interval = [&](LeaseTag p50, LeaseTag p95, const std::optional<Interval>& one) {
+    if (!one) return;
+    w.maybe(p50, std::optional(one->p50));
+    w.maybe(p95, std::optional(one->p95));
+  };
+  interval(size_memory_p50, size_memory_p95, size.memory);
+  interval(size_gpu_p50, size_gpu_p95, size.gpu_memory);
+  interval(size_beyond_p50, size_beyond_p95, size.beyond_model);
+  w.number(size_runs, size.runs);
+  w.number(size_deaths, size.deaths);
+  w.number(size_from, static_cast<int>(size.from));
+}
 
 void write(Writer& w, const Lease& l) {
   w.number(id, static_cast<std::int64_t>(l.id));
@@ -221,6 +245,8 @@ void write(Writer& w, const Lease& l) {
   w.number(return_idle, l.return_idle);
   w.text(held_model, l.model);
   w.number(use, l.use);
+  w.text(config, l.config);
+  write(w, l.size);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -237,6 +263,7 @@ bool is_text(std::uint8_t tag) {
     case key:
     case reason:
     case held_model:
+    case config:
       return true;
     default:
       return false;
@@ -254,6 +281,9 @@ Result<Record> read_lease(std::string_view bytes) {
   Lease l;
   Reader reader(bytes);
   Field field;
+  const auto interval = [](std::optional<Interval>& one) -> Interval& {
+    return one ? *one : one.emplace();
+  };
   const auto boot = [](std::int64_t v) { return BootTime(std::chrono::nanoseconds(v)); };
   const auto wall = [](std::int64_t v) { return WallTime(std::chrono::nanoseconds(v)); };
   while (reader.next(field)) {
@@ -295,6 +325,9 @@ Result<Record> read_lease(std::string_view bytes) {
           break;
         case held_model:
           l.model = std::move(text);
+          break;
+        case config:
+          l.config = std::move(text);
           break;
         default:
           break;
@@ -436,6 +469,33 @@ Result<Record> read_lease(std::string_view bytes) {
       case use:
         l.use = v != 0;
         break;
+      case size_memory_p50:
+        interval(l.size.memory).p50 = Bytes(v);
+        break;
+      case size_memory_p95:
+        interval(l.size.memory).p95 = Bytes(v);
+        break;
+      case size_gpu_p50:
+        interval(l.size.gpu_memory).p50 = Bytes(v);
+        break;
+      case size_gpu_p95:
+        interval(l.size.gpu_memory).p95 = Bytes(v);
+        break;
+      case size_beyond_p50:
+        interval(l.size.beyond_model).p50 = Bytes(v);
+        break;
+      case size_beyond_p95:
+        interval(l.size.beyond_model).p95 = Bytes(v);
+        break;
+      case size_runs:
+        l.size.runs = static_cast<std::uint32_t>(v);
+        break;
+      case size_deaths:
+        l.size.deaths = static_cast<std::uint32_t>(v);
+        break;
+      case size_from:
+        if (!enumerator(v, SizeFrom::built_in, l.size.from)) return broken("unknown kind of size");
+        break;
       default:
         break;
     }
@@ -557,7 +617,12 @@ enum LearnedTag : std::uint8_t {
   run_gpu_memory,
   run_cpu,
   run_disk,
-  run_length
+  run_length,
+  run_killed,
+  learned_config,
+  learned_device,
+  learned_used,
+  last_learned_tag = learned_used
 };
 
 Result<Record> read_learned(std::string_view bytes) {
@@ -565,16 +630,23 @@ Result<Record> read_learned(std::string_view bytes) {
   Reader reader(bytes);
   Field field;
   while (reader.next(field)) {
-    if (field.tag == learned_name) {
-      learned.name = std::string(field.value);
+    if (field.tag == learned_name || field.tag == learned_config || field.tag == learned_device) {
+      std::string& text = field.tag == learned_name     ? learned.name
+                          : field.tag == learned_config ? learned.config
+                                                        : learned.device;
+      text = std::string(field.value);
       continue;
     }
-    if (field.tag > run_length) continue;
+    if (field.tag > last_learned_tag) continue;
     std::int64_t v = 0;
     if (!field.number(v)) return broken("a number has the wrong length");
     if (field.tag == run_start) {
       if (learned.runs.size() == kLearnedRuns) return broken("too many runs");
       learned.runs.emplace_back();
+      continue;
+    }
+    if (field.tag == learned_used) {
+      learned.used = WallTime(WallTime::duration(v));
       continue;
     }
     if (learned.runs.empty()) return broken("a run has no start");
@@ -594,6 +666,9 @@ Result<Record> read_learned(std::string_view bytes) {
         break;
       case run_length:
         run.length = std::chrono::seconds(v);
+        break;
+      case run_killed:
+        run.killed = v != 0;
         break;
       default:
         break;
@@ -617,6 +692,9 @@ void encode(const Record& record, std::string& out) {
   } else if (const auto* learned = std::get_if<PutLearned>(&record)) {
     out += static_cast<char>(Kind::put_learned);
     w.text(learned_name, learned->name);
+    w.text(learned_config, learned->config);
+    w.text(learned_device, learned->device);
+    w.number(learned_used, learned->used.time_since_epoch().count());
     for (const LearnedRun& run : learned->runs) {
       w.number(run_start, 1);
       w.number(run_memory, run.peak.memory.count());
@@ -624,6 +702,7 @@ void encode(const Record& record, std::string& out) {
       w.number(run_cpu, run.peak.cpu.milli());
       w.number(run_disk, run.peak.disk.count());
       w.number(run_length, run.length.count());
+      w.number(run_killed, run.killed);
     }
   } else if (const auto* seen = std::get_if<PutAcknowledged>(&record)) {
     out += static_cast<char>(Kind::acknowledged);

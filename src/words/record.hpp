@@ -16,10 +16,11 @@
 
 namespace headroom {
 
-/// What the last runs of a name used and how long they took, newest last, at most kLearnedRuns.
+/// What a run used at most and how long it took.
 struct LearnedRun {
   Amounts peak;
-  std::chrono::seconds length{};
+  std::chrono::seconds length{};  ///< 0: not known, or it says nothing
+  bool killed = false;            ///< it died for want of memory
   bool operator==(const LearnedRun&) const = default;
 };
 inline constexpr std::size_t kLearnedRuns = 8;
@@ -34,9 +35,14 @@ struct DropLease {
   LeaseId id = 0;
   bool operator==(const DropLease&) const = default;
 };
+/// The last runs of a name in one configuration on one kind of device, newest last, at most
+/// kLearnedRuns.
 struct PutLearned {
   std::string name;
-  std::vector<LearnedRun> runs;  ///< empty: forget the name
+  std::vector<LearnedRun> runs;  ///< empty: forget them
+  std::string config = {};       ///< as the requests told it; "": they did not
+  std::string device = {};       ///< the model of the GPU; "": none
+  WallTime used{};               ///< when the last of them ended
   bool operator==(const PutLearned&) const = default;
 };
 /// Somebody has seen this alert; holds until the alert ends.

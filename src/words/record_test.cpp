@@ -81,7 +81,20 @@ class Any {
     l.return_idle = yes();
     l.model = text();
     l.use = yes();
+    l.config = text();
+    l.size = size();
     return l;
+  }
+  std::optional<Interval> interval() { return maybe(Interval{Bytes(number()), Bytes(number())}); }
+  Size size() {
+    Size size;
+    size.memory = interval();
+    size.gpu_memory = interval();
+    size.beyond_model = interval();
+    size.runs = static_cast<std::uint32_t>(below(100));
+    size.deaths = static_cast<std::uint32_t>(below(100));
+    size.from = static_cast<SizeFrom>(below(7));
+    return size;
   }
   Model model() {
     Model m;
@@ -107,8 +120,11 @@ class Any {
         PutLearned learned;
         learned.name = text() + "x";
         for (std::uint64_t i = below(kLearnedRuns + 1); i > 0; --i) {
-          learned.runs.push_back({amounts(), std::chrono::seconds(number())});
+          learned.runs.push_back({amounts(), std::chrono::seconds(number()), yes()});
         }
+        learned.config = text();
+        learned.device = text();
+        learned.used = WallTime(WallTime::duration(number()));
         return learned;
       }
       case 3:
@@ -142,7 +158,7 @@ bool sane(const Record& record) {
     const auto& compute = put->lease.needs.compute;
     return put->lease.id != 0 && put->lease.state <= LeaseState::draining &&
            put->lease.priority <= Priority::critical && put->lease.state >= LeaseState::waiting &&
-           (!compute || std::isfinite(*compute));
+           put->lease.size.from <= SizeFrom::built_in && (!compute || std::isfinite(*compute));
   }
   if (const auto* seen = std::get_if<PutAcknowledged>(&record))
     return seen->resource <= Resource::network;
@@ -191,6 +207,22 @@ TEST(Record, GivesMissingFieldsTheirDefault) {
   EXPECT_EQ(lease.state, LeaseState::waiting);
   EXPECT_EQ(lease.priority, Priority::normal);
   EXPECT_FALSE(lease.needs.memory);
+}
+
+TEST(Record, WhatAnOlderVersionLearnedReadsWithoutAConfiguration) {
+  const auto field = [](char tag, const std::string& value) {
+    return std::string{tag, static_cast<char>(value.size()), 0} + value;
+  };
+  const std::string one("\x01\0\0\0\0\0\0\0", 8);
+  const auto back = decode("\x03" + field(1, "train") + field(2, one) + field(3, one));
+  ASSERT_TRUE(back) << back.error().why;
+  PutLearned then;
+  then.name = "train";
+  then.runs.resize(1);
+  then.runs[0].peak.memory = Bytes(1);
+  EXPECT_TRUE(*back == Record(then));
+  EXPECT_EQ(bytes_of(then).substr(1), field(1, "train") + field(2, one) + field(3, one))
+      << "and is written so where there is no more to say";
 }
 
 TEST(Record, LowPriorityIsNotReadBackAsNormal) {

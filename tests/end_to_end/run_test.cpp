@@ -283,6 +283,35 @@ TEST_F(RunCommand, ExplainsAJobThatDiedAtItsLimit) {
                           ContainsRegex("[1-9][0-9]* .*kill"), HasSubstr("try --mem")));
 }
 
+TEST_F(RunCommand, BooksTheSecondTimeWhatTheFirstHasShown) {
+  const auto eater = [&](const char* mebibytes, const Words& more = {}) {
+    // Long enough for a sample, where no group tells of the peak.
+    return daemon_.run(Words{"run", "--name", "eater"} + more + Words{"--"} +
+                       job({"touch", mebibytes, "sleep", "1100"}));
+  };
+  EXPECT_EQ(eater("100").code, 2) << "nobody knows it yet";
+  EXPECT_EQ(eater("100", {"--mem", "1G"}).code, 0);
+  const auto booked = [&](const char* key) {
+    const auto ended = list(daemon_.get("/api/v1/leases?state=ended&name=eater"));
+    return ended.empty() ? -1.0 : number(ended.back(), key).value_or(-1);
+  };
+  ASSERT_TRUE(eventually([&] { return booked("peak.memory_bytes") >= 100e6; }));
+  const auto again = eater("100");
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("learned from 1 run: "));
+  const double peak = booked("size.memory.p50_bytes");
+  EXPECT_GE(peak, 100 * 1048576.0);
+  EXPECT_LT(peak, 150 * 1048576.0);
+  EXPECT_LT(booked("size.memory.p95_bytes"), 1.15 * peak);
+  // Other words: another size, and until it ran, a wider one.
+  const auto other = eater("101");
+  EXPECT_EQ(other.code, 0) << other.err;
+  EXPECT_THAT(other.err, HasSubstr("learned from other configurations (2 runs): "));
+  EXPECT_GT(booked("size.memory.p95_bytes"), 1.5 * peak);
+  const auto fit = daemon_.run({"fit", "eater"});
+  EXPECT_THAT(fit.out, HasSubstr("learned from 1 run: ")) << "the one that ran last";
+}
+
 TEST_F(RunCommand, LetsAJobGoBeyondItsSoftFence) {
   const auto outcome = daemon_.run(Words{"run", "--mem", "32M", "--name", "soft", "--"} +
                                    job({"touch", "64", "say", "through"}));
