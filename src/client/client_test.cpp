@@ -41,6 +41,15 @@ TEST(Problem, BecomesAnErrorOfThreeParts) {
                           "headroom free\nwait until 14:32"}));
 }
 
+TEST(Problem, SaysWhatHelpsWhereThereIsNoVerdict) {
+  const auto error = parse_problem(
+      400,
+      R"({"type":"/problems/invalid-request","title":"The request is not right",)"
+      R"("what":"it does not say what it needs","why":"nothing was learned","try":"--mem 2G"})");
+  EXPECT_EQ(error, (Error{ErrorKind::invalid_request, "it does not say what it needs",
+                          "nothing was learned", "--mem 2G"}));
+}
+
 TEST(Problem, NamesALeaseInTheWayOnlyOnce) {
   const auto error = parse_problem(
       409,

@@ -73,6 +73,8 @@ Error parse_problem(int status, std::string_view body) {
   for (const auto& help : list(*document, "help")) {
     add_line(error.help, help.is_string() ? text(help, "") : text(help, "text"));
   }
+  // A verdict's list says all that helps; what has none says it in "try".
+  if (error.help.empty()) error.help = text(*document, "try");
   return error;
 }
 

@@ -289,7 +289,9 @@ TEST_F(RunCommand, BooksTheSecondTimeWhatTheFirstHasShown) {
     return daemon_.run(Words{"run", "--name", "eater"} + more + Words{"--"} +
                        job({"touch", mebibytes, "sleep", "1100"}));
   };
-  EXPECT_EQ(eater("100").code, 2) << "nobody knows it yet";
+  const auto unknown = eater("100");
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("try: say it once, for example --mem 2G"));
   EXPECT_EQ(eater("100", {"--mem", "1G"}).code, 0);
   const auto booked = [&](const char* key) {
     const auto ended = list(daemon_.get("/api/v1/leases?state=ended&name=eater"));
