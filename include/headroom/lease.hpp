@@ -21,12 +21,12 @@ using LeaseId = std::uint64_t;  ///< shown as "l-73"
 /// What a request wants. An absent amount is not wanted; zero is refused.
 struct Needs {
   std::optional<Bytes> memory;
-  std::optional<Bytes> gpu_memory;  ///< on one device
+  std::optional<Bytes> gpu_memory;  ///< on each device
   std::optional<Cores> cpu;
   std::optional<Bytes> disk;
   std::string disk_path;          ///< any path on the filesystem meant; "" = "/"
-  int gpus = 0;                   ///< 1: a whole device, shared with nobody
-  std::string gpu;                ///< this device only: UUID or index
+  int gpus = 0;                   ///< so many whole devices, shared with nobody
+  std::string gpu;                ///< these devices only: UUIDs or indices, with commas between
   std::optional<double> compute;  ///< least CUDA compute capability
   bool operator==(const Needs&) const = default;
 };
@@ -118,7 +118,10 @@ struct Lease {
   std::string gpu;    ///< the device it was placed on (UUID)
   std::string mount;  ///< the filesystem its disk bytes lie on
   Holder holder;
-  LeaseId parent = 0;        ///< nested: draws from this lease's booking
+  LeaseId parent = 0;  ///< nested: draws from this lease's booking
+  /// A further device of this lease, which holds several: books that device's memory, and nothing
+  /// else. Nobody is shown it by itself.
+  LeaseId part_of = 0;
   bool fence = false;        ///< wants the soft fence
   bool enforce = false;      ///< wants the hard limit
   bool grouped = false;      ///< wants groups of its own

@@ -75,10 +75,11 @@ constexpr const char* to_string(Answer answer) {
 /// The one answer to "would it fit?". Serves fit and lease alike.
 struct Verdict {
   Answer answer = Answer::never;
-  std::uint64_t revision = 0;  ///< of the state it was computed from
-  Amounts amounts;             ///< what would be booked
-  std::string gpu;             ///< where it would be placed
-  std::string best_gpu;        ///< the device that comes nearest
+  std::uint64_t revision = 0;     ///< of the state it was computed from
+  Amounts amounts;                ///< what would be booked
+  std::string gpu;                ///< where it would be placed
+  std::vector<std::string> gpus;  ///< all of these, where several are wanted; else empty
+  std::string best_gpu;           ///< the device that comes nearest
   std::string mount;
   Amounts short_by;  ///< how much is missing, zero where it fits
   std::vector<LeaseId> in_the_way;

@@ -35,6 +35,16 @@ std::string short_model(const std::string& model) {
   return printable(model.starts_with(kMaker) ? model.substr(kMaker.size()) : model);
 }
 
+std::string gpu_indices(const client::json::value& lease) {
+  std::string all;
+  for (const auto& device : client::list(lease, "devices")) {
+    const auto index = client::whole(device, "gpu_index");
+    all += (all.empty() ? "" : ",") + (index ? std::to_string(*index) : std::string("?"));
+  }
+  const auto index = client::whole(lease, "gpu_index");
+  return all.empty() && index ? std::to_string(*index) : all;
+}
+
 std::string lease_name(const client::json::value& lease) {
   const auto id = client::text(lease, "id");
   const auto name = client::text(lease, "name");

@@ -27,6 +27,9 @@ std::string device_name(const client::json::value& room, const std::string& devi
 /// "H100 80GB HBM3": a device's model without the maker that all of them begin with. Safe to show.
 std::string short_model(const std::string& model);
 
+/// "0", or "0,1" where it holds several devices; empty: none, or it is not known which.
+std::string gpu_indices(const client::json::value& lease);
+
 /// What a lease is called in a sentence: "render (l-70)".
 std::string lease_name(const client::json::value& lease);
 

@@ -37,7 +37,11 @@ Result<value> fit_here(const object& request) {
 /// "booked on GPU 0" and the like: where it would go.
 std::string place_of(const value& verdict, const value& room) {
   std::string place;
-  if (const auto device = client::text(verdict, "device"); !device.empty()) {
+  for (const auto& device : client::list(verdict, "devices")) {
+    place += (place.empty() ? " on " : ", ") +
+             device_name(room, device.is_string() ? std::string(device.as_string()) : "");
+  }
+  if (const auto device = client::text(verdict, "device"); place.empty() && !device.empty()) {
     place = " on " + device_name(room, device);
   }
   if (const auto mount = client::text(verdict, "mount"); !mount.empty()) {

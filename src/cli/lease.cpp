@@ -232,14 +232,14 @@ std::string render_leases(const value& leases, const Style& style) {
                {"SINCE", Align::right, false, false, 1},
                {"NOTE", Align::left, false, true, 0, 12}});
   for (const auto& lease : client::list(leases)) {
-    const auto index = client::whole(lease, "gpu_index");
+    const auto gpus = gpu_indices(lease);
     const auto pid = client::whole(lease, "holder.pid");
     auto since = client::text(lease, "granted_at");
     if (since.empty()) since = client::text(lease, "asked_at");
     table.row(
         {text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
          state_cell(lease, style), text_cell(client::text(lease, "owner")),
-         text_cell(client::text(lease, "priority")), index ? std::to_string(*index) : kNone,
+         text_cell(client::text(lease, "priority")), gpus.empty() ? kNone : gpus,
          bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
          bytes_cell(style, bytes_of(lease, "memory_bytes")), number_cell(style, cores_of(lease), 1),
          bytes_cell(style, bytes_of(lease, "disk_bytes")),
@@ -268,7 +268,18 @@ std::string render_lease(const value& lease, const Style& style) {
   line("booked", amounts("booked"));
   line("measured", amounts("measured"));
   line("peak", amounts("peak"));
-  line("device", printable(client::text(lease, "device")));
+  const auto& devices = client::list(lease, "devices");
+  if (devices.empty()) line("device", printable(client::text(lease, "device")));
+  for (const auto& device : devices) {
+    std::string about = printable(client::text(device, "device"));
+    if (const auto index = client::whole(device, "gpu_index")) {
+      about = "GPU " + std::to_string(*index) + " (" + about + ")";
+    }
+    const auto booked = client::whole(device, "booked_bytes").value_or(0);
+    const auto measured = client::whole(device, "measured_bytes");
+    about += measured ? ", " + show_bytes_of(*measured, booked) : ", " + show_bytes(booked);
+    line("device", about);
+  }
   line("disk on", printable(client::text(lease, "mount")));
   if (const auto pid = client::whole(lease, "holder.pid")) {
     const auto command = printable(client::text(lease, "holder.command"));

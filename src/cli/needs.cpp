@@ -79,12 +79,12 @@ Result<void> add_bytes(object& needs, const std::string& flag, const std::string
 
 void NeedsOptions::add_to(Options& options) {
   options.value("--mem,--memory", memory, "memory, such as 6G or 25%");
-  options.value("--gpu-mem,--gpu-memory", gpu_memory, "GPU memory on one device");
+  options.value("--gpu-mem,--gpu-memory", gpu_memory, "GPU memory on each device");
   options.value("--cpu", cpu, "cores, such as 4 or 0.5");
   options.value("--disk", disk, "disk space");
   options.value("--disk-path", disk_path, "where that disk space is wanted");
-  options.value("--gpus", gpus, "whole devices");
-  options.value("--gpu", gpu, "this device only: index or UUID");
+  options.value("--gpus", gpus, "so many whole devices, all or none");
+  options.value("--gpu", gpu, "this device only: index or UUID; or several: 0,1");
   options.value("--compute", compute, "least CUDA compute capability, such as 8.0");
   options.flag("--exclusive", exclusive, "a whole device, shared with nobody");
 }
@@ -192,8 +192,9 @@ std::string show_amounts(const value& amounts) {
     const auto count = client::whole(amounts, key);
     if (count && *count != 0) add(show_bytes(*count) + what);
   };
-  bytes("gpu_memory_bytes", " GPU memory");
-  if (const auto gpus = client::whole(amounts, "gpus"); gpus && *gpus > 0) {
+  const auto gpus = client::whole(amounts, "gpus");
+  bytes("gpu_memory_bytes", gpus && *gpus > 1 ? " GPU memory each" : " GPU memory");
+  if (gpus && *gpus > 0) {
     add(*gpus == 1 ? "1 whole GPU" : std::to_string(*gpus) + " whole GPUs");
   }
   bytes("memory_bytes", " memory");

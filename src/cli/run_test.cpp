@@ -118,6 +118,23 @@ TEST(Run, SetsTheEnvironmentOfALeaseWithADevice) {
                           Pair("HEADROOM_MEMORY_BYTES", "1073741824")));
 }
 
+TEST(Run, ShowsAllDevicesOfALeaseInTheirOrder) {
+  const auto lease = parse(
+      R"({"id":"l-7","name":"train","device":"GPU-a","gpu_index":1,"gpu_fraction":0.5,"devices":[)"
+      R"({"device":"GPU-a","gpu_index":1,"booked_bytes":21474836480},)"
+      R"({"device":"GPU-b","gpu_index":0,"booked_bytes":10737418240}],)"
+      R"("booked":{"gpu_memory_bytes":32212254720}})");
+  EXPECT_THAT(environment_of(lease),
+              ElementsAre(Pair("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"),
+                          Pair("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), Pair("HEADROOM_LEASE", "l-7"),
+                          Pair("HEADROOM_GPU_MEMORY_BYTES", "10737418240"),
+                          Pair("HEADROOM_GPU_FRACTION", "0.5000")));
+  const auto words = fill_in({"{gpu_id}", "{gpu_mem_mb}"}, lease);
+  ASSERT_TRUE(words);
+  EXPECT_THAT(*words, ElementsAre("GPU-a,GPU-b", "10240"));
+  EXPECT_EQ(granted_line(lease), "headroom: lease train (l-7) on GPU 1,0, 30.0 GiB GPU memory");
+}
+
 TEST(Run, HidesNoDeviceFromALeaseWithoutOne) {
   EXPECT_THAT(environment_of(parse(R"({"id":"l-1","device":null,"booked":{"memory_bytes":5}})")),
               ElementsAre(Pair("HEADROOM_LEASE", "l-1"), Pair("HEADROOM_MEMORY_BYTES", "5")));

@@ -33,11 +33,31 @@ std::string megabytes(std::optional<std::int64_t> bytes) {
   return bytes && *bytes > 0 ? std::to_string(*bytes / kMiB) : std::string();
 }
 
+/// The UUID of its device; of several all, in their order.
+std::string devices_of(const value& lease) {
+  std::string all;
+  for (const auto& device : client::list(lease, "devices")) {
+    all += (all.empty() ? "" : ",") + client::text(device, "device");
+  }
+  return all.empty() ? client::text(lease, "device") : all;
+}
+
+/// What it has of its device's memory; of several devices, of the one where it has least: more
+/// than that no program may take of each.
+std::optional<std::int64_t> gpu_memory_of(const value& lease) {
+  std::optional<std::int64_t> least;
+  for (const auto& device : client::list(lease, "devices")) {
+    const auto bytes = client::whole(device, "booked_bytes");
+    if (bytes) least = std::min(*bytes, least.value_or(*bytes));
+  }
+  return least ? least : client::whole(lease, "booked.gpu_memory_bytes");
+}
+
 /// The value of a placeholder; "" where the lease has none.
 std::string value_of(const std::string& word, const value& lease) {
   if (word == "{lease}") return client::text(lease, "id");
-  if (word == "{gpu_id}") return client::text(lease, "device");
-  if (word == "{gpu_mem_mb}") return megabytes(client::whole(lease, "booked.gpu_memory_bytes"));
+  if (word == "{gpu_id}") return devices_of(lease);
+  if (word == "{gpu_mem_mb}") return megabytes(gpu_memory_of(lease));
   if (word == "{mem_mb}") return megabytes(client::whole(lease, "booked.memory_bytes"));
   const auto fraction = client::number(lease, "gpu_fraction");
   return fraction ? show_number(*fraction, 4) : std::string();
@@ -131,12 +151,14 @@ std::vector<std::pair<std::string, std::string>> environment_of(const value& lea
     const auto bytes = client::whole(lease, key);
     if (bytes && *bytes > 0) environment.emplace_back(name, std::to_string(*bytes));
   };
-  if (const auto device = client::text(lease, "device"); !device.empty()) {
-    add("CUDA_VISIBLE_DEVICES", device);
+  if (const auto devices = devices_of(lease); !devices.empty()) {
+    add("CUDA_VISIBLE_DEVICES", devices);
     add("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
   }
   add("HEADROOM_LEASE", client::text(lease, "id"));
-  amount("HEADROOM_GPU_MEMORY_BYTES", "booked.gpu_memory_bytes");
+  if (const auto bytes = gpu_memory_of(lease); bytes && *bytes > 0) {
+    add("HEADROOM_GPU_MEMORY_BYTES", std::to_string(*bytes));
+  }
   add("HEADROOM_GPU_FRACTION", value_of("{gpu_fraction}", lease));
   amount("HEADROOM_MEMORY_BYTES", "booked.memory_bytes");
   return environment;
@@ -199,7 +221,9 @@ std::string waiting_line(const value& lease, double waited_seconds, const Style&
 
 std::string granted_line(const value& lease) {
   std::string line = "headroom: lease " + lease_name(lease);
-  if (const auto device = client::text(lease, "device"); !device.empty()) {
+  if (const auto& devices = client::list(lease, "devices"); !devices.empty()) {
+    line += " on GPU " + gpu_indices(lease);
+  } else if (const auto device = client::text(lease, "device"); !device.empty()) {
     const auto index = client::whole(lease, "gpu_index");
     const auto id = printable(device.size() > 8 ? device.substr(0, 8) + "…" : device);
     line += index ? " on GPU " + std::to_string(*index) + " (" + id + ")" : " on " + id;

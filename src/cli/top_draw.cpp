@@ -1004,8 +1004,7 @@ class Picture {
     const auto state = client::text(lease, "state");
     const bool waits = state == "waiting";
     std::string where = kNone;
-    if (const auto index = client::whole(lease, "gpu_index"))
-      where = "GPU " + std::to_string(*index);
+    if (const auto gpus = gpu_indices(lease); !gpus.empty()) where = "GPU " + gpus;
     CellText when{kNone, kFaint};
     if (waits) {
       const auto place = client::whole(lease, "place");
@@ -1269,6 +1268,10 @@ class Picture {
     add("measured", amounts(client::find(lease, "measured")));
     add("peak", amounts(client::find(lease, "peak")));
     add("device", printable(client::text(lease, "device")));
+    for (const auto& device : client::list(lease, "devices")) {
+      const auto id = client::text(device, "device");
+      if (id != client::text(lease, "device")) add("and", printable(id));
+    }
     if (const auto pid = client::whole(lease, "holder.pid")) add("process", std::to_string(*pid));
     add("asked", at("asked_at"));
     add("granted", at("granted_at"));

@@ -60,6 +60,10 @@ void Control::keep(Record record) {
     state_.ledger.drain(drain->drain.device, drain->drained);
   }
   effects_.emplace_back(std::in_place_type<Journal>, std::move(record));
+  if (const auto parts = state_.parts.find(id); parts != state_.parts.end()) {
+    const auto lead = state_.promises.leases.find(id);
+    if (lead != state_.promises.leases.end()) follow(lead->second);
+  }
 }
 
 void Control::index(const Lease& lease) {
@@ -70,7 +74,12 @@ void Control::index(const Lease& lease) {
     state_.ended_place[lease.id] = state_.last_ended;
     return;
   }
-  if (lease.holder.pid != 0) {
+  if (lease.part_of != 0) {
+    state_.parts[lease.part_of].insert(lease.id);
+  } else if (lease.expires) {
+    state_.expires.emplace(*lease.expires, lease.id);
+  }
+  if (lease.holder.pid != 0 && lease.part_of == 0) {
     std::set<LeaseId>& sharers = state_.holders[lease.holder];
     sharers.insert(lease.id);
     if (sharers.size() == 2)
@@ -79,7 +88,6 @@ void Control::index(const Lease& lease) {
   if (!lease.gpu.empty()) state_.on_gpu[lease.gpu].insert(lease.id);
   if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
   if (!lease.model.empty()) state_.model_leases[lease.model].insert(lease.id);
-  if (lease.expires) state_.expires.emplace(*lease.expires, lease.id);
   if (lease.state == LeaseState::waiting && lease.use) {
     if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
     return;  // it waits for a model, not for room
@@ -96,7 +104,8 @@ void Control::index(const Lease& lease) {
   entry.booked = lease.booked;
   entry.gpu = lease.gpu.empty() ? -1 : state_.ledger.device(Resource::gpu_memory, lease.gpu);
   entry.disk = lease.mount.empty() ? -1 : state_.ledger.device(Resource::disk, lease.mount);
-  entry.exclusive = lease.needs.gpus == 1;
+  entry.exclusive = lease.needs.gpus >= 1;
+  entry.part_of = lease.part_of;
   if (lease.expected) entry.ends = lease.granted.boot + *lease.expected;
   if (lease.expires) entry.ends = std::min(entry.ends.value_or(*lease.expires), *lease.expires);
   if (const auto use = state_.uses.find(lease.id); use != state_.uses.end()) {
@@ -116,6 +125,10 @@ void Control::unindex(const Lease& lease) {
       state_.keys.erase(key);
     }
     return;
+  }
+  if (const auto parts = state_.parts.find(lease.part_of); parts != state_.parts.end()) {
+    parts->second.erase(lease.id);
+    if (parts->second.empty()) state_.parts.erase(parts);
   }
   if (const auto holder = state_.holders.find(lease.holder); holder != state_.holders.end()) {
     holder->second.erase(lease.id);
@@ -234,11 +247,12 @@ void Control::on(const Restored& event) {
       }
     }
   }
+  drop_incomplete();
   note_all_beyond();
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());
   std::vector<LeaseId> living;
   for (const auto& [id, lease] : state_.promises.leases) {
-    if (lease.state != LeaseState::ended) living.push_back(id);
+    if (lease.state != LeaseState::ended && lease.part_of == 0) living.push_back(id);
   }
   // A group that was not gone yet when the daemon died is looked at again.
   for (const auto& [id, lease] : state_.promises.leases) {

@@ -76,7 +76,8 @@ class Control {
   const Lease* owned(const Asked& asked, LeaseId id);
 
   // The life of a lease (lifecycle.cpp).
-  void grant(Lease lease, int gpu);
+  /// Books it: on the pool `gpu` (-1: no device), and on further ones; all in one event.
+  void grant(Lease lease, int gpu, const std::vector<int>& others = {});
   void run_queue();
   void holder_gone(LeaseId id);
   /// Ends it and what is nested in it. `gone`: its holder has died, and what it held was looked at.
@@ -85,6 +86,26 @@ class Control {
   /// death.
   void try_end(LeaseId id, bool gone);
   void release(LeaseId id, const Group& group);
+  /// What a device still holds of it since its holder's death, it must give back.
+  void owe(LeaseId id);
+  /// Keeps what it may have taken unseen out of the room; true: that is worth a look at once.
+  bool keep_unseen(LeaseId id, bool gone);
+
+  // Leases of several devices (lifecycle.cpp).
+  /// Its further devices, in the order of the grant; empty: it has none.
+  std::set<LeaseId> parts_of(LeaseId id) const;
+  /// All its devices, the first one first.
+  std::vector<int> pools_of(const Lease& lease) const;
+  /// What was measured of it on all its devices.
+  Bytes measured_gpu(LeaseId id) const;
+  /// Its further devices are as the lease says.
+  void follow(const Lease& lead);
+  /// A further device that is given back, or whose lease is over; true as for keep_unseen().
+  bool drop_part(LeaseId id, bool gone);
+  /// Between the records of a grant, or of an end, the daemon may have died: then all of it is not.
+  void drop_incomplete();
+  /// Says which of its devices have not given its memory back.
+  void name_owing(Lease& lead) const;
   void forget_old();
   void answer_polls(LeaseId id);
   /// What a lease gives up of its booking, it may have taken since the last sample.
@@ -210,6 +231,7 @@ class Control {
 
   decide::Books books() const;
   LeaseView lease_view(const Lease& lease, bool with_outlook = true) const;
+  void add_devices(const Lease& lease, LeaseView& view) const;
 
   State state_;
   Instant at_;       // of the event in hand

@@ -32,9 +32,26 @@ std::string booked_text(const Lease& lease) {
   return text;
 }
 
+// A further device has what is the lease's as the lease has it.
+void as_lead(Lease& part, const Lease& lead) {
+  part.name = lead.name;
+  part.owner = lead.owner;
+  part.priority = lead.priority;
+  part.holder = lead.holder;
+  part.expected = lead.expected;
+  part.expires = lead.expires;
+  part.needs.gpu_memory = lead.needs.gpu_memory;
+  if (lead.needs.gpu_memory) part.booked.gpu_memory = *lead.needs.gpu_memory;
+}
+
+bool is_ending(LeaseState state) {
+  return state == LeaseState::releasing || state == LeaseState::quarantined ||
+         state == LeaseState::ended;
+}
+
 }  // namespace
 
-void Control::grant(Lease lease, int gpu) {
+void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   const auto wanted = decide::want(state_.ledger, lease.needs);
   const bool waited = lease.state == LeaseState::waiting && lease.asked.boot != at_.boot;
   lease.state = LeaseState::reserved;
@@ -47,7 +64,28 @@ void Control::grant(Lease lease, int gpu) {
   const bool grouped = lease.grouped;
   state_.uses[id].rose = at_.boot;
   if (lease.holder.pid != 0 && !waited) effects_.emplace_back(Watch{lease.holder});
-  say("lease.granted", id, lease.name + " got " + booked_text(lease));
+  // The record of the lease is the last: without it those of its further devices are nothing.
+  Lease all = lease;
+  std::string names = gpu >= 0 ? state_.ledger.pool(gpu).name : "";
+  if (lease.parent == 0) {
+    for (const int other : others) {
+      Lease part;
+      part.id = std::max(state_.promises.next_lease, id + 1);
+      part.part_of = id;
+      part.state = LeaseState::reserved;
+      part.asked = lease.asked;
+      part.granted = at_;
+      part.needs.gpus = 1;
+      part.booked.gpu_memory = decide::amounts_at(state_.ledger, *wanted, other).gpu_memory;
+      part.gpu = state_.ledger.pool(other).device;
+      all.booked.gpu_memory += part.booked.gpu_memory;
+      names += ", " + state_.ledger.pool(other).name;
+      as_lead(part, lease);
+      keep(PutLease{std::move(part)});
+    }
+  }
+  say("lease.granted", id,
+      lease.name + " got " + booked_text(all) + (others.empty() ? "" : " on " + names));
   if (grouped) {
     state_.placing.insert(id);
     effects_.emplace_back(PlaceHolder{id, lease.holder, lease.owner, lease.fence_at,
@@ -70,7 +108,7 @@ void Control::run_queue() {
   // Every turn grants one waiter, so this ends with the queue.
   while (const auto start = decide::next_start(books())) {
     Lease lease = state_.promises.leases.at(start->lease);
-    grant(std::move(lease), start->gpu);
+    grant(std::move(lease), start->gpu, start->others);
   }
   make_room();
 }
@@ -101,8 +139,7 @@ void Control::on(const Placed& event) {
     lease.reason = event.group.error().what +
                    (event.group.error().why.empty() ? "" : ": " + event.group.error().why);
   }
-  const bool over = lease.state == LeaseState::ended || lease.state == LeaseState::releasing ||
-                    lease.state == LeaseState::quarantined;
+  const bool over = is_ending(lease.state);
   const Group group = lease.group;
   keep(PutLease{std::move(lease)});
   // Its holder may have died while the groups were made.
@@ -141,6 +178,15 @@ void Control::holder_gone(LeaseId id) {
       if (state_.promises.leases.at(child).use) end(child, "the model's process ended");
     }
   }
+  owe(id);
+  for (const LeaseId part : parts_of(id)) owe(part);
+  if (lease.group != Group()) release(id, lease.group);
+  // Where it had no group, its children may live, and nobody has looked yet.
+  try_end(id, false);
+}
+
+void Control::owe(LeaseId id) {
+  const Lease& lease = state_.promises.leases.at(id);
   if (lease.parent == 0 && lease.booked.gpu_memory.count() > 0 && !state_.owed.contains(id)) {
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
@@ -163,9 +209,6 @@ void Control::holder_gone(LeaseId id) {
       effects_.emplace_back(Sense{false});
     }
   }
-  if (lease.group != Group()) release(id, lease.group);
-  // Where it had no group, its children may live, and nobody has looked yet.
-  try_end(id, false);
 }
 
 void Control::release(LeaseId id, const Group& group) {
@@ -213,9 +256,22 @@ void Control::on(const Released& event) {
 }
 
 void Control::try_end(LeaseId id, bool gone) {
+  if (const LeaseId lead = state_.promises.leases.at(id).part_of; lead != 0) {
+    return try_end(lead, gone);
+  }
+  const bool somebody = state_.looks.contains(id) || state_.nested.contains(id);
+  for (const LeaseId part : parts_of(id)) {
+    if (!somebody && !state_.owed.contains(part)) {
+      if (drop_part(part, gone)) effects_.emplace_back(Sense{false});
+      continue;
+    }
+    Lease device = state_.promises.leases.at(part);
+    if (is_ending(device.state)) continue;
+    device.state = LeaseState::releasing;
+    keep(PutLease{std::move(device)});
+  }
   const Lease& lease = state_.promises.leases.at(id);
-  const bool held =
-      state_.looks.contains(id) || state_.owed.contains(id) || state_.nested.contains(id);
+  const bool held = somebody || state_.owed.contains(id) || state_.parts.contains(id);
   if (!held) {
     const std::uint64_t killed = lease.oom_kills;
     return end(id,
@@ -232,15 +288,39 @@ void Control::try_end(LeaseId id, bool gone) {
       releasing.reason = "a command inside it still runs";
     }
   }
-  if (!state_.looks.contains(id) && !state_.nested.contains(id)) {
+  if (!somebody) {
     // Nobody of it is left: all but what its device still holds is back.
-    releasing.booked = Amounts{Bytes(), lease.booked.gpu_memory, Cores(), Bytes()};
+    const Bytes owed = state_.owed.contains(id) ? lease.booked.gpu_memory : Bytes();
+    releasing.booked = Amounts{Bytes(), owed, Cores(), Bytes()};
     releasing.fence_at = Bytes();
+    name_owing(releasing);
     let_go(releasing);
   }
   if (releasing == lease) return;
   keep(PutLease{std::move(releasing)});
   effects_.emplace_back(Changed{id});
+}
+
+bool Control::keep_unseen(LeaseId id, bool gone) {
+  const decide::Entry* entry = state_.ledger.entry(id);
+  if (entry == nullptr) return false;
+  // A holder that lives may have taken since the last sample what it had booked. One that has
+  // died has left what it wrote, and what a driver has not freed: no part of that is still to
+  // come once its device was looked at after the death (claim_no_more()).
+  Amounts unseen = decide::unmaterialised(*entry);
+  Amounts most = entry->booked;
+  if (gone) {
+    unseen = Amounts{Bytes(), unseen.gpu_memory, Cores(), unseen.disk};
+    most = Amounts{Bytes(), most.gpu_memory, Cores(), most.disk};
+  }
+  state_.ledger.keep_until_read(id, unseen, most, at_.boot);
+  // What is little beside the margin may stay out of the room until the next sample.
+  const auto much = [this](int index) {
+    if (index < 0) return false;
+    const decide::Pool& pool = state_.ledger.pool(index);
+    return 2 * pool.unseen >= pool.margin;
+  };
+  return much(decide::Ledger::kMemory) || much(entry->gpu);
 }
 
 void Control::end(LeaseId id, std::string reason, bool gone) {
@@ -255,25 +335,8 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   const bool booked = memory || (held && lease.booked.gpu_memory.count() > 0);
   // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
   bool read = booked && (gone || !state_.queue.empty());
-  if (const decide::Entry* entry = held ? state_.ledger.entry(id) : nullptr) {
-    // A holder that lives may have taken since the last sample what it had booked. One that has
-    // died has left what it wrote, and what a driver has not freed: no part of that is still to
-    // come once its device was looked at after the death (claim_no_more()).
-    Amounts unseen = decide::unmaterialised(*entry);
-    Amounts most = lease.booked;
-    if (gone) {
-      unseen = Amounts{Bytes(), unseen.gpu_memory, Cores(), unseen.disk};
-      most = Amounts{Bytes(), most.gpu_memory, Cores(), most.disk};
-    }
-    state_.ledger.keep_until_read(id, unseen, most, at_.boot);
-    // What is little beside the margin may stay out of the room until the next sample.
-    const auto much = [this](int index) {
-      if (index < 0) return false;
-      const decide::Pool& pool = state_.ledger.pool(index);
-      return 2 * pool.unseen >= pool.margin;
-    };
-    read = read || much(decide::Ledger::kMemory) || much(entry->gpu);
-  }
+  const std::set<LeaseId> parts = parts_of(id);
+  if (held) read = keep_unseen(id, gone) || read;
   const LeaseId parent = lease.parent;
   const std::string model = lease.model;
   const bool uses_model = lease.use;
@@ -282,6 +345,12 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   lease.reason = std::move(reason);
   if (const auto use = state_.uses.find(id); use != state_.uses.end()) {
     lease.peak = use->second.peak;
+    lease.peak.gpu_memory += use->second.others_peak;
+  }
+  for (const LeaseId part : parts) {
+    if (const auto use = state_.uses.find(part); use != state_.uses.end()) {
+      lease.peak.gpu_memory += use->second.peak.gpu_memory;
+    }
   }
   say("lease.ended", id, lease.name + " ended: " + lease.reason);
   if (held && !state_.looks.contains(id) && lease.group != Group()) {
@@ -295,6 +364,9 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   state_.owed.erase(id);
   if (held) learn(lease);
   keep(PutLease{std::move(lease)});
+  for (const LeaseId part : parts) {
+    if (drop_part(part, gone)) read = true;
+  }
   if (!state_.looks.contains(id)) forget_use(id);
   if (read) effects_.emplace_back(Sense{memory});
   effects_.emplace_back(Changed{id});
@@ -344,8 +416,9 @@ std::int64_t Control::measured_on(const std::string& gpu) const {
 // their booking is still to come. Only a look from after the death shows what they had taken.
 void Control::claim_no_more() {
   for (const auto& [id, owed] : state_.owed) {
-    if (state_.looks.contains(id) || state_.nested.contains(id)) continue;
     const Lease& lease = state_.promises.leases.at(id);
+    const LeaseId lead = lease.part_of != 0 ? lease.part_of : id;
+    if (state_.looks.contains(lead) || state_.nested.contains(lead)) continue;
     const decide::Pool& pool =
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
     if (!pool.unknown.empty() || pool.read_at <= owed.since) continue;
@@ -385,17 +458,138 @@ void Control::check_owed() {
     } else if (owed.patience <= at_.boot && lease.state != LeaseState::quarantined) {
       Lease lost = lease;
       lost.state = LeaseState::quarantined;
+      if (const LeaseId lead = lost.part_of; lead != 0) {
+        keep(PutLease{std::move(lost)});
+        lost = state_.promises.leases.at(lead);
+        if (lost.state == LeaseState::quarantined) continue;
+        lost.state = LeaseState::quarantined;
+      }
       lost.reason = "its process has ended, and the device has not given its memory back";
-      say("lease.quarantined", id, lost.name + ": " + lost.reason);
+      name_owing(lost);
+      const LeaseId shown = lost.id;
+      say("lease.quarantined", shown, lost.name + ": " + lost.reason);
       keep(PutLease{std::move(lost)});
-      effects_.emplace_back(Changed{id});
+      effects_.emplace_back(Changed{shown});
     }
   }
+  std::vector<Read> stay;  // on account of other devices of theirs; what was claimed is no more
   for (const LeaseId id : back) {
     state_.owed.erase(id);
     look_again(id);
     try_end(id, true);
+    const auto lease = state_.promises.leases.find(id);
+    if (lease == state_.promises.leases.end() || !decide::holds(lease->second.state)) continue;
+    const auto& holders = state_.sample->holders;
+    const auto reading =
+        std::lower_bound(holders.begin(), holders.end(), id,
+                         [](const HolderReading& one, LeaseId of) { return one.lease < of; });
+    const bool read = reading != holders.end() && reading->lease == id;
+    stay.push_back({id, read ? &*reading : nullptr});
   }
+  if (!stay.empty()) measure(*state_.sample, stay);
+}
+
+// ------------------------------------------------------------------ leases of several devices
+
+std::set<LeaseId> Control::parts_of(LeaseId id) const {
+  const auto parts = state_.parts.find(id);
+  return parts == state_.parts.end() ? std::set<LeaseId>() : parts->second;
+}
+
+std::vector<int> Control::pools_of(const Lease& lease) const {
+  std::vector<int> pools;
+  if (lease.parent != 0 && lease.needs.gpus > 1) {
+    // It has the first ones of the lease that it is in.
+    const auto outer = state_.promises.leases.find(lease.parent);
+    if (outer != state_.promises.leases.end()) pools = pools_of(outer->second);
+    if (pools.size() > static_cast<std::size_t>(lease.needs.gpus)) {
+      pools.resize(static_cast<std::size_t>(lease.needs.gpus));
+    }
+    return pools;
+  }
+  if (!lease.gpu.empty()) pools.push_back(state_.ledger.gpu(lease.gpu));
+  for (const LeaseId part : parts_of(lease.id)) {
+    pools.push_back(state_.ledger.gpu(state_.promises.leases.at(part).gpu));
+  }
+  return pools;
+}
+
+Bytes Control::measured_gpu(LeaseId id) const {
+  Bytes sum;
+  const auto add = [&](LeaseId one) {
+    const auto use = state_.uses.find(one);
+    if (use != state_.uses.end() && use->second.measured) sum += use->second.measured->gpu_memory;
+  };
+  add(id);
+  for (const LeaseId part : parts_of(id)) add(part);
+  return sum;
+}
+
+void Control::follow(const Lease& lead) {
+  if (!decide::holds(lead.state) || is_ending(lead.state)) return;
+  for (const LeaseId id : parts_of(lead.id)) {
+    Lease part = state_.promises.leases.at(id);
+    as_lead(part, lead);
+    if (part == state_.promises.leases.at(id)) continue;
+    let_go(part);
+    keep(PutLease{std::move(part)});
+  }
+}
+
+bool Control::drop_part(LeaseId id, bool gone) {
+  const LeaseId lead = state_.promises.leases.at(id).part_of;
+  const auto use = state_.uses.find(id);
+  if (const auto its = state_.uses.find(lead);
+      use != state_.uses.end() && its != state_.uses.end()) {
+    its->second.others_peak += use->second.peak.gpu_memory;
+  }
+  const bool read = keep_unseen(id, gone);
+  forget_use(id);
+  state_.owed.erase(id);
+  keep(DropLease{id});
+  return read;
+}
+
+void Control::drop_incomplete() {
+  std::vector<LeaseId> lost;
+  std::vector<LeaseId> short_of_some;
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.part_of != 0) {
+      const auto lead = state_.promises.leases.find(lease.part_of);
+      const bool its = lead != state_.promises.leases.end() && lead->second.part_of == 0 &&
+                       lead->second.parent == 0;
+      if (!its || !decide::holds(lead->second.state)) {
+        lost.push_back(id);
+      }
+      continue;
+    }
+    if (!decide::holds(lease.state) || is_ending(lease.state)) continue;
+    if (lease.needs.gpus <= 1 || lease.parent != 0) continue;
+    if (parts_of(id).size() + 1 < static_cast<std::size_t>(lease.needs.gpus)) {
+      short_of_some.push_back(id);
+    }
+  }
+  for (const LeaseId id : lost) (void)drop_part(id, false);
+  for (const LeaseId id : short_of_some) end(id, "the record of one of its devices is lost");
+  const std::map<LeaseId, std::set<LeaseId>> all = state_.parts;
+  for (const auto& [lead, parts] : all) follow(state_.promises.leases.at(lead));
+}
+
+void Control::name_owing(Lease& lead) const {
+  if (lead.needs.gpus <= 1 || lead.parent != 0) return;
+  std::string names;
+  int count = 0;
+  const auto add = [&](LeaseId id, const std::string& gpu) {
+    if (!state_.owed.contains(id)) return;
+    const int pool = state_.ledger.gpu(gpu);
+    names += (count++ == 0 ? "" : ", ") + (pool < 0 ? gpu : state_.ledger.pool(pool).name);
+  };
+  add(lead.id, lead.gpu);
+  for (const LeaseId part : parts_of(lead.id)) add(part, state_.promises.leases.at(part).gpu);
+  if (count == 0) return;
+  lead.reason =
+      std::string(lead.state == LeaseState::quarantined ? "its process has ended, and " : "") +
+      names + (count == 1 ? " has" : " have") + " not given its memory back";
 }
 
 }  // namespace headroom::control

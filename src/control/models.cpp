@@ -271,11 +271,9 @@ decide::Victims Control::victims_on(int pool, const std::vector<Held>& held, std
 Control::RoomPlan Control::plan_room(const decide::Wanted& wanted, const Asker& asker) const {
   RoomPlan best;
   if (state_.model_leases.empty() && state_.engines.empty()) return best;
-  std::vector<int> gpus = wanted.gpus;
-  if (gpus.empty()) gpus.push_back(-1);
   std::string why;
-  for (const int gpu : gpus) {
-    const std::vector<decide::Lack> lacks = decide::lacks_on(books(), wanted, gpu);
+  for (const std::vector<int>& gpus : decide::placings(books(), wanted)) {
+    const std::vector<decide::Lack> lacks = decide::lacks_on(books(), wanted, gpus);
     if (lacks.empty()) continue;
     RoomPlan plan;
     plan.possible = true;
@@ -291,7 +289,7 @@ Control::RoomPlan Control::plan_room(const decide::Wanted& wanted, const Asker& 
       }
       const std::int64_t deficit = std::max(lack.booked, lack.free);
       const bool gpu_memory = state_.ledger.pool(lack.pool).resource == Resource::gpu_memory;
-      (gpu_memory ? plan.short_by.gpu_memory : plan.short_by.memory) = Bytes(deficit);
+      (gpu_memory ? plan.short_by.gpu_memory : plan.short_by.memory) += Bytes(deficit);
       const decide::Victims victims = victims_on(lack.pool, held, deficit, asker);
       if (victims.outcome != decide::Eviction::chosen) {
         plan.possible = false;

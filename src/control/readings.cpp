@@ -173,7 +173,7 @@ void Control::measure(const Sample& sample, const std::vector<Read>& reads) {
     if (reading.written) measured.disk = *reading.written;
     if (reading.gpu_memory && reading.gpu == lease.gpu) measured.gpu_memory = *reading.gpu_memory;
     const auto sharers = state_.holders.find(lease.holder);
-    if (sharers != state_.holders.end() && sharers->second.size() > 1) {
+    if (lease.part_of == 0 && sharers != state_.holders.end() && sharers->second.size() > 1) {
       Amounts& taken = given[lease.holder];
       const bool last = *sharers->second.rbegin() == lease.id;
       const auto share = [last](Bytes& mine, Bytes& before, Bytes booked) {
@@ -226,9 +226,9 @@ void Control::settle(LeaseId id) {
   if (found == state_.promises.leases.end()) return;
   const Lease& lease = found->second;
   const bool rising = lease.state == LeaseState::reserved || lease.state == LeaseState::loading;
-  if (!rising) return;
+  if (!rising || lease.part_of != 0) return;  // a further device is what its lease is
   Use& use = state_.uses[id];
-  const Bytes now = std::max(use.measured->memory, use.measured->gpu_memory);
+  const Bytes now = std::max(use.measured->memory, measured_gpu(id));
   if (static_cast<double>(now.count()) > kRise * static_cast<double>(use.highest.count())) {
     use.highest = now;
     use.rose = at_.boot;
@@ -330,6 +330,7 @@ void Control::watch_over(const std::vector<Read>& reads) {
     const auto found = state_.promises.leases.find(id);
     if (found == state_.promises.leases.end() || !decide::holds(found->second.state)) continue;
     const Lease& lease = found->second;
+    const LeaseId shown = lease.part_of != 0 ? lease.part_of : id;
     const Amounts& used = *use.measured;
     if (!use.over && decide::is_over(used, lease.booked)) {
       use.over = true;
@@ -340,17 +341,17 @@ void Control::watch_over(const std::vector<Read>& reads) {
         return gpu ? decide::amount_text(Resource::gpu_memory, amounts.gpu_memory.count())
                    : decide::amount_text(Resource::memory, amounts.memory.count());
       };
-      say("lease.over", id,
+      say("lease.over", shown,
           lease.name + " uses " + text(used) + (gpu ? " of GPU memory" : " of memory") +
               " and booked " + text(lease.booked) + "; the rest is nobody's room until it is back");
-      effects_.emplace_back(Changed{id});
+      effects_.emplace_back(Changed{shown});
     } else if (use.over &&
                (lease.booked.memory.count() == 0 || used.memory <= lease.booked.memory) &&
                (lease.booked.gpu_memory.count() == 0 ||
                 used.gpu_memory <= lease.booked.gpu_memory)) {
       use.over = false;
-      say("lease.within", id, lease.name + " uses no more than it booked again");
-      effects_.emplace_back(Changed{id});
+      say("lease.within", shown, lease.name + " uses no more than it booked again");
+      effects_.emplace_back(Changed{shown});
     }
   }
 }

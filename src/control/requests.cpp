@@ -75,7 +75,7 @@ void Control::respond(RequestId request, const Lease& lease) {
 
 const Lease* Control::owned(const Asked& asked, LeaseId id) {
   const auto found = state_.promises.leases.find(id);
-  if (found == state_.promises.leases.end()) {
+  if (found == state_.promises.leases.end() || found->second.part_of != 0) {
     refuse(asked.request, {ErrorKind::not_found, "there is no lease l-" + std::to_string(id),
                            "it never was, or it ended more than a day ago", "headroom lease"});
     return nullptr;
@@ -180,7 +180,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   if (ask.ttl.count() > 0) lease.expires = at_.boot + bounded(ask.ttl);
 
   if (ask.parent != 0) {
-    const auto parent = state_.promises.leases.find(ask.parent);
+    const auto parent = state_.promises.leases.find(decide::lead_of(state_.promises, ask.parent));
     // An outer run that has ended holds nothing any more: then this is a request like any other.
     if (parent != state_.promises.leases.end() && decide::holds(parent->second.state)) {
       if (!may(asked.caller, parent->second.owner)) {
@@ -214,8 +214,13 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   verdict.size = lease.size;
   if (verdict.answer == Answer::now) {
     const LeaseId id = lease.id;
+    std::vector<int> others;
+    for (std::size_t i = 1; i < verdict.gpus.size(); ++i) {
+      others.push_back(state_.ledger.device(Resource::gpu_memory, verdict.gpus[i]));
+    }
     grant(std::move(lease),
-          verdict.gpu.empty() ? -1 : state_.ledger.device(Resource::gpu_memory, verdict.gpu));
+          verdict.gpu.empty() ? -1 : state_.ledger.device(Resource::gpu_memory, verdict.gpu),
+          others);
     if (state_.placing.contains(id)) {
       state_.polls.emplace(asked.request, Poll{id, std::nullopt});
     } else {
@@ -247,7 +252,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
 
 void Control::ask(const Asked& asked, const AskWait& ask) {
   const auto found = state_.promises.leases.find(ask.lease);
-  if (found == state_.promises.leases.end()) {
+  if (found == state_.promises.leases.end() || found->second.part_of != 0) {
     return refuse(asked.request,
                   {ErrorKind::not_found, "there is no lease l-" + std::to_string(ask.lease),
                    "it never was, or it ended more than a day ago", "headroom lease"});
@@ -367,6 +372,12 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
         return refuse(asked.request, std::move(error), std::move(verdict));
       }
     } else {
+      if (ask.needs->gpus != lease.needs.gpus && std::max(ask.needs->gpus, lease.needs.gpus) > 1) {
+        return refuse(asked.request,
+                      {ErrorKind::conflict, "a lease keeps the number of its devices",
+                       "it holds all of them from its grant to its end",
+                       "book another lease for other devices"});
+      }
       if (ask.needs->gpus > lease.needs.gpus) {
         return refuse(asked.request,
                       {ErrorKind::conflict, "a lease cannot become a device's only one",
@@ -393,9 +404,15 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       growth.parent = lease.parent;
       growth.exclusive = growth.whole = false;
       growth.more = true;
+      // Of several devices each as much as the one that needs most.
+      Bytes least = lease.booked.gpu_memory;
+      for (const LeaseId part : parts_of(lease.id)) {
+        least = std::min(least, state_.promises.leases.at(part).booked.gpu_memory);
+      }
+      if (wanted->whole) least = lease.booked.gpu_memory;
       growth.amounts = {
           more(wanted->amounts.memory, lease.booked.memory),
-          more(wanted->amounts.gpu_memory, lease.booked.gpu_memory),
+          more(wanted->amounts.gpu_memory, least),
           Cores(std::max<std::int64_t>(0, wanted->amounts.cpu.milli() - lease.booked.cpu.milli())),
           more(wanted->amounts.disk, lease.booked.disk)};
       growth.gpus.clear();
@@ -409,6 +426,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                          "book a second lease for the device"});
         }
         growth.gpus.push_back(state_.ledger.device(Resource::gpu_memory, lease.gpu));
+        if (growth.count > 1) growth.gpus = pools_of(lease);
       }
       Lease order;
       order.id = state_.promises.next_lease;
@@ -438,7 +456,10 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   const LeaseId id = lease.id;
   const Group group = lease.group;
   const Bytes fence_at = lease.fence_at;
-  if (ask.holder && decide::holds(lease.state)) hand_over(lease);
+  if (ask.holder && decide::holds(lease.state)) {
+    hand_over(lease);
+    for (const LeaseId part : parts_of(id)) hand_over(state_.promises.leases.at(part));
+  }
   keep(PutLease{std::move(lease)});
   if (ask.holder) {
     say("lease.handed_over", id,

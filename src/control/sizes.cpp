@@ -75,6 +75,10 @@ void Control::learn(const Lease& lease) {
   if (name.empty() || lease.parent != 0 || lease.use) return;
   LearnedRun run;
   run.peak = lease.peak;
+  // What it needs of each of its devices.
+  if (lease.needs.gpus > 1) {
+    run.peak.gpu_memory = Bytes(run.peak.gpu_memory.count() / lease.needs.gpus);
+  }
   run.killed = lease.oom_kills > 0;
   if (run.killed) {
     if (run.peak.memory.count() <= 0) return;  // nobody saw what it had

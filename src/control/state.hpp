@@ -46,6 +46,7 @@ struct Use {
   bool held = false;                    ///< at its fence, and no room to raise it
   bool over = false;                    ///< it was said that it uses more than it booked
   bool loaded = false;                  ///< it has been active
+  Bytes others_peak;                    ///< of its further devices that are back already
   std::optional<Quiet> quiet_memory;    ///< empty: it uses it, or nobody can say
   std::optional<Quiet> quiet_gpu;
   std::optional<BootTime> idle_due;  ///< its place in State::idle_due
@@ -119,6 +120,7 @@ struct State {
   decide::Queue queue;
   std::map<Holder, std::set<LeaseId>> holders;      ///< of leases that have not ended
   std::map<LeaseId, std::set<LeaseId>> nested;      ///< living leases inside a lease
+  std::map<LeaseId, std::set<LeaseId>> parts;       ///< further devices of a lease of several
   std::map<std::string, std::set<LeaseId>> on_gpu;  ///< living leases that were given a device
   /// Living leases that hold a model or use it.
   std::map<std::string, std::set<LeaseId>, std::less<>> model_leases;
@@ -147,7 +149,8 @@ struct State {
   std::map<std::string, Engine> engines;              ///< by the name of their hook
   std::map<std::uint64_t, Unloading> unloading;       ///< by the number of the ask
   std::map<RequestId, Freeing> freeing;
-  /// What loads of models took beyond what is stated of these, newest last, by the model of the GPU.
+  /// What loads of models took beyond what is stated of these, newest last, by the model of the
+  /// GPU.
   std::map<std::string, std::vector<Bytes>> beyond;
   std::uint64_t last_ask = 0;
   judge::Alerts alerts;

@@ -23,18 +23,25 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
     view.idle = idle_text(lease, use->second);
     if (view.measured) view.over = decide::is_over(*view.measured, lease.booked);
   }
+  const auto fraction = [&](int pool, Bytes booked) {
+    const decide::Pool& device = state_.ledger.pool(pool);
+    if (device.capacity <= 0) return;
+    const double of = std::floor(1000.0 * static_cast<double>(booked.count()) /
+                                 static_cast<double>(device.capacity)) /
+                      1000.0;
+    view.gpu_fraction = std::min(of, view.gpu_fraction.value_or(of));
+  };
   if (!lease.gpu.empty()) {
     const int pool = state_.ledger.gpu(lease.gpu);
     if (pool >= 0) {
-      const decide::Pool& device = state_.ledger.pool(pool);
-      view.gpu_index = device.gpu_index;
-      if (device.capacity > 0) {
-        view.gpu_fraction =
-            std::floor(1000.0 * static_cast<double>(lease.booked.gpu_memory.count()) /
-                       static_cast<double>(device.capacity)) /
-            1000.0;
-      }
+      view.gpu_index = state_.ledger.pool(pool).gpu_index;
+      fraction(pool, lease.booked.gpu_memory);
     }
+  }
+  if (lease.needs.gpus > 1 && decide::holds(lease.state)) add_devices(lease, view);
+  for (std::size_t i = 1; i < view.devices.size(); ++i) {
+    const LeaseDevice& device = view.devices[i];
+    if (const int pool = state_.ledger.gpu(device.gpu); pool >= 0) fraction(pool, device.booked);
   }
   if (with_outlook && lease.state == LeaseState::waiting) {
     if (lease.use) {
@@ -49,6 +56,47 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
     }
   }
   return view;
+}
+
+// Its devices, and in the amounts all of them.
+void Control::add_devices(const Lease& lease, LeaseView& view) const {
+  const auto add = [&](const std::string& gpu, Bytes booked, const Use* use) {
+    LeaseDevice& device = view.devices.emplace_back();
+    device.gpu = gpu;
+    if (const int pool = state_.ledger.gpu(gpu); pool >= 0) {
+      device.index = state_.ledger.pool(pool).gpu_index;
+    }
+    device.booked = booked;
+    if (use != nullptr && use->measured) device.measured = use->measured->gpu_memory;
+  };
+  const auto use_of = [&](LeaseId id) {
+    const auto use = state_.uses.find(id);
+    return use == state_.uses.end() ? nullptr : &use->second;
+  };
+  if (lease.parent != 0) {
+    // What it uses of each is not told apart from what its outer lease does.
+    for (const int pool : pools_of(lease)) {
+      if (pool < 0) continue;
+      if (!view.devices.empty()) view.lease.booked.gpu_memory += lease.booked.gpu_memory;
+      add(state_.ledger.pool(pool).device, lease.booked.gpu_memory, nullptr);
+    }
+    return;
+  }
+  const Use* own = use_of(lease.id);
+  // One that is back already is its no more.
+  if (lease.booked.gpu_memory.count() > 0) add(lease.gpu, lease.booked.gpu_memory, own);
+  if (own != nullptr) view.lease.peak.gpu_memory += own->others_peak;
+  for (const LeaseId id : parts_of(lease.id)) {
+    const Lease& part = state_.promises.leases.at(id);
+    const Use* use = use_of(id);
+    add(part.gpu, part.booked.gpu_memory, use);
+    view.lease.booked.gpu_memory += part.booked.gpu_memory;
+    if (use == nullptr) continue;
+    view.lease.peak.gpu_memory += use->peak.gpu_memory;
+    if (!use->measured) continue;
+    if (view.measured) view.measured->gpu_memory += use->measured->gpu_memory;
+    view.over = view.over || decide::is_over(*use->measured, part.booked);
+  }
 }
 
 View Control::view(Instant at) const {
@@ -75,6 +123,7 @@ View Control::view(Instant at) const {
   std::map<LeaseId, decide::Outlook> outlook;
   for (const decide::Outlook& one : decide::outlook(books())) outlook.emplace(one.lease, one);
   for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.part_of != 0) continue;  // among the devices of its lease
     const auto place = outlook.find(id);
     const bool explain = place != outlook.end() && place->second.place <= kExplained;
     LeaseView one = lease_view(lease, explain);

@@ -238,7 +238,7 @@ void Ledger::book(LeaseId id, const Entry& entry) {
   user.booked.gpu_memory += entry.booked.gpu_memory;
   user.booked.cpu = Cores(user.booked.cpu.milli() + entry.booked.cpu.milli());
   user.booked.disk += entry.booked.disk;
-  ++user.leases;
+  ++(entry.part_of == 0 ? user.leases : user.parts);
 }
 
 void Ledger::unbook(LeaseId id) {
@@ -253,7 +253,8 @@ void Ledger::unbook(LeaseId id) {
   user->second.booked.gpu_memory -= entry.booked.gpu_memory;
   user->second.booked.cpu = Cores(user->second.booked.cpu.milli() - entry.booked.cpu.milli());
   user->second.booked.disk -= entry.booked.disk;
-  if (--user->second.leases == 0) users_.erase(user);
+  --(entry.part_of == 0 ? user->second.leases : user->second.parts);
+  if (user->second.leases == 0 && user->second.parts == 0) users_.erase(user);
   entries_.erase(found);
 }
 

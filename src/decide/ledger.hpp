@@ -83,12 +83,14 @@ struct Entry {
   int disk = -1;  ///< pool index
   bool exclusive = false;
   std::optional<BootTime> ends;  ///< when it is expected to end
+  LeaseId part_of = 0;           ///< a further device of this lease
 };
 
 /// What one user has booked.
 struct UserSum {
   Amounts booked;
   int leases = 0;
+  int parts = 0;  ///< further devices of these leases
 };
 
 /// What of the machine's memory could be had now: MemAvailable, and what ZFS keeps as cache above

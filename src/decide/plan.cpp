@@ -51,6 +51,7 @@ struct Job {
   Queue::Key key;
   Take take;
   std::vector<int> gpus;
+  int count = 1;  // of devices
   bool whole = false;
   bool spread = false;
   bool tired = false;  // out of patience
@@ -58,6 +59,12 @@ struct Job {
   std::int64_t length = 0;  // milliseconds: ten years of each of them stay far from overflow
   std::int64_t share = 0;   // the largest that it wants of anything, in thousandths, at least one
   std::int64_t area = 0;    // that, times its length in seconds
+};
+
+// Where one is placed: on a device, or on none (−1), and on further ones where it wants several.
+struct Spot {
+  int gpu = -1;
+  std::vector<int> others;
 };
 
 // When what comes back.
@@ -139,9 +146,9 @@ class Player {
     cost_ = {0, 0};
     while (true) {
       while (!waiting_.empty()) {
-        const auto gpu = fits(space_, jobs_[waiting_.front()]);
-        if (!gpu) break;
-        start(jobs_[waiting_.front()], *gpu);
+        const auto spot = fits(space_, jobs_[waiting_.front()]);
+        if (!spot) break;
+        start(jobs_[waiting_.front()], *spot);
         waiting_.erase(waiting_.begin());
       }
       if (waiting_.empty()) return cost_;
@@ -153,6 +160,8 @@ class Player {
   }
 
  private:
+  // A further device of one that wants several, which are whole ones.
+  inline static const Take kDevice{Amounts(), -1, true};
   // Far from the ends of the range, so that what comes back can be added.
   static constexpr std::int64_t kClosed = std::numeric_limits<std::int64_t>::min() / 2;
 
@@ -169,29 +178,42 @@ class Player {
     return light;
   }
 
-  void start(const Job& job, int gpu) {
-    const End end{at_ + job.length, &job.take, gpu, gpu_memory_on(space_, job, gpu)};
-    space_.add(job.take, gpu, end.gpu_memory, +1);
-    cost_.last = std::max(cost_.last, end.at);
+  void start(const Job& job, const Spot& spot) {
+    const std::int64_t ends = at_ + job.length;
+    cost_.last = std::max(cost_.last, ends);
     cost_.gaps += job.area * std::min(at_ / 1000, kMostSeconds * 10);
+    take({ends, &job.take, spot.gpu, gpu_memory_on(space_, job, spot.gpu)});
+    for (const int gpu : spot.others) {
+      take({ends, &kDevice, gpu, gpu_memory_on(space_, job, gpu)});
+    }
+  }
+  void take(const End& end) {
+    space_.add(*end.take, end.gpu, end.gpu_memory, +1);
     const auto later = [](std::int64_t at, const End& other) { return at < other.at; };
     coming_.insert(std::upper_bound(coming_.begin() + static_cast<std::ptrdiff_t>(next_),
                                     coming_.end(), end.at, later),
                    end);
+  }
+  // In the room that is kept for the first one.
+  void take_beside(const Job& job, const Spot& spot) {
+    beside_.add(job.take, spot.gpu, gpu_memory_on(beside_, job, spot.gpu), +1);
+    for (const int gpu : spot.others) {
+      beside_.add(kDevice, gpu, gpu_memory_on(beside_, job, gpu), +1);
+    }
   }
   // Starts whoever leaves the first one alone. False: it cannot be said when that starts.
   bool fill_beside() {
     const Job& head = jobs_[waiting_.front()];
     beside_.of.assign(space_.of.begin(), space_.of.end());
     std::int64_t starts = at_;
-    std::optional<int> there;
+    std::optional<Spot> there;
     for (std::size_t i = next_; i < coming_.size() && !there; ++i) {
       beside_.end(coming_[i]);
       starts = coming_[i].at;
       there = fits(beside_, head);
     }
     if (!there) return false;
-    beside_.add(head.take, *there, gpu_memory_on(beside_, head, *there), +1);
+    take_beside(head, *there);
     const std::int64_t until = starts + kGrace.count();
     Light left = left_in(space_);
     std::size_t kept = 1;
@@ -203,14 +225,14 @@ class Player {
         continue;
       }
       const Job& job = jobs_[waiting_[i]];
-      const auto gpu = fits(space_, job);
+      const auto spot = fits(space_, job);
       const bool before = at_ + job.length <= until;
-      if (!gpu || !(before || fits_on(beside_, job, *gpu))) {
+      if (!spot || !(before || fits_on(beside_, job, *spot))) {
         waiting_[kept++] = waiting_[i];
         continue;
       }
-      if (!before) beside_.add(job.take, *gpu, gpu_memory_on(beside_, job, *gpu), +1);
-      start(job, *gpu);
+      if (!before) take_beside(job, *spot);
+      start(job, *spot);
       left = left_in(space_);
     }
     waiting_.resize(kept);
@@ -233,22 +255,38 @@ class Player {
         job.whole ? whole_[static_cast<std::size_t>(gpu)] : job.take.gpu_memory;
     return room.room >= least && room.exclusive == 0 && !(job.take.alone && room.leases > 0);
   }
-  bool fits_on(const Space& space, const Job& job, int gpu) const {
-    return fits_beside_gpu(space, job.take) && (gpu < 0 || gpu_takes(space, job, gpu));
+  bool fits_on(const Space& space, const Job& job, const Spot& spot) const {
+    return fits_beside_gpu(space, job.take) && (spot.gpu < 0 || gpu_takes(space, job, spot.gpu)) &&
+           std::all_of(spot.others.begin(), spot.others.end(),
+                       [&](int gpu) { return gpu_takes(space, job, gpu); });
   }
-  // Where it fits, as the verdict places it; −1: on no device.
-  std::optional<int> fits(const Space& space, const Job& job) {
+  // Where it fits, as the verdict places it.
+  std::optional<Spot> fits(const Space& space, const Job& job) {
     ++steps_;
     if (!fits_beside_gpu(space, job.take)) return std::nullopt;
-    if (job.gpus.empty()) return -1;
+    if (job.gpus.empty()) return Spot();
     const bool spread = job.spread || spread_;
+    if (job.count > 1) return fits_several(space, job, spread);
     std::optional<int> best;
     for (const int gpu : job.gpus) {
       if (!gpu_takes(space, job, gpu)) continue;
       const std::int64_t room = space.at(gpu).room;
       if (!best || (spread ? room > space.at(*best).room : room < space.at(*best).room)) best = gpu;
     }
-    return best;
+    if (!best) return std::nullopt;
+    return Spot{*best, {}};
+  }
+  std::optional<Spot> fits_several(const Space& space, const Job& job, bool spread) const {
+    std::vector<int> open;
+    for (const int gpu : job.gpus) {
+      if (gpu_takes(space, job, gpu)) open.push_back(gpu);
+    }
+    const auto count = static_cast<std::ptrdiff_t>(job.count);
+    if (static_cast<std::ptrdiff_t>(open.size()) < count) return std::nullopt;
+    std::stable_sort(open.begin(), open.end(), [&](int a, int b) {
+      return spread ? space.at(a).room > space.at(b).room : space.at(a).room < space.at(b).room;
+    });
+    return Spot{open.front(), {open.begin() + 1, open.begin() + count}};
   }
 
   const std::vector<Job>& jobs_;
@@ -422,6 +460,7 @@ std::vector<Queue::Key> plan(const Books& books) {
     priority = waiter.priority;
     const seconds expected = *wanted->expected;
     Job job(key, Take(wanted->amounts, wanted->disk, wanted->exclusive));
+    job.count = wanted->count;
     job.whole = wanted->whole;
     job.spread = wanted->spread;
     job.tired = books.now.boot - waiter.asked.boot >= patience(books.config, expected);

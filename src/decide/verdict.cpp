@@ -13,6 +13,8 @@ constexpr std::size_t kNamed = 3;
 // Whoever has more than these before it is told its place, and no time: it would be a guess, and
 // dear. The list of leases tells it.
 constexpr std::size_t kForeseen = 100;
+// Of one lease, as many as the API takes.
+constexpr int kMostDevices = 64;
 
 // A copy of the ledger's rooms in which leases can be ended and started to look ahead.
 struct Space {
@@ -34,7 +36,9 @@ struct Space {
       exclusive.push_back(pool.exclusive);
     }
   }
-  void add(const Amounts& amounts, int gpu, int disk, bool alone, uid_t owner, int sign) {
+  // `part`: of a lease that is counted already.
+  void add(const Amounts& amounts, int gpu, int disk, bool alone, uid_t owner, int sign,
+           bool part = false) {
     for (const Slot& slot : slots(amounts, gpu, disk)) {
       const auto i = static_cast<std::size_t>(slot.pool);
       room[i] -= sign * slot.amount;
@@ -46,7 +50,7 @@ struct Space {
     plus(user.booked.memory, amounts.memory);
     plus(user.booked.gpu_memory, amounts.gpu_memory);
     user.booked.cpu = Cores(user.booked.cpu.milli() + sign * amounts.cpu.milli());
-    user.leases += sign;
+    if (!part) user.leases += sign;
   }
   UserSum sum_of(uid_t owner) const {
     if (const auto own = changed.find(owner); own != changed.end()) return own->second;
@@ -54,7 +58,7 @@ struct Space {
     return found == users->end() ? UserSum() : found->second;
   }
   void end(const Entry& entry) {
-    add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, -1);
+    add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, -1, entry.part_of != 0);
   }
   /// What it would book here: of a whole device, all that there is.
   Amounts amounts_on(const Wanted& wanted, int gpu) const {
@@ -64,18 +68,35 @@ struct Space {
     }
     return amounts;
   }
-  void start(const Wanted& wanted, int gpu) {
+  /// The same on a further device.
+  Amounts part_on(const Wanted& wanted, int gpu) const {
+    return {Bytes(), amounts_on(wanted, gpu).gpu_memory, Cores(), Bytes()};
+  }
+  /// On all of them.
+  Amounts all_on(const Wanted& wanted, int gpu, const std::vector<int>& others) const {
+    Amounts all = amounts_on(wanted, gpu);
+    for (const int other : others) all.gpu_memory += amounts_on(wanted, other).gpu_memory;
+    return all;
+  }
+  void start(const Wanted& wanted, int gpu, const std::vector<int>& others) {
     add(amounts_on(wanted, gpu), gpu, wanted.disk, wanted.exclusive, wanted.owner, +1);
+    for (const int other : others) {
+      add(part_on(wanted, other), other, -1, wanted.exclusive, wanted.owner, +1, true);
+    }
   }
 };
 
 struct Fit {
   bool fits = false;
-  int gpu = -1;       // where
-  int best_gpu = -1;  // the device that comes nearest
+  int gpu = -1;             // where
+  std::vector<int> others;  // further devices, where it wants several
+  int best_gpu = -1;        // the device that comes nearest
   Amounts short_by;
   int short_pool = -1;
   std::string capped;  // the user's cap that is in the way
+  // Of a nested request:
+  bool there = true;  // what it draws from has such devices
+  Bytes most_gpu;     // and has booked so much of one at most
 };
 
 // 0 where a device was never read: nobody knows then.
@@ -92,6 +113,28 @@ std::int64_t total_gpu(const Ledger& ledger) {
 // A device that a screen or a driver takes a little of is still a whole one.
 std::int64_t least_of_whole(const Pool& pool) {
   return std::max<std::int64_t>(1, pool.most() - pool.capacity / 20);
+}
+
+// What of the device it must have at least.
+std::int64_t least_on(const Pool& pool, const Wanted& wanted) {
+  return wanted.whole ? least_of_whole(pool) : wanted.amounts.gpu_memory.count();
+}
+
+// The amounts on all its devices together.
+Amounts sum_of(const Wanted& wanted) {
+  Amounts all = wanted.amounts;
+  for (int i = 1; i < wanted.count; ++i) all.gpu_memory += wanted.amounts.gpu_memory;
+  return all;
+}
+
+// Whether a device can be given to it now.
+bool takes(const Books& books, const Space& space, const Wanted& wanted, int gpu) {
+  const Pool& pool = books.ledger.pool(gpu);
+  const auto i = static_cast<std::size_t>(gpu);
+  if (!pool.unknown.empty() || pool.hot || pool.drained) return false;
+  if (space.exclusive[i] > 0 && !wanted.more) return false;
+  if (wanted.exclusive && space.leases[i] > 0) return false;
+  return space.room[i] >= least_on(pool, wanted);
 }
 
 struct Cap {
@@ -135,26 +178,72 @@ std::string over_cap(const Books& books, uid_t owner, const UserSum& sum, const 
   return {};
 }
 
+// What of an amount a pool does not have; all of it where nobody can say.
+std::int64_t missing_in(const Books& books, const Space& space, int pool, std::int64_t amount) {
+  const Pool& of = books.ledger.pool(pool);
+  if (!of.unknown.empty() || of.drained) return amount;
+  return std::max<std::int64_t>(
+      0, amount - std::max<std::int64_t>(0, space.room[static_cast<std::size_t>(pool)]));
+}
+
+// Several devices: the smallest that suffice, or the emptiest where leases are spread; all of them
+// or none. False: there are not as many.
+bool find_several(const Books& books, const Space& space, const Wanted& wanted, bool spread,
+                  Fit& fit) {
+  const auto room = [&](int gpu) { return space.room[static_cast<std::size_t>(gpu)]; };
+  std::vector<int> open, shut;
+  for (const int gpu : wanted.gpus) {
+    (takes(books, space, wanted, gpu) ? open : shut).push_back(gpu);
+  }
+  const auto count = static_cast<std::size_t>(wanted.count);
+  if (open.size() < count) {
+    std::stable_sort(shut.begin(), shut.end(), [&](int a, int b) {
+      return std::pair(books.ledger.pool(a).drained, room(b)) <
+             std::pair(books.ledger.pool(b).drained, room(a));
+    });
+    fit.best_gpu = fit.short_pool = shut.empty() ? wanted.gpus.front() : shut.front();
+    for (std::size_t i = 0; i < std::min(count - open.size(), shut.size()); ++i) {
+      fit.short_by.gpu_memory +=
+          Bytes(missing_in(books, space, shut[i], least_on(books.ledger.pool(shut[i]), wanted)));
+    }
+    return false;
+  }
+  const auto smaller = [&](int a, int b) { return room(a) < room(b); };
+  const auto larger = [&](int a, int b) { return room(a) > room(b); };
+  const auto choose = [&] {
+    fit.best_gpu = fit.gpu = open.front();
+    fit.others.assign(open.begin() + 1, open.begin() + static_cast<std::ptrdiff_t>(count));
+    fit.capped = over_cap(books, wanted.owner, space.sum_of(wanted.owner),
+                          space.all_on(wanted, fit.gpu, fit.others), wanted.more ? 0 : 1);
+  };
+  if (spread) {
+    std::stable_sort(open.begin(), open.end(), larger);
+    choose();
+    if (fit.capped.empty()) return true;
+  }
+  // The smaller ones are less of the user's cap.
+  std::stable_sort(open.begin(), open.end(), smaller);
+  choose();
+  return true;
+}
+
 // Whether the request fits into the space, and where. Pure; O(devices).
 Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   Fit fit;
   const Ledger& ledger = books.ledger;
   bool good = true;
   const auto missing = [&](int pool, std::int64_t amount) {
-    if (!ledger.pool(pool).unknown.empty() || ledger.pool(pool).drained) return amount;
-    return std::max<std::int64_t>(
-        0, amount - std::max<std::int64_t>(0, space.room[static_cast<std::size_t>(pool)]));
+    return missing_in(books, space, pool, amount);
   };
   const auto lacks = [&](int pool, std::int64_t by) {
     good = false;
     if (fit.short_pool < 0) fit.short_pool = pool;
     return by;
   };
-  if (!wanted.gpus.empty()) {
-    const bool spread = wanted.spread || books.config.leases.place == Place::spread;
-    const auto amount_on = [&](int gpu) {
-      return wanted.whole ? least_of_whole(ledger.pool(gpu)) : wanted.amounts.gpu_memory.count();
-    };
+  const bool spread = wanted.spread || books.config.leases.place == Place::spread;
+  if (!wanted.gpus.empty() && wanted.count > 1) {
+    good = find_several(books, space, wanted, spread, fit);
+  } else if (!wanted.gpus.empty()) {
     std::pair best{false, std::numeric_limits<std::int64_t>::min()};
     std::string capped;
     for (const int gpu : wanted.gpus) {
@@ -164,11 +253,7 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
         best = here;
         fit.best_gpu = gpu;
       }
-      if (!pool.unknown.empty() || pool.hot || pool.drained ||
-          (space.exclusive[i] > 0 && !wanted.more))
-        continue;
-      if (wanted.exclusive && space.leases[i] > 0) continue;
-      if (space.room[i] < amount_on(gpu)) continue;
+      if (!takes(books, space, wanted, gpu)) continue;
       if (wanted.whole) {  // a larger device is more of the user's cap
         std::string by = over_cap(books, wanted.owner, space.sum_of(wanted.owner),
                                   space.amounts_on(wanted, gpu), wanted.more ? 0 : 1);
@@ -183,8 +268,8 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
       if (better) fit.gpu = gpu;
     }
     if (fit.gpu < 0 && capped.empty()) {
-      fit.short_by.gpu_memory =
-          Bytes(lacks(fit.best_gpu, missing(fit.best_gpu, amount_on(fit.best_gpu))));
+      fit.short_by.gpu_memory = Bytes(
+          lacks(fit.best_gpu, missing(fit.best_gpu, least_on(ledger.pool(fit.best_gpu), wanted))));
     }
     if (fit.gpu < 0) fit.capped = std::move(capped);
   }
@@ -203,7 +288,7 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   }
   if (fit.capped.empty()) {
     fit.capped = over_cap(books, wanted.owner, space.sum_of(wanted.owner),
-                          space.amounts_on(wanted, fit.gpu), wanted.more ? 0 : 1);
+                          space.all_on(wanted, fit.gpu, fit.others), wanted.more ? 0 : 1);
   }
   fit.fits = good && fit.capped.empty();
   return fit;
@@ -233,21 +318,43 @@ class Future {
       if (!step()) return std::nullopt;
     }
   }
-  void start(Wanted wanted, int gpu) {
-    wanted.amounts = space_.amounts_on(wanted, gpu);  // it gives back what it took
-    space_.start(wanted, gpu);
-    if (wanted.expected) started_.insert({at_ + *wanted.expected, {std::move(wanted), gpu}});
+  void start(const Wanted& wanted, const Fit& fit) {
+    // It gives back what it took.
+    Running running{space_.amounts_on(wanted, fit.gpu),
+                    fit.gpu,
+                    {},
+                    wanted.disk,
+                    wanted.exclusive,
+                    wanted.owner};
+    for (const int other : fit.others) {
+      running.parts.emplace_back(other, space_.part_on(wanted, other));
+    }
+    add(running, +1);
+    if (wanted.expected) started_.emplace(at_ + *wanted.expected, std::move(running));
   }
 
  private:
+  struct Running {
+    Amounts amounts;
+    int gpu;
+    std::vector<std::pair<int, Amounts>> parts;  // on further devices
+    int disk;
+    bool exclusive;
+    uid_t owner;
+  };
+  void add(const Running& one, int sign) {
+    space_.add(one.amounts, one.gpu, one.disk, one.exclusive, one.owner, sign);
+    for (const auto& [gpu, amounts] : one.parts) {
+      space_.add(amounts, gpu, -1, one.exclusive, one.owner, sign, true);
+    }
+  }
   bool step() {
     const auto& by_end = books_.ledger.by_end();
     const bool real = next_ != by_end.end();
     if (!started_.empty() && (!real || started_.begin()->first < next_->first)) {
       const auto first = started_.begin();
       at_ = std::max(at_, first->first);
-      const auto& [wanted, gpu] = first->second;
-      space_.add(wanted.amounts, gpu, wanted.disk, wanted.exclusive, wanted.owner, -1);
+      add(first->second, -1);
       started_.erase(first);
       return true;
     }
@@ -276,7 +383,7 @@ class Future {
   Space space_;
   std::vector<std::int64_t> most_;  // the room that there can be at any time
   std::set<std::pair<BootTime, LeaseId>>::const_iterator next_;
-  std::multimap<BootTime, std::pair<Wanted, int>> started_;
+  std::multimap<BootTime, Running> started_;
   // A lease that runs longer than expected is expected to end any moment: never in the past.
   BootTime at_ = books_.now.boot;
   LeaseId last_ = 0;
@@ -294,42 +401,53 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
   Future future(books, space);
   if (const auto fit = future.until_fits(wanted)) {
     head.starts = future.at();
-    future.space().start(wanted, fit->gpu);
+    future.space().start(wanted, fit->gpu, fit->others);
     head.beside = future.space();
   }
   return head;
 }
 
-// Whether starting `wanted` at `gpu` now leaves the head its earliest start (EASY backfill: Lifka,
-// "The ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head cannot
-// use may be taken: nothing of a pool that it is short of, and of the others no more than leaves
-// its need.
+// Whether starting `wanted` as it fits now leaves the head its earliest start (EASY backfill:
+// Lifka, "The ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head
+// cannot use may be taken: nothing of a pool that it is short of, and of the others no more than
+// leaves its need.
 bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
-                       const Wanted& wanted, int gpu) {
+                       const Wanted& wanted, const Fit& fit) {
+  const int gpu = fit.gpu;
   if (head.starts) {
     if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts + kGrace) return true;
     Wanted there = wanted;
-    there.amounts = space.amounts_on(wanted, gpu);
-    there.whole = false;
-    if (gpu >= 0) there.gpus = {gpu};
+    if (wanted.count > 1) {
+      there.gpus = fit.others;
+      there.gpus.push_back(gpu);
+    } else {
+      there.amounts = space.amounts_on(wanted, gpu);
+      there.whole = false;
+      if (gpu >= 0) there.gpus = {gpu};
+    }
     return fit_into(books, *head.beside, there).fits;
   }
   if (wanted.owner == head.wanted.owner) {  // they share the user's cap
     UserSum sum = space.sum_of(wanted.owner);
-    const Amounts amounts = space.amounts_on(wanted, gpu);
+    const Amounts amounts = space.all_on(wanted, gpu, fit.others);
     sum.booked.memory += amounts.memory;
     sum.booked.gpu_memory += amounts.gpu_memory;
     sum.booked.cpu = Cores(sum.booked.cpu.milli() + amounts.cpu.milli());
     sum.leases += wanted.more ? 0 : 1;
-    if (!over_cap(books, wanted.owner, sum, head.wanted.amounts).empty()) return false;
+    if (!over_cap(books, wanted.owner, sum, sum_of(head.wanted)).empty()) return false;
   }
+  const auto is_heads = [&](int pool) {
+    const auto& gpus = head.wanted.gpus;
+    return std::find(gpus.begin(), gpus.end(), pool) != gpus.end();
+  };
+  // Several devices are whole ones: the head could not use them.
+  if (std::any_of(fit.others.begin(), fit.others.end(), is_heads)) return false;
   for (const Slot& slot : slots(wanted.amounts, gpu, wanted.disk)) {
     std::int64_t need = 0;
     if (slot.pool == Ledger::kMemory) need = head.wanted.amounts.memory.count();
     if (slot.pool == Ledger::kCpu) need = head.wanted.amounts.cpu.milli();
     if (slot.pool == head.wanted.disk) need = head.wanted.amounts.disk.count();
-    const auto& gpus = head.wanted.gpus;
-    if (std::find(gpus.begin(), gpus.end(), slot.pool) != gpus.end()) {
+    if (is_heads(slot.pool)) {
       if (head.wanted.exclusive || wanted.exclusive) return false;
       need = head.wanted.amounts.gpu_memory.count();
     }
@@ -352,22 +470,69 @@ Fit fit_into_parent(const Books& books, const Wanted& wanted) {
   const auto parent = books.promises.leases.find(wanted.parent);
   if (parent == books.promises.leases.end() || !holds(parent->second.state)) return fit;
   Amounts left = parent->second.booked;
+  // What is left of each of its devices, the first one first.
+  struct Device {
+    int gpu;
+    Bytes booked;
+    Bytes left;
+  };
+  std::vector<Device> devices;
+  devices.push_back({books.ledger.gpu(parent->second.gpu), left.gpu_memory, left.gpu_memory});
+  if (parent->second.needs.gpus > 1) {
+    for (const auto& [id, lease] : books.promises.leases) {
+      if (lease.part_of != wanted.parent || !holds(lease.state)) continue;
+      const Bytes booked = lease.booked.gpu_memory;
+      devices.push_back({books.ledger.gpu(lease.gpu), booked, booked});
+    }
+  }
   for (const auto& [id, lease] : books.promises.leases) {
     if (lease.parent != wanted.parent || !holds(lease.state)) continue;
     left.memory -= lease.booked.memory;
-    left.gpu_memory -= lease.booked.gpu_memory;
     left.cpu = Cores(left.cpu.milli() - lease.booked.cpu.milli());
     left.disk -= lease.booked.disk;
+    // One inside that wants several devices has the first ones of them.
+    const int at = devices.size() == 1 ? devices.front().gpu : books.ledger.gpu(lease.gpu);
+    for (std::size_t i = 0; i < devices.size(); ++i) {
+      const bool its = lease.needs.gpus > 1 ? i < static_cast<std::size_t>(lease.needs.gpus)
+                                            : devices[i].gpu == at;
+      if (its) devices[i].left -= lease.booked.gpu_memory;
+    }
   }
   const auto over = [](std::int64_t want, std::int64_t have) {
     return want > 0 ? std::max<std::int64_t>(0, want - have) : 0;
   };
   fit.short_by.memory = Bytes(over(wanted.amounts.memory.count(), left.memory.count()));
-  fit.short_by.gpu_memory = Bytes(over(wanted.amounts.gpu_memory.count(), left.gpu_memory.count()));
   fit.short_by.cpu = Cores(over(wanted.amounts.cpu.milli(), left.cpu.milli()));
   fit.short_by.disk = Bytes(over(wanted.amounts.disk.count(), left.disk.count()));
-  fit.gpu = books.ledger.gpu(parent->second.gpu);
-  if (!may_be_on(wanted, fit.gpu)) fit.short_by.gpu_memory = wanted.amounts.gpu_memory;
+  const auto lacks = [&](const Device& device) {
+    return Bytes(over(wanted.amounts.gpu_memory.count(), device.left.count()));
+  };
+  const auto may_be = [&](const Device& device) { return may_be_on(wanted, device.gpu); };
+  fit.gpu = devices.front().gpu;
+  if (const auto count = static_cast<std::size_t>(wanted.count); count > 1) {
+    fit.there = devices.size() >= count;
+    devices.resize(std::min(devices.size(), count));
+    fit.there = fit.there && std::all_of(devices.begin(), devices.end(), may_be);
+    fit.most_gpu = devices.front().booked;
+    for (const Device& device : devices) {
+      if (device.gpu != fit.gpu) fit.others.push_back(device.gpu);
+      fit.most_gpu = std::min(fit.most_gpu, device.booked);
+      fit.short_by.gpu_memory = std::max(fit.short_by.gpu_memory, lacks(device));
+    }
+  } else {
+    const Device* best = nullptr;
+    for (const Device& device : devices) {
+      if (!may_be(device)) continue;
+      fit.most_gpu = std::max(fit.most_gpu, device.booked);
+      if (best == nullptr || lacks(device) < lacks(*best)) best = &device;
+    }
+    fit.there = best != nullptr;
+    if (best != nullptr) {
+      fit.gpu = best->gpu;
+      fit.short_by.gpu_memory = lacks(*best);
+    }
+  }
+  if (!fit.there) fit.short_by.gpu_memory = sum_of(wanted).gpu_memory;
   fit.fits = fit.short_by == Amounts();
   return fit;
 }
@@ -375,6 +540,7 @@ Fit fit_into_parent(const Books& books, const Wanted& wanted) {
 WallTime wall(const Books& books, BootTime at) { return books.now.wall + (at - books.now.boot); }
 
 std::string lease_text(const Books& books, LeaseId id) {
+  id = lead_of(books.promises, id);
   const auto found = books.promises.leases.find(id);
   const std::string name = found == books.promises.leases.end() ? "" : found->second.name + " ";
   return "lease " + name + "(l-" + std::to_string(id) + ")";
@@ -387,6 +553,65 @@ std::int64_t amount_in(const Books& books, LeaseId id, int pool) {
     if (slot.pool == pool) return slot.amount;
   }
   return 0;
+}
+
+std::string devices_text(const Wanted& wanted) {
+  std::string text = std::to_string(wanted.count) + (wanted.exclusive ? " whole GPUs" : " GPUs");
+  if (!wanted.whole) {
+    text +=
+        " with " + amount_text(Resource::gpu_memory, wanted.amounts.gpu_memory.count()) + " each";
+  }
+  return text;
+}
+
+// Of several devices: how many are free, and what is with the others.
+void explain_devices(const Books& books, const Wanted& wanted, LeaseId ends_first,
+                     Verdict& verdict) {
+  const Space space(books.ledger);
+  int free = 0;
+  std::size_t shut = 0;
+  std::string others;
+  for (const int gpu : wanted.gpus) {
+    if (takes(books, space, wanted, gpu)) {
+      ++free;
+      continue;
+    }
+    if (++shut > kNamed) continue;
+    const Pool& pool = books.ledger.pool(gpu);
+    others += "; " + pool.name;
+    if (!pool.unknown.empty()) {
+      others += ": " + pool.unknown;
+    } else if (const std::string closed = pool.closed(); !closed.empty()) {
+      others += " " + closed;
+    } else if (pool.by_size.empty()) {
+      others += " has " + amount_text(pool.resource, pool.room()) +
+                " room; what is used was booked by nobody";
+    } else {
+      others += " is held by " + lease_text(books, pool.by_size.rbegin()->second);
+      if (pool.by_size.size() > 1) {
+        others += " and " + std::to_string(pool.by_size.size() - 1) + " more";
+      }
+      for (auto it = pool.by_size.rbegin();
+           it != pool.by_size.rend() && verdict.in_the_way.size() < kNamed; ++it) {
+        verdict.in_the_way.push_back(it->second);
+      }
+    }
+  }
+  if (shut > kNamed) others += "; and " + std::to_string(shut - kNamed) + " more are not";
+  verdict.why = devices_text(wanted) + " wanted, " + std::to_string(free) +
+                (free == 1 ? " is" : " are") + " free" + others;
+  const auto first = std::find(verdict.in_the_way.begin(), verdict.in_the_way.end(), ends_first);
+  if (first != verdict.in_the_way.end()) std::rotate(verdict.in_the_way.begin(), first, first + 1);
+}
+
+// People know leases, not their further devices.
+void name_leads(const Books& books, std::vector<LeaseId>& ids) {
+  std::vector<LeaseId> leads;
+  for (const LeaseId id : ids) {
+    const LeaseId lead = lead_of(books.promises, id);
+    if (std::find(leads.begin(), leads.end(), lead) == leads.end()) leads.push_back(lead);
+  }
+  ids = std::move(leads);
 }
 
 // Why it does not fit now, in one sentence; fills who is in the way.
@@ -402,6 +627,10 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
     return;
   }
   const Pool& pool = books.ledger.pool(fit.short_pool);
+  if (pool.resource == Resource::gpu_memory && wanted.count > 1) {
+    explain_devices(books, wanted, ends_first, verdict);
+    return;
+  }
   const Amounts& a = wanted.amounts;
   const std::int64_t need = pool.resource == Resource::memory       ? a.memory.count()
                             : pool.resource == Resource::cpu        ? a.cpu.milli()
@@ -465,7 +694,27 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
     verdict.short_by.disk = Bytes(wanted.amounts.disk.count() - ledger.pool(wanted.disk).most());
     return true;
   }
-  if (!wanted.gpus.empty()) {
+  if (wanted.count > 1 && !wanted.gpus.empty()) {
+    std::vector<int> small;
+    for (const int gpu : wanted.gpus) {
+      const Pool& pool = ledger.pool(gpu);
+      if (pool.unknown.empty() && pool.most() < least_on(pool, wanted)) small.push_back(gpu);
+    }
+    const auto count = static_cast<std::size_t>(wanted.count);
+    const std::size_t others = wanted.gpus.size() - small.size();
+    if (others < count) {
+      std::sort(small.begin(), small.end(),
+                [&](int a, int b) { return ledger.pool(a).most() > ledger.pool(b).most(); });
+      for (std::size_t i = 0; i < count - others; ++i) {
+        const Pool& pool = ledger.pool(small[i]);
+        verdict.short_by.gpu_memory += Bytes(least_on(pool, wanted) - pool.most());
+      }
+      verdict.best_gpu = ledger.pool(small.front()).device;
+      verdict.why = devices_text(wanted) + " wanted, and " + std::to_string(others) +
+                    (others == 1 ? " has" : " have") + " as much at all";
+      return true;
+    }
+  } else if (!wanted.gpus.empty()) {
     int largest = wanted.gpus.front();
     for (const int gpu : wanted.gpus) {
       const auto size = [&](int one) {
@@ -481,7 +730,7 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
     }
   }
   if (const std::string cap =
-          over_cap(books, wanted.owner, UserSum(), wanted.amounts, wanted.more ? 0 : 1);
+          over_cap(books, wanted.owner, UserSum(), sum_of(wanted), wanted.more ? 0 : 1);
       !cap.empty()) {
     verdict.why = "it is more than one user may ever book: " + cap;
     return true;
@@ -489,9 +738,15 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
   return false;
 }
 
-void fill_place(const Books& books, const Wanted& wanted, int gpu, Verdict& verdict) {
-  verdict.amounts = amounts_at(books.ledger, wanted, gpu);
-  if (gpu >= 0) verdict.gpu = books.ledger.pool(gpu).device;
+void fill_place(const Books& books, const Wanted& wanted, const Fit& fit, Verdict& verdict) {
+  verdict.amounts = amounts_at(books.ledger, wanted, fit.gpu);
+  if (fit.gpu >= 0) verdict.gpu = books.ledger.pool(fit.gpu).device;
+  if (!fit.others.empty()) verdict.gpus.push_back(verdict.gpu);
+  for (const int other : fit.others) {
+    verdict.amounts.gpu_memory += amounts_at(books.ledger, wanted, other).gpu_memory;
+    verdict.gpus.push_back(books.ledger.pool(other).device);
+  }
+  if (fit.others.empty() && wanted.count > 1) verdict.amounts = sum_of(wanted);
   if (wanted.disk >= 0) verdict.mount = books.ledger.pool(wanted.disk).device;
 }
 
@@ -501,17 +756,17 @@ Verdict decide_nested(const Books& books, const Wanted& wanted) {
   const auto parent = books.promises.leases.find(wanted.parent);
   const Amounts whole = parent == books.promises.leases.end() ? Amounts() : parent->second.booked;
   const Fit fit = fit_into_parent(books, wanted);
-  fill_place(books, wanted, fit.gpu, verdict);
+  fill_place(books, wanted, fit, verdict);
   if (fit.fits) {
     verdict.answer = Answer::now;
     return verdict;
   }
   verdict.short_by = fit.short_by;
   verdict.in_the_way.push_back(wanted.parent);
-  const bool there = may_be_on(wanted, fit.gpu);
+  const bool there = fit.there;
   const bool could = there && wanted.amounts.memory <= whole.memory &&
-                     wanted.amounts.gpu_memory <= whole.gpu_memory &&
-                     wanted.amounts.cpu <= whole.cpu && wanted.amounts.disk <= whole.disk;
+                     wanted.amounts.gpu_memory <= fit.most_gpu && wanted.amounts.cpu <= whole.cpu &&
+                     wanted.amounts.disk <= whole.disk;
   verdict.answer = could ? Answer::queued : Answer::never;
   verdict.place = could ? 1 : 0;
   verdict.why =
@@ -542,6 +797,27 @@ std::string amount_text(Resource resource, std::int64_t amount) {
   return tenths(kGiB, " GiB");
 }
 
+namespace {
+
+// "0", "GPU-5d1f…" or several of these with commas between: the pools, each once.
+Result<std::vector<int>> named_devices(const Ledger& ledger, std::string_view names) {
+  std::vector<int> pools;
+  while (true) {
+    const std::size_t comma = names.find(',');
+    const std::string name(names.substr(0, comma));
+    const int pool = ledger.gpu(name);
+    if (pool < 0) {
+      return fail(ErrorKind::not_found, "there is no GPU " + name, "it is not in this machine",
+                  "headroom --json lists the devices");
+    }
+    if (std::find(pools.begin(), pools.end(), pool) == pools.end()) pools.push_back(pool);
+    if (comma == std::string_view::npos) return pools;
+    names.remove_prefix(comma + 1);
+  }
+}
+
+}  // namespace
+
 Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
   Wanted wanted;
   const auto positive = [](const auto& amount, std::int64_t value) { return !amount || value > 0; };
@@ -556,25 +832,32 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
     return fail(ErrorKind::invalid_request, "the compute capability is no such number",
                 "it is one like 8.6");
   }
-  if (needs.gpus < 0 || needs.gpus > 1) {
-    return fail(ErrorKind::can_never_fit, "a lease holds at most one whole device",
-                std::to_string(needs.gpus) + " were wanted", "one lease for each device");
+  if (needs.gpus < 0 || needs.gpus > kMostDevices) {
+    return fail(ErrorKind::invalid_request, "the number of whole GPUs is out of range",
+                std::to_string(needs.gpus) + " were wanted",
+                "between 1 and " + std::to_string(kMostDevices));
   }
   wanted.amounts = {needs.memory.value_or(Bytes()), needs.gpu_memory.value_or(Bytes()),
                     needs.cpu.value_or(Cores()), needs.disk.value_or(Bytes())};
-  wanted.exclusive = needs.gpus == 1;
+  wanted.exclusive = needs.gpus >= 1;
+  wanted.count = std::max(1, needs.gpus);
   if (needs.gpu_memory || wanted.exclusive) {
     if (!ledger.has_gpus()) {
       return fail(ErrorKind::can_never_fit, "GPU memory was wanted, and this machine has no GPU",
                   "none is known to headroom", "headroom doctor says what was looked for");
     }
     if (!needs.gpu.empty()) {
-      const int pool = ledger.gpu(needs.gpu);
-      if (pool < 0) {
-        return fail(ErrorKind::not_found, "there is no GPU " + needs.gpu,
-                    "it is not in this machine", "headroom --json lists the devices");
+      auto named = named_devices(ledger, needs.gpu);
+      if (!named) return tl::unexpected(std::move(named.error()));
+      wanted.gpus = std::move(*named);
+      if (const std::size_t found = wanted.gpus.size();
+          found < static_cast<std::size_t>(wanted.count)) {
+        return fail(ErrorKind::invalid_request,
+                    std::to_string(wanted.count) + " whole GPUs were wanted, and " +
+                        std::to_string(found) + " named",
+                    "nobody knows which the others are to be",
+                    "name as many at least, for example 0,1, or none");
       }
-      wanted.gpus.push_back(pool);
     } else {
       for (std::size_t i = 0; i < ledger.pools().size(); ++i) {
         if (ledger.pools()[i].resource == Resource::gpu_memory) {
@@ -592,6 +875,14 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
         std::snprintf(text, sizeof text, "no device has compute capability %.1f", *needs.compute);
         return fail(ErrorKind::can_never_fit, text, "the devices of this machine are older");
       }
+    }
+    if (wanted.gpus.size() < static_cast<std::size_t>(wanted.count)) {
+      const std::size_t found = wanted.gpus.size();
+      return fail(ErrorKind::can_never_fit,
+                  std::to_string(wanted.count) + " whole GPUs were wanted, and there " +
+                      (found == 1 ? "is 1" : "are " + std::to_string(found)) +
+                      (needs.compute ? " of that compute capability" : ""),
+                  "this machine has no more", "ask for fewer");
     }
     if (wanted.exclusive) {
       // A whole device is booked by what it has, so that the sum over devices stays true.
@@ -622,6 +913,11 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
   return wanted;
 }
 
+LeaseId lead_of(const Promises& promises, LeaseId id) {
+  const auto lease = promises.leases.find(id);
+  return lease == promises.leases.end() || lease->second.part_of == 0 ? id : lease->second.part_of;
+}
+
 Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu) {
   Amounts amounts = wanted.amounts;
   if (wanted.whole && wanted.parent == 0 && gpu >= 0) {
@@ -645,7 +941,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   if (wanted.parent != 0) return decide_nested(books, wanted);
   Verdict verdict;
   verdict.revision = books.revision;
-  fill_place(books, wanted, -1, verdict);
+  fill_place(books, wanted, Fit(), verdict);
   if (never(books, wanted, verdict)) {
     verdict.answer = Answer::never;
     verdict.help.push_back({"smaller", "ask for less", 0, {}});
@@ -669,12 +965,12 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   };
   std::optional<Wanted> ahead = next_ahead();
   const bool may =
-      fit.fits && (!ahead || leaves_head_alone(books, space, look_at_head(books, space, *ahead),
-                                               wanted, fit.gpu));
+      fit.fits &&
+      (!ahead || leaves_head_alone(books, space, look_at_head(books, space, *ahead), wanted, fit));
   if (fit.best_gpu >= 0) verdict.best_gpu = books.ledger.pool(fit.best_gpu).device;
   if (may) {
     verdict.answer = Answer::now;
-    fill_place(books, wanted, fit.gpu, verdict);
+    fill_place(books, wanted, fit, verdict);
     return verdict;
   }
 
@@ -686,7 +982,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   for (; ahead && known; ahead = next_ahead()) {
     const auto there = future.until_fits(*ahead);
     known = there.has_value();
-    if (known) future.start(*ahead, there->gpu);
+    if (known) future.start(*ahead, *there);
   }
   LeaseId ends_first = 0;
   if (known) {
@@ -696,6 +992,8 @@ Verdict decide(const Books& books, const Wanted& wanted) {
     }
   }
   explain(books, wanted, fit, ends_first, verdict);
+  name_leads(books, verdict.in_the_way);
+  ends_first = lead_of(books.promises, ends_first);
   if (verdict.earliest) {
     verdict.help.push_back(
         {"wait",
@@ -712,9 +1010,21 @@ Verdict decide(const Books& books, const Wanted& wanted) {
                             verdict.in_the_way.front(),
                             {}});
   }
+  const bool devices = wanted.count > 1 && fit.short_pool >= 0 &&
+                       books.ledger.pool(fit.short_pool).resource == Resource::gpu_memory;
   if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).drained) {
     verdict.help.push_back(
         {"drain", "root or the group headroom ends it: headroom drain --undo", 0, {}});
+  } else if (devices) {
+    const auto free = std::count_if(wanted.gpus.begin(), wanted.gpus.end(),
+                                    [&](int gpu) { return takes(books, space, wanted, gpu); });
+    if (free > 0 && wanted.exclusive) {
+      verdict.help.push_back(
+          {"smaller",
+           "ask for at most " + std::to_string(free) + (free == 1 ? " whole GPU" : " whole GPUs"),
+           0,
+           {}});
+    }
   } else if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 &&
              fit.capped.empty()) {
     const Pool& pool = books.ledger.pool(fit.short_pool);
@@ -727,7 +1037,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   return verdict;
 }
 
-std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, int gpu) {
+std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, const std::vector<int>& gpus) {
   const Ledger& ledger = books.ledger;
   std::vector<Lack> lacks;
   bool only_memory = true;
@@ -743,16 +1053,38 @@ std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, int gpu) {
     lacks.push_back({index, need + pool.margin - (pool.capacity - pool.reserve - pool.booked),
                      need + pool.margin - (pool.free - pool.unmaterialised - pool.unseen)});
   };
-  if (gpu >= 0) {
+  for (const int gpu : gpus) {
     const Pool& pool = ledger.pool(gpu);
     if (pool.exclusive > 0 || (wanted.exclusive && pool.leases > 0)) return {};
-    look(gpu, wanted.whole ? least_of_whole(pool) : wanted.amounts.gpu_memory.count());
+    look(gpu, least_on(pool, wanted));
   }
   look(Ledger::kMemory, wanted.amounts.memory.count());
   look(Ledger::kCpu, wanted.amounts.cpu.milli());
   look(wanted.disk, wanted.amounts.disk.count());
   if (!only_memory) return {};
   return lacks;
+}
+
+std::vector<std::vector<int>> placings(const Books& books, const Wanted& wanted) {
+  std::vector<std::vector<int>> all;
+  if (wanted.gpus.empty()) return {{}};
+  if (wanted.count == 1) {
+    for (const int gpu : wanted.gpus) all.push_back({gpu});
+    return all;
+  }
+  std::vector<std::pair<std::int64_t, int>> lacks;
+  for (const int gpu : wanted.gpus) {
+    const Pool& pool = books.ledger.pool(gpu);
+    if (!pool.unknown.empty() || pool.drained || pool.hot || pool.exclusive > 0) continue;
+    if (wanted.exclusive && pool.leases > 0) continue;
+    lacks.emplace_back(std::max<std::int64_t>(0, least_on(pool, wanted) - pool.room()), gpu);
+  }
+  const auto count = static_cast<std::size_t>(wanted.count);
+  if (lacks.size() < count) return {};
+  std::sort(lacks.begin(), lacks.end());
+  std::vector<int>& least = all.emplace_back();
+  for (std::size_t i = 0; i < count; ++i) least.push_back(lacks[i].second);
+  return all;
 }
 
 bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less) {
@@ -762,12 +1094,13 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
   sum.booked.memory -= less.memory;
   sum.booked.gpu_memory -= less.gpu_memory;
   sum.booked.cpu = Cores(sum.booked.cpu.milli() - less.cpu.milli());
-  return over_cap(books, wanted.owner, sum, wanted.amounts, wanted.more ? 0 : 1).empty();
+  return over_cap(books, wanted.owner, sum, sum_of(wanted), wanted.more ? 0 : 1).empty();
 }
 
 bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
-  return !wanted.gpus.empty() && std::all_of(wanted.gpus.begin(), wanted.gpus.end(),
-                                             [&](int gpu) { return ledger.pool(gpu).drained; });
+  return !wanted.gpus.empty() &&
+         std::count_if(wanted.gpus.begin(), wanted.gpus.end(),
+                       [&](int gpu) { return !ledger.pool(gpu).drained; }) < wanted.count;
 }
 
 std::optional<Start> next_start(const Books& books) {
@@ -780,16 +1113,16 @@ std::optional<Start> next_start(const Books& books) {
     if (!wanted) continue;
     if (waiter.parent != 0) {
       if (const Fit fit = fit_into_parent(books, *wanted); fit.fits)
-        return Start{waiter.id, fit.gpu};
+        return Start{waiter.id, fit.gpu, fit.others};
       continue;
     }
     if (is_shut_out(books.ledger, *wanted)) continue;
     const Fit fit = fit_into(books, space, *wanted);
     if (!head) {
-      if (fit.fits) return Start{waiter.id, fit.gpu};
+      if (fit.fits) return Start{waiter.id, fit.gpu, fit.others};
       head = look_at_head(books, space, *wanted);
-    } else if (fit.fits && leaves_head_alone(books, space, *head, *wanted, fit.gpu)) {
-      return Start{waiter.id, fit.gpu};
+    } else if (fit.fits && leaves_head_alone(books, space, *head, *wanted, fit)) {
+      return Start{waiter.id, fit.gpu, fit.others};
     }
   }
   return std::nullopt;
@@ -807,7 +1140,7 @@ std::vector<Outlook> outlook(const Books& books) {
     if (wanted && waiter.parent == 0 && known && !is_shut_out(books.ledger, *wanted)) {
       if (const auto fit = future.until_fits(*wanted)) {
         one.earliest = wall(books, future.at());
-        future.start(*wanted, fit->gpu);
+        future.start(*wanted, *fit);
       } else {
         known = false;
       }

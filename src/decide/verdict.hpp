@@ -30,8 +30,9 @@ struct Books {
 /// A request as the ledger sees it.
 struct Wanted {
   uid_t owner = 0;
-  Amounts amounts;
+  Amounts amounts;        ///< GPU memory on each device
   std::vector<int> gpus;  ///< pools it may be placed on; empty: it wants no device
+  int count = 1;          ///< of devices; several are whole ones, and come all at once
   int disk = -1;
   bool exclusive = false;
   bool whole = false;  ///< all of a device, whatever its size; then the amount is the least size
@@ -46,7 +47,8 @@ struct Wanted {
 /// with not_found for an unknown device or path, with invalid_request for an amount of nothing.
 Result<Wanted> want(const Ledger& ledger, const Needs& needs);
 
-/// What is booked when `wanted` is placed on the pool `gpu` (-1: none).
+/// What is booked when `wanted` is placed on the pool `gpu` (-1: none), of its GPU memory what is
+/// booked there.
 Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu);
 
 /// Decides about one request: the function behind fit and lease alike. Changes nothing.
@@ -59,10 +61,14 @@ struct Lack {
   std::int64_t booked = 0;  ///< that would have to be booked by nobody; not above 0: enough is
   std::int64_t free = 0;    ///< that would have to come free; not above 0: enough is
 };
-/// What a request lacks on this device (-1: it wants none), where memory is all that is missing.
-/// Empty: nothing is, or something else is in the way too: a device that is closed, not known or
-/// not shared, a processor or a disk. A user's cap is not looked at.
-std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, int gpu);
+/// What a request lacks on these devices together, where memory is all that is missing. Empty:
+/// nothing is, or something else is in the way too: a device that is closed, not known or not
+/// shared, a processor or a disk. A user's cap is not looked at.
+std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, const std::vector<int>& gpus);
+
+/// On which devices room may be made for a request: each that it may be placed on; where it wants
+/// several, those together that lack least. One empty set: it wants none.
+std::vector<std::vector<int>> placings(const Books& books, const Wanted& wanted);
 
 /// Whether its user's caps leave it that much once leases of his that booked `less` have ended.
 bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less);
@@ -71,6 +77,7 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
 struct Start {
   LeaseId lease = 0;
   int gpu = -1;
+  std::vector<int> others = {};  ///< further devices, where it wants several
 };
 /// What a start may differ by from the time that was foretold: an end is noticed and read a little
 /// after it was due, and whoever ends together with it delays nobody.
@@ -80,10 +87,14 @@ inline constexpr std::chrono::milliseconds kGrace{100};
 /// it whose start does not delay the head. Empty: nobody.
 std::optional<Start> next_start(const Books& books);
 
+/// The lease that people know: of a further device, the one that holds it.
+LeaseId lead_of(const Promises& promises, LeaseId id);
+
 /// The pool indices and amounts of a waiting lease, as `want` gave them when it asked.
 Result<Wanted> wanted_of(const Books& books, const Lease& lease);
 
-/// Whether all that it could be placed on takes nobody new: it waits for that, and keeps nobody.
+/// Whether too much of what it could be placed on takes nobody new: it waits for that, and keeps
+/// nobody.
 bool is_shut_out(const Ledger& ledger, const Wanted& wanted);
 
 /// Place and earliest time of every waiter, in order.

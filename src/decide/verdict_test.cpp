@@ -360,8 +360,165 @@ TEST(Placement, AWholeDeviceIsSharedWithNobodyAndMayHaveAScreenOnIt) {
   EXPECT_EQ(box.ask(gpu_memory(4_GiB)).gpu, "B");
   box.lease(gpu_memory(1_GiB), "B");
   EXPECT_EQ(box.ask(small).answer, Answer::queued) << "nobody is alone where another is";
-  whole.gpus = 2;
+  whole.gpus = 3;
   EXPECT_EQ(want(box.ledger_, whole).error().kind, ErrorKind::can_never_fit);
+}
+
+Needs devices(int count, std::optional<Bytes> each = {}) {
+  Needs needs;
+  needs.gpus = count;
+  needs.gpu_memory = each;
+  return needs;
+}
+using Names = std::vector<std::string>;
+
+TEST(Several, TheSmallestThatSufficeAreTakenAndTheLargestWhereWorkIsSpread) {
+  Box box;
+  box.gpu("A", 80_GiB);
+  box.gpu("B", 12_GiB);
+  box.gpu("C", 24_GiB);
+  box.gpu("D", 24_GiB);
+  box.refresh();
+  const Verdict two = box.ask(devices(2, 20_GiB));
+  EXPECT_EQ(two.answer, Answer::now);
+  EXPECT_EQ(two.gpus, (Names{"C", "D"})) << "B is too small, A is larger than it must be";
+  EXPECT_EQ(two.gpu, "C");
+  EXPECT_EQ(two.amounts.gpu_memory, 40_GiB);
+  EXPECT_EQ(box.ask(devices(2, 20_GiB), 1000, true).gpus, (Names{"A", "C"}));
+  const Verdict whole = box.ask(devices(3));
+  EXPECT_EQ(whole.gpus, (Names{"B", "C", "D"}));
+  EXPECT_EQ(whole.amounts.gpu_memory, 60_GiB) << "each is booked by what it has";
+}
+
+TEST(Several, OneThatIsNotFreeIsNamedWithWhoHoldsIt) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  const LeaseId other = box.lease(gpu_memory(1_GiB), "B", 1000, seconds(300));
+  const Verdict verdict = box.ask(devices(2));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_EQ(verdict.why, "2 whole GPUs wanted, 1 is free; GPU 1 is held by lease job1 (l-1)");
+  EXPECT_EQ(verdict.in_the_way, std::vector<LeaseId>{other});
+  EXPECT_EQ(verdict.best_gpu, "B");
+  ASSERT_TRUE(verdict.earliest);
+  EXPECT_EQ(*verdict.earliest, at(300).wall);
+  ASSERT_EQ(verdict.help.size(), 2U);
+  EXPECT_EQ(verdict.help[1].text, "ask for at most 1 whole GPU");
+  EXPECT_TRUE(verdict.gpus.empty());
+}
+
+TEST(Several, WhatTheMachineDoesNotHaveNeverFits) {
+  Box box;
+  box.gpu("A", 24_GiB, Bytes(), 8.0);
+  box.gpu("B", 12_GiB, Bytes(), 8.0);
+  box.gpu("C", 24_GiB, Bytes(), 7.0);
+  box.refresh();
+  EXPECT_EQ(want(box.ledger_, devices(4)).error().what,
+            "4 whole GPUs were wanted, and there are 3");
+  EXPECT_EQ(want(box.ledger_, devices(65)).error().kind, ErrorKind::invalid_request);
+  EXPECT_EQ(want(box.ledger_, devices(-1)).error().kind, ErrorKind::invalid_request);
+  Needs modern = devices(3);
+  modern.compute = 8.0;
+  EXPECT_EQ(want(box.ledger_, modern).error().kind, ErrorKind::can_never_fit);
+  const Verdict large = box.ask(devices(3, 20_GiB));
+  EXPECT_EQ(large.answer, Answer::never);
+  EXPECT_EQ(large.why, "3 whole GPUs with 20.0 GiB each wanted, and 2 have as much at all");
+  EXPECT_EQ(large.short_by.gpu_memory, 8_GiB);
+  EXPECT_EQ(box.ask(devices(2, 20_GiB)).gpus, (Names{"A", "C"}));
+  modern.gpus = 2;
+  modern.gpu_memory = 20_GiB;
+  EXPECT_EQ(box.ask(modern).answer, Answer::never) << "compute is asked of each of them";
+  EXPECT_EQ(box.ask(devices(2, Bytes(INT64_MAX))).answer, Answer::never);
+}
+
+TEST(Several, NamedOnesAreAmongThose) {
+  Box box;
+  for (const char* id : {"A", "B", "C"}) box.gpu(id, 24_GiB);
+  box.refresh();
+  Needs needs = devices(2);
+  needs.gpu = "2,A";
+  EXPECT_EQ(box.ask(needs).gpus, (Names{"C", "A"}));
+  needs.gpu = "0";
+  EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::invalid_request);
+  needs.gpu = "0,A";
+  EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::invalid_request)
+      << "one, named twice";
+  for (const char* none : {"0,7", "0,", ",", "0,,1"}) {
+    needs.gpu = none;
+    EXPECT_EQ(want(box.ledger_, needs).error().kind, ErrorKind::not_found) << none;
+  }
+  needs.gpu = "1,2";
+  needs.gpus = 0;
+  needs.gpu_memory = 1_GiB;
+  EXPECT_EQ(box.ask(needs).gpu, "B") << "one of these";
+}
+
+TEST(Several, AHeadThatWantsTwoIsNotStarvedByThoseWhoWantOne) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  box.lease(devices(1, 20_GiB), "A", 1000, seconds(300));
+  box.waiter(devices(2), Priority::normal, 1);
+  EXPECT_EQ(box.ask(devices(1)).answer, Answer::queued) << "nobody knows how long";
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(devices(1), 1000, false, seconds(200)).answer, Answer::now) << "it ends before";
+  EXPECT_EQ(box.ask(memory(10_GiB)).answer, Answer::now) << "the head wants no memory";
+}
+
+TEST(Several, AHeadWhoseStartNobodyKnowsKeepsItsDevices) {
+  Box box;
+  for (const char* id : {"A", "B", "C"}) box.gpu(id, 24_GiB);
+  box.refresh();
+  box.lease(devices(1, 20_GiB), "A");
+  box.lease(gpu_memory(2_GiB), "B");
+  box.waiter(devices(2), Priority::normal, 1);
+  EXPECT_EQ(box.ask(devices(1), 1000, false, seconds(1)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(2_GiB), 1000, false, seconds(1)).answer, Answer::queued);
+}
+
+TEST(Several, TheyStartTogetherWhenTheLastOfThemIsFree) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  const LeaseId a = box.lease(devices(1, 20_GiB), "A", 1000, seconds(300));
+  const LeaseId b = box.lease(devices(1, 20_GiB), "B", 1000, seconds(500));
+  const LeaseId head = box.waiter(devices(2, 20_GiB), Priority::normal, 1, seconds(100));
+  const LeaseId behind = box.waiter(devices(1), Priority::normal, 2, seconds(100));
+  const std::vector<Outlook> all = outlook(box.books());
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(*all[0].earliest, at(500).wall);
+  EXPECT_EQ(*all[1].earliest, at(600).wall) << "after the head's two devices came back";
+  EXPECT_FALSE(next_start(box.books()));
+  box.ledger_.unbook(a);
+  const auto before = next_start(box.books(310));
+  ASSERT_TRUE(before) << "one that ends before the head starts";
+  EXPECT_EQ(before->lease, behind);
+  EXPECT_FALSE(next_start(box.books(450))) << "it would not end before";
+  box.ledger_.unbook(b);
+  const auto start = next_start(box.books(500));
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->lease, head);
+  EXPECT_EQ(start->others.size(), 1U);
+  EXPECT_NE(start->others[0], start->gpu);
+}
+
+TEST(Several, TheCapOfAUserCountsAllOfThem) {
+  Box box;
+  box.config_.leases.user_gpu_memory = Share{{}, 40_GiB};
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.gpu("C", 12_GiB);
+  box.refresh();
+  EXPECT_EQ(box.ask(devices(2, 20_GiB)).answer, Answer::now);
+  EXPECT_EQ(box.ask(devices(2, 21_GiB)).answer, Answer::never);
+  EXPECT_EQ(box.ask(devices(2)).gpus, (Names{"C", "A"}));
+  EXPECT_EQ(box.ask(devices(2), 1000, true).gpus, (Names{"C", "A"}))
+      << "the two largest would be over the cap";
+  box.config_.leases.user_leases = 1;
+  EXPECT_EQ(box.ask(devices(2, 20_GiB)).answer, Answer::now) << "it is one lease";
 }
 
 TEST(Verdict, SaysWhoIsInTheWayAndWhenItFits) {

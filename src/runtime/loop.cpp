@@ -328,7 +328,7 @@ void Loop::read_processes() {
     ProcessReader::Beside beside;
     const control::State& state = control_.state();
     for (const auto& [id, lease] : state.promises.leases) {
-      if (!decide::holds(lease.state)) continue;
+      if (!decide::holds(lease.state) || lease.part_of != 0) continue;
       beside.leases.push_back({id,
                                lease.holder.pid,
                                lease.holder.start_time,
@@ -791,9 +791,10 @@ void Loop::follow_leases() {
     const bool measured = lease != nullptr && decide::holds(lease->state) && lease->parent == 0 &&
                           !lease->use && (lease->holder.pid != 0 || lease->group != Group());
     if (measured) {
-      sense::Target target{id, lease->group, lease->holder, lease->gpu};
+      sense::Target target{id, lease->group, lease->holder, lease->gpu, lease->part_of};
       gpu_holders_.track(target);
-      sampler_->track(std::move(target));
+      // A further device of a lease has no processes of its own to be read.
+      if (lease->part_of == 0) sampler_->track(std::move(target));
     } else {
       gpu_holders_.untrack(id);
       sampler_->untrack(id);

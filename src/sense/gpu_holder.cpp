@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <set>
 
@@ -59,7 +60,7 @@ GpuHolders::Known GpuHolders::find(pid_t pid) const {
   if (const auto stat = parse_process_stat(text)) known.name = std::string(stat->name);
   if (!membership.job.empty()) {
     for (const auto& [lease, target] : targets_) {
-      if (!in_group(target.group, membership.job)) continue;
+      if (target.part_of != 0 || !in_group(target.group, membership.job)) continue;
       known.lease = lease;
       return known;
     }
@@ -69,7 +70,8 @@ GpuHolders::Known GpuHolders::find(pid_t pid) const {
     const auto stat = parse_process_stat(text);
     if (!stat) break;
     for (const auto& [lease, target] : targets_) {
-      if (target.holder.pid == pid && target.holder.start_time == stat->start_time) {
+      if (target.part_of == 0 && target.holder.pid == pid &&
+          target.holder.start_time == stat->start_time) {
         known.lease = lease;
         return known;
       }
@@ -107,16 +109,37 @@ void GpuHolders::read(std::vector<GpuReading>& gpus, std::vector<HolderReading>&
     }
   }
   std::erase_if(known_, [&](const auto& one) { return !named.contains(one.first); });
+  std::vector<HolderReading> parts;
   auto holder = holders.begin();  // by lease, as the targets are
   for (const auto& [lease, target] : targets_) {
-    if (target.gpu.empty() || !told.contains(target.gpu)) continue;
+    if (target.gpu.empty()) continue;
+    if (target.part_of != 0) {
+      const auto lead =
+          std::lower_bound(holders.begin(), holders.end(), target.part_of,
+                           [](const HolderReading& one, LeaseId id) { return one.lease < id; });
+      if (lead == holders.end() || lead->lease != target.part_of) continue;
+      HolderReading& part = parts.emplace_back();
+      part.lease = lease;
+      if (!told.contains(target.gpu)) continue;
+      const auto found = held.find({target.part_of, target.gpu});
+      part.gpu = target.gpu;
+      part.gpu_memory = found == held.end() ? Bytes() : found->second;
+      continue;
+    }
+    if (!told.contains(target.gpu)) continue;
     while (holder != holders.end() && holder->lease < lease) ++holder;
-    if (holder == holders.end()) break;
-    if (holder->lease != lease) continue;
+    if (holder == holders.end() || holder->lease != lease) continue;
     const auto found = held.find({lease, target.gpu});
     holder->gpu = target.gpu;
     holder->gpu_memory = found == held.end() ? Bytes() : found->second;
   }
+  if (parts.empty()) return;
+  const auto middle = static_cast<std::ptrdiff_t>(holders.size());
+  holders.insert(holders.end(), std::make_move_iterator(parts.begin()),
+                 std::make_move_iterator(parts.end()));
+  std::inplace_merge(
+      holders.begin(), holders.begin() + middle, holders.end(),
+      [](const HolderReading& a, const HolderReading& b) { return a.lease < b.lease; });
 }
 
 }  // namespace headroom::sense

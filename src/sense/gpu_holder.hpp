@@ -28,7 +28,8 @@ class GpuHolders {
 
   /// Says of every process that a driver names under which lease it runs, whose it is and what it
   /// is called. Sets gpu and gpu_memory of the holders whose lease is on a GPU whose driver names
-  /// all its processes and their memory; the others stay as they are.
+  /// all its processes and their memory; the others stay as they are. A further device of a lease
+  /// that was read gets a reading of its own, of the device alone.
   void read(std::vector<GpuReading>& gpus, std::vector<HolderReading>& holders);
 
  private:

@@ -54,6 +54,35 @@ class GpuHoldersTest : public testing::Test {
   std::string root_;
 };
 
+TEST_F(GpuHoldersTest, AFurtherDeviceOfALeaseHasAReadingOfItsOwn) {
+  process(100, 1, 5000, "/headroom/lease-1");
+  GpuHolders gpus(root_);
+  Target lead;
+  lead.lease = 1;
+  lead.group.unified = "/sys/fs/cgroup/headroom/lease-1";
+  lead.gpu = "GPU-A";
+  Target silent{4, {}, {}, "GPU-C", 1};  // whose driver does not tell
+  Target other{2, {}, {}, "GPU-B", 1};
+  Target unread{5, {}, {}, "GPU-B", 4711};  // whose lease was not read
+  for (const Target& target : {lead, silent, other, unread}) gpus.track(target);
+  std::vector<HolderReading> readings(2);
+  readings[0].lease = 1;
+  readings[0].memory = 1_GiB;
+  readings[1].lease = 3;
+  std::vector<GpuReading> devices = {gpu("GPU-A", {taken(100, 4_GiB)}),
+                                     gpu("GPU-B", {taken(100, 5_GiB)}),
+                                     gpu("GPU-C", {taken(100, {})})};
+  gpus.read(devices, readings);
+  ASSERT_EQ(readings.size(), 4U);
+  for (std::size_t i = 0; i < readings.size(); ++i) EXPECT_EQ(readings[i].lease, i + 1);
+  EXPECT_EQ(readings[0].gpu_memory, 4_GiB);
+  EXPECT_EQ(readings[1].gpu_memory, 5_GiB);
+  EXPECT_EQ(readings[1].gpu, "GPU-B");
+  EXPECT_FALSE(readings[1].memory) << "that is the lease's";
+  EXPECT_FALSE(readings[3].gpu_memory);
+  EXPECT_EQ(devices[1].processes[0].lease, 1U);
+}
+
 TEST_F(GpuHoldersTest, AProcessIsItsGroupsOrItsAncestorsLease) {
   process(100, 1, 5000, "/headroom/lease-1");  // in the group of lease 1
   process(200, 1, 6000, "/user.slice");        // holds lease 2

@@ -22,6 +22,7 @@ struct Target {
   Group group;
   Holder holder;
   std::string gpu = {};  ///< UUID of the device the lease is on; "" = none
+  LeaseId part_of = 0;   ///< a further device of this lease, whose processes they are
   bool operator==(const Target&) const = default;
 };
 

@@ -282,6 +282,15 @@ void waiting(const View& view, std::vector<Advice>& out) {
   }
 }
 
+// Of several devices each is booked alike.
+std::string several(const std::vector<LeaseDevice>& devices) {
+  Bytes each;
+  for (const LeaseDevice& one : devices) {
+    each = std::max({each, one.booked, one.measured.value_or(Bytes())});
+  }
+  return " --gpus " + std::to_string(devices.size()) + option("--gpu-mem ", each);
+}
+
 // A lease's booking, with each amount that was used beyond it raised to its use.
 std::string resized(const LeaseView& view) {
   const Lease& l = view.lease;
@@ -291,7 +300,8 @@ std::string resized(const LeaseView& view) {
   };
   std::string out = "headroom lease renew l-" + std::to_string(l.id) +
                     option("--mem ", larger(&Amounts::memory)) +
-                    option("--gpu-mem ", larger(&Amounts::gpu_memory));
+                    (view.devices.empty() ? option("--gpu-mem ", larger(&Amounts::gpu_memory))
+                                          : several(view.devices));
   if (l.booked.cpu.milli() > 0) out += " --cpu " + tenths(l.booked.cpu.value(), "");
   return out;
 }

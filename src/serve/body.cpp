@@ -552,12 +552,12 @@ void describe_bodies(Schemas& all) {
   static constexpr std::string_view kNeeds =
       R"({"type":["object","null"],"description":"Without it, what the name has needed before.","properties":{
 "memory_bytes":{"type":["integer","null"],"minimum":1},
-"gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"On one device."},
+"gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"On each device."},
 "cpu_cores":{"type":["number","null"],"minimum":0.001,"maximum":1000000},
 "disk_bytes":{"type":["integer","null"],"minimum":1},
 "disk_path":{"type":["string","null"],"maxLength":256,"description":"Any path on the filesystem meant."},
-"gpus":{"type":["integer","null"],"minimum":0,"maximum":64,"description":"1: a whole device, shared with nobody."},
-"gpu":{"type":["string","integer","null"],"maxLength":256,"description":"This device only: UUID or index."},
+"gpus":{"type":["integer","null"],"minimum":0,"maximum":64,"description":"So many whole devices, shared with nobody; all of them or none."},
+"gpu":{"type":["string","integer","null"],"maxLength":256,"description":"These devices only: UUIDs or indices, with commas between."},
 "compute":{"type":["number","null"],"minimum":0,"maximum":100,"description":"Least CUDA compute capability."}
 },"additionalProperties":false,"example":{"memory_bytes":1073741824}})";
   static constexpr std::string_view kName = R"("name":{"type":["string","null"],"maxLength":256})";

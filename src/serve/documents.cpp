@@ -612,6 +612,8 @@ struct Described<VerdictDocument> {
       Field{"verdict", "", [](const D& d) { return d.verdict.answer; }},
       Field{"device", "Where it would be placed.",
             [](const D& d) { return MaybeText{d.verdict.gpu}; }},
+      Field{"devices", "All of these, where several are wanted.",
+            [](const D& d) -> const auto& { return d.verdict.gpus; }},
       Field{"best_device", "The one that comes nearest.",
             [](const D& d) { return MaybeText{d.verdict.best_gpu}; }},
       Field{"mount", "", [](const D& d) { return MaybeText{d.verdict.mount}; }},

@@ -57,15 +57,15 @@ struct Described<Needs> {
   static constexpr std::string_view name = "Needs";
   static constexpr auto fields = std::tuple{
       Field{"memory_bytes", "", [](const Needs& n) { return LeftOut<Bytes>{n.memory}; }},
-      Field{"gpu_memory_bytes", "On one device.",
+      Field{"gpu_memory_bytes", "On each device.",
             [](const Needs& n) { return LeftOut<Bytes>{n.gpu_memory}; }},
       Field{"cpu_cores", "", [](const Needs& n) { return LeftOut<Cores>{n.cpu}; }},
       Field{"disk_bytes", "", [](const Needs& n) { return LeftOut<Bytes>{n.disk}; }},
       Field{"disk_path", "Any path on the filesystem meant.",
             [](const Needs& n) { return left_out_zero(n.disk_path); }},
-      Field{"gpus", "1: a whole device, shared with nobody.",
+      Field{"gpus", "So many whole devices, shared with nobody; all of them or none.",
             [](const Needs& n) { return left_out_zero(n.gpus); }},
-      Field{"gpu", "This device only: UUID or index.",
+      Field{"gpu", "These devices only: UUIDs or indices, with commas between.",
             [](const Needs& n) { return left_out_zero(n.gpu); }},
       Field{"compute", "Least CUDA compute capability.",
             [](const Needs& n) { return LeftOut<double>{n.compute}; }},
@@ -109,6 +109,18 @@ struct Described<SizeDocument> {
             "learned (this configuration, on such a device), learned on another device, learned "
             "from other configurations, declared, configuration or built in.",
             [](const D& d) { return std::string_view(to_string(d.size.from)); }},
+  };
+};
+
+template <>
+struct Described<LeaseDevice> {
+  static constexpr std::string_view name = "LeaseDevice";
+  static constexpr auto fields = std::tuple{
+      Field{"device", "UUID.", &LeaseDevice::gpu},
+      Field{"gpu_index", "", &LeaseDevice::index},
+      Field{"booked_bytes", "Of its memory.", &LeaseDevice::booked},
+      Field{"measured_bytes", "What the lease's processes use of it; null: not known.",
+            &LeaseDevice::measured},
   };
 };
 
@@ -169,8 +181,14 @@ struct Described<LeaseDocument> {
             [](const D& d) { return d.view.lease.return_idle; }},
       Field{"idle", "What of its booking it has not used for long.",
             [](const D& d) { return MaybeText{d.view.idle}; }},
-      Field{"device", "UUID of its GPU.", [](const D& d) { return MaybeText{d.view.lease.gpu}; }},
+      Field{"device", "UUID of its GPU; of several, the first.",
+            [](const D& d) { return MaybeText{d.view.lease.gpu}; }},
       Field{"gpu_index", "", [](const D& d) { return d.view.gpu_index; }},
+      Field{"devices", "All of its GPUs, where it holds several; the amounts are their sums.",
+            [](const D& d) {
+              return d.view.devices.empty() ? LeftOut<std::vector<LeaseDevice>>()
+                                            : LeftOut<std::vector<LeaseDevice>>{d.view.devices};
+            }},
       Field{"mount", "Where its disk bytes lie.",
             [](const D& d) { return MaybeText{d.view.lease.mount}; }},
       Field{"holder", "null: tied to time only.",
@@ -225,7 +243,7 @@ struct Described<LeaseDocument> {
             [](const D& d) { return d.view.lease.exit_status; }},
       Field{"oom_kills", "By the kernel, in its group.",
             [](const D& d) { return d.view.lease.oom_kills; }},
-      Field{"gpu_fraction", "Of its device's memory.",
+      Field{"gpu_fraction", "Of its device's memory; of several, where it is least.",
             [](const D& d) { return d.view.gpu_fraction; }},
       Field{"model", "That it keeps in memory, or uses.",
             [](const D& d) { return MaybeText{d.view.lease.model}; }},

@@ -172,7 +172,8 @@ enum LeaseTag : std::uint8_t {
   size_runs,
   size_deaths,
   size_from,
-  last_tag = size_from,
+  part_of,
+  last_tag = part_of,
 };
 
 void write(Writer& w, const Size& size) {
@@ -247,6 +248,7 @@ void write(Writer& w, const Lease& l) {
   w.number(use, l.use);
   w.text(config, l.config);
   write(w, l.size);
+  w.number(part_of, static_cast<std::int64_t>(l.part_of));
 }
 
 bool is_text(std::uint8_t tag) {
@@ -495,6 +497,9 @@ Result<Record> read_lease(std::string_view bytes) {
         break;
       case size_from:
         if (!enumerator(v, SizeFrom::built_in, l.size.from)) return broken("unknown kind of size");
+        break;
+      case part_of:
+        l.part_of = static_cast<LeaseId>(v);
         break;
       default:
         break;

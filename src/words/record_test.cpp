@@ -83,6 +83,7 @@ class Any {
     l.use = yes();
     l.config = text();
     l.size = size();
+    l.part_of = yes() ? engine_() : 0;
     return l;
   }
   std::optional<Interval> interval() { return maybe(Interval{Bytes(number()), Bytes(number())}); }

@@ -29,6 +29,15 @@ struct EventLine {
   std::string text;
 };
 
+/// One device of a lease that holds several.
+struct LeaseDevice {
+  std::string gpu;  ///< UUID
+  std::optional<int> index;
+  Bytes booked;
+  std::optional<Bytes> measured;  ///< empty: nothing was read yet
+};
+
+/// Of a lease that holds several devices the amounts of GPU memory are those of all of them.
 struct LeaseView {
   Lease lease;
   std::optional<Amounts> measured;  ///< empty: nothing was read yet
@@ -37,8 +46,9 @@ struct LeaseView {
   std::optional<WallTime> earliest;
   std::string why;  ///< what it waits for
   std::optional<int> gpu_index;
-  std::optional<double> gpu_fraction;
-  std::string idle;  ///< what of its booking it has not used for long, or empty
+  std::optional<double> gpu_fraction;  ///< of the device of which it is least
+  std::vector<LeaseDevice> devices;    ///< all of them, where it holds several; else empty
+  std::string idle;                    ///< what of its booking it has not used for long, or empty
 };
 
 struct View {

@@ -167,6 +167,53 @@ class Day {
     tell.forget = true;
     ask(tell);
     read();
+    devices();
+  }
+  // Two devices are held at once, changed, handed over, and given back one after the other.
+  void devices() {
+    Needs two = gpu_memory(10_GiB);
+    two.gpus = 2;
+    ask(by(80, gpu_memory(1_GiB)));
+    const LeaseId lead = control_.state().promises.next_lease;
+    ask(by(81, two));  // waits for both
+    dies(80);
+    dies(72);
+    dies(60);
+    read();
+    read();
+    AskChange change;
+    change.lease = lead;
+    change.needs = two;
+    change.needs->gpu_memory = 12_GiB;
+    ask(change);
+    change = {};
+    change.lease = lead;
+    alive_.insert(holder(82));
+    change.holder = holder(82);
+    ask(change);
+    for (GpuReading& gpu : sample_.gpus) {
+      gpu.memory_used = 12_GiB;
+      HolderReading reading;
+      const bool first = sample_.holders.empty();
+      reading.lease = first ? lead : *control_.state().parts.at(lead).begin();
+      reading.gpu = gpu.id;
+      reading.gpu_memory = 12_GiB;
+      sample_.holders.push_back(reading);
+    }
+    read();
+    dies(81);
+    sample_.holders.clear();
+    dies(82);
+    sample_.gpus[0].memory_used = Bytes();
+    read();  // the other one frees late
+    for (int i = 0; i < 12; ++i) read();
+    sample_.gpus[1].memory_used = Bytes();
+    read();
+    const LeaseId next = control_.state().promises.next_lease;
+    ask(by(83, two));
+    ask(AskEnd{next});
+    dies(83);
+    read();
   }
 
   Control control_{Bench::make()};
@@ -220,6 +267,22 @@ std::string restart(const Day& day, std::size_t at_step, const std::string& log,
     if (alive.contains(lease.holder) && !watched) return "nobody watches l-" + std::to_string(id);
     if (!alive.contains(lease.holder) && lease.state == LeaseState::waiting) {
       return "l-" + std::to_string(id) + " waits for a dead holder";
+    }
+  }
+  // Of several devices all are held or none is.
+  for (const auto& [id, lease] : control.state().promises.leases) {
+    const auto parts = control.state().parts.find(id);
+    const std::size_t others = parts == control.state().parts.end() ? 0 : parts->second.size();
+    if (lease.part_of != 0) {
+      const auto lead = control.state().promises.leases.find(lease.part_of);
+      if (lead == control.state().promises.leases.end() || !decide::holds(lead->second.state)) {
+        return "l-" + std::to_string(id) + " is a device of nobody's";
+      }
+    } else if (!decide::holds(lease.state)) {
+      if (others > 0) return "l-" + std::to_string(id) + " holds nothing, and a device";
+    } else if (lease.state != LeaseState::releasing && lease.state != LeaseState::quarantined &&
+               others + 1 != static_cast<std::size_t>(std::max(1, lease.needs.gpus))) {
+      return "l-" + std::to_string(id) + " holds some of its devices";
     }
   }
   // Groups that are empty go, and the machine is read twice, nothing in use: then what holds room
@@ -328,10 +391,20 @@ TEST(CrashPoint, TheDayIsOneInWhichEverythingHappens) {
                            "model.asked", "model.unloaded", "model.forgotten"}) {
     EXPECT_TRUE(said.contains(type)) << type;
   }
-  for (const LeaseState state : {LeaseState::waiting, LeaseState::reserved, LeaseState::active,
-                                 LeaseState::draining, LeaseState::releasing, LeaseState::ended}) {
+  for (const LeaseState state :
+       {LeaseState::waiting, LeaseState::reserved, LeaseState::active, LeaseState::draining,
+        LeaseState::releasing, LeaseState::ended, LeaseState::quarantined}) {
     EXPECT_TRUE(states.contains(state)) << to_string(state);
   }
+  int devices = 0;
+  for (const Step& step : day.steps) {
+    for (const Effect& effect : step.effects) {
+      const auto* journal = std::get_if<Journal>(&effect);
+      const auto* put = journal == nullptr ? nullptr : std::get_if<PutLease>(&journal->record);
+      devices += put != nullptr && put->lease.part_of != 0 ? 1 : 0;
+    }
+  }
+  EXPECT_GE(devices, 5) << "granted twice, resized, handed over, releasing, lost";
 }
 
 // A journal of before there were drains and idle bookings is read as it was meant.

@@ -138,6 +138,47 @@ TEST_F(AdmissionDaemon, AFatalErrorTakesTheDeviceOutUntilSomebodyLooked) {
   EXPECT_TRUE(eventually([&] { return daemon_->run({"fit", "--gpu-mem", "1G"}).code == 0; }));
 }
 
+TEST(DevicesDaemon, ARunHasBothOrNeitherOverADeath) {
+  Daemon daemon(simulated_gpus("24GiB; 24GiB"));
+  ASSERT_TRUE(daemon.start());
+  const Words two{"run", "--gpus", "2", "--gpu-mem", "20G", "--name", "two", "--"};
+  const auto shows =
+      daemon.run(two + Words{"sh", "-c", "echo $CUDA_VISIBLE_DEVICES $HEADROOM_GPU_MEMORY_BYTES"});
+  const value snapshot = daemon.get("/api/v1/snapshot");
+  const auto& gpus = list(snapshot, "gpu");
+  ASSERT_EQ(gpus.size(), 2U);
+  EXPECT_EQ(shows.out, text(gpus[0], "id") + "," + text(gpus[1], "id") + " 21474836480\n")
+      << shows.err;
+  const auto runs = daemon.command(two + job({"say", "up", "until", daemon.file("over")}));
+  ASSERT_TRUE(runs->says("up"));
+  const auto held = [&] {
+    const value lease = daemon.lease("two");
+    EXPECT_EQ(list(lease, "devices").size(), 2U) << client::write_json(lease);
+    EXPECT_EQ(whole(lease, "booked.gpu_memory_bytes"), 40960 * kMiB);
+    int living = 0;
+    const value leases = daemon.get("/api/v1/leases");
+    for (const value& one : list(leases)) {
+      living += text(one, "state") != "ended" ? 1 : 0;
+    }
+    EXPECT_EQ(living, 1) << "it is one lease";
+    EXPECT_EQ(daemon.run({"fit", "--gpu-mem", "1G", "--gpu", "1"}).code, 3);
+  };
+  held();
+  EXPECT_THAT(daemon.run({"lease"}).out, HasSubstr("0,1"));
+  const auto other = daemon.run({"fit", "--gpus", "2"});
+  EXPECT_EQ(other.code, 3);
+  EXPECT_THAT(other.out, HasSubstr("2 whole GPUs wanted, 0 are free; GPU 0 is held by lease two"));
+  EXPECT_THAT(daemon.run({"fit", "--gpus", "3"}).out, HasSubstr("there are 2"));
+  EXPECT_NE(daemon.run({"fit", "--gpus", "2", "--gpu", "0"}).code, 0);
+  daemon.kill_and_reap();
+  ASSERT_TRUE(daemon.start());
+  held();
+  write_text(daemon.file("over"), "");
+  EXPECT_TRUE(daemon.lease_ends("two"));
+  EXPECT_TRUE(
+      eventually([&] { return daemon.run({"fit", "--gpus", "2", "--gpu", "0,1"}).code == 0; }));
+}
+
 TEST(DrainDaemon, SurvivesADeathAndIsTakenBack) {
   Daemon daemon(simulated_gpus("24GiB; 24GiB"));
   ASSERT_TRUE(daemon.start());

@@ -556,15 +556,67 @@ TEST(Admission, Pitfall37_lemonade_2314_a_reload_keeps_every_lease) {
   EXPECT_EQ(b.room(), 4_GiB);
 }
 
+// Whatever is with the k-th of four devices: then nothing is booked on any of them.
 TEST(Admission, Pitfall39_several_devices_are_never_given_in_part) {
-  Bench b;
-  b.read();
-  AskLease ask = want({}, 50);
-  ask.needs.gpus = 2;
-  const RequestId request = b.ask(ask);
-  ASSERT_NE(b.refusal(request), nullptr);
-  EXPECT_EQ(b.refusal(request)->error.kind, ErrorKind::can_never_fit);
-  EXPECT_EQ(b.control.state().ledger.entries().size(), 0U);
+  enum class Fault { drained, hot, held, shared, unknown, lost, small, foreign };
+  const std::pair<Fault, const char*> faults[] = {
+      {Fault::drained, "is drained"}, {Fault::hot, "is too hot"},
+      {Fault::held, "is held by"},    {Fault::shared, "is held by"},
+      {Fault::unknown, "how much"},   {Fault::lost, "is lost"},
+      {Fault::small, "have as much"}, {Fault::foreign, "booked by nobody"}};
+  for (const auto& [fault, why] : faults) {
+    for (std::size_t k = 0; k < 4; ++k) {
+      Config config = Bench::make();
+      config.pressure.gpu_temperature.critical = 95;
+      Bench b(config);
+      for (const char* id : {"C", "D"}) {
+        GpuReading gpu = b.sample.gpus[0];
+        gpu.id = std::string("GPU-") + id;
+        gpu.index = static_cast<int>(b.sample.gpus.size());
+        b.sample.gpus.push_back(gpu);
+      }
+      b.read();
+      GpuReading& gpu = b.sample.gpus[k];
+      AskLease other = want(gpu_memory(1_GiB), 49);
+      other.needs.gpu = gpu.id;
+      other.needs.gpus = fault == Fault::held ? 1 : 0;
+      if (fault == Fault::held || fault == Fault::shared) b.granted(other);
+      if (fault == Fault::drained) b.ask(AskDrain{gpu.id, true}, 0, true);
+      if (fault == Fault::hot) gpu.celsius = 110;
+      if (fault == Fault::unknown) gpu.memory_used.reset();
+      if (fault == Fault::lost) gpu.state = GpuState::lost;
+      if (fault == Fault::small) gpu.memory_total = 12_GiB;
+      if (fault == Fault::foreign) gpu.memory_used = 10_GiB;
+      for (int i = 0; i < 40; ++i) {  // heat is believed when it stays
+        b.pass(seconds(1));
+        b.read();
+      }
+      const std::size_t entries = b.control.state().ledger.entries().size();
+      const decide::Promises before = b.shadow;
+      AskLease ask = want(gpu_memory(20_GiB), 50);
+      ask.needs.gpus = 4;
+      const RequestId request = b.ask(ask);
+      ASSERT_NE(b.refusal(request), nullptr) << why << " " << k;
+      EXPECT_NE(b.refusal(request)->error.why.find(why), std::string::npos)
+          << why << " " << k << ": " << b.refusal(request)->error.why;
+      EXPECT_EQ(b.control.state().ledger.entries().size(), entries);
+      EXPECT_TRUE(b.shadow == before) << "nothing of it is promised";
+      // And one that waits gets nothing of it either.
+      ask.wait.reset();
+      const bool never = b.refusal(b.ask(ask)) != nullptr;
+      EXPECT_EQ(never, fault == Fault::small);
+      b.pass(seconds(1));
+      b.read();
+      EXPECT_EQ(b.control.state().ledger.entries().size(), entries);
+      ask.needs.gpus = 3;
+      ask.holder = holder(51);
+      const RequestId three = b.ask(ask);
+      if (!never) continue;  // it stands behind the one that waits
+      ASSERT_NE(b.lease(three), nullptr);
+      EXPECT_EQ(b.lease(three)->devices.size(), 3U);
+      EXPECT_EQ(b.control.state().ledger.entries().size(), entries + 3);
+    }
+  }
 }
 
 }  // namespace

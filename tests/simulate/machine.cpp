@@ -8,9 +8,22 @@ namespace {
 constexpr std::int64_t kGiB = std::int64_t{1} << 30;
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-std::pair<std::int64_t, std::int64_t> key_of(const Lease& lease) {
+// Of a further device, the lease that it is a part of.
+const Lease& lead_of(const Lease& lease, const decide::Promises& promises) {
+  return lease.part_of == 0 ? lease : promises.leases.at(lease.part_of);
+}
+
+std::pair<std::int64_t, std::int64_t> key_of(const Lease& of, const decide::Promises& promises) {
+  const Lease& lease = lead_of(of, promises);
   if (lease.group != Group()) return {-1, static_cast<std::int64_t>(lease.id)};
   return {lease.holder.pid, static_cast<std::int64_t>(lease.holder.start_time)};
+}
+
+// Where its processes are looked for.
+bool runs_in(const Process& process, const Lease& lease) {
+  return lease.group != Group()
+             ? process.group == lease.id
+             : process.root == lease.holder.pid && process.root_start == lease.holder.start_time;
 }
 
 bool covers(const Lease& lease) { return decide::holds(lease.state) && lease.parent == 0; }
@@ -156,8 +169,8 @@ void Machine::change(Process& process, std::size_t resource, std::int64_t wanted
   }
   std::int64_t budget = 0;
   for (const auto& [id, lease] : promises.leases) {
-    if (covers(lease) && key_of(lease) == key(process, promises) &&
-        promised_to_somebody(lease, promises)) {
+    if (covers(lease) && key_of(lease, promises) == key(process, promises) &&
+        promised_to_somebody(lead_of(lease, promises), promises)) {
       budget += on_resources(lease, lease.booked, *this)[resource];
     }
   }
@@ -214,6 +227,26 @@ Sample Machine::read(const decide::Promises& promises, Instant at, std::uint64_t
     sample.gpus.push_back(std::move(reading));
   }
   for (const auto& [id, lease] : promises.leases) {
+    if (lease.part_of != 0 && covers(lease)) {
+      // Its processes are the lease's, which was read if they were found.
+      const auto lead = std::find_if(sample.holders.begin(), sample.holders.end(),
+                                     [&](const auto& one) { return one.lease == lease.part_of; });
+      if (lead == sample.holders.end()) continue;
+      HolderReading reading;
+      reading.lease = id;
+      if (gpus[gpu(lease.gpu) - kGpu].tells) {
+        Bytes sum;
+        for (const auto& [pid, process] : processes) {
+          if (!process.dead && runs_in(process, lead_of(lease, promises))) {
+            sum += Bytes(process.use[gpu(lease.gpu)]);
+          }
+        }
+        reading.gpu_memory = sum;
+        reading.gpu = lease.gpu;
+      }
+      sample.holders.push_back(std::move(reading));
+      continue;
+    }
     const bool tracked = covers(lease) && (lease.holder.pid != 0 || lease.group != Group());
     if (!tracked || random.percent(lose)) continue;
     HolderReading reading;
@@ -221,10 +254,7 @@ Sample Machine::read(const decide::Promises& promises, Instant at, std::uint64_t
     Use use{};
     for (const auto& [pid, process] : processes) {
       if (process.dead) continue;
-      const bool its = lease.group != Group() ? process.group == id
-                                              : process.root == lease.holder.pid &&
-                                                    process.root_start == lease.holder.start_time;
-      if (!its) continue;
+      if (!runs_in(process, lease)) continue;
       ++reading.processes;
       for (std::size_t i = 0; i < kResources; ++i) use[i] += process.use[i];
     }
@@ -254,7 +284,7 @@ std::int64_t Machine::uncovered(std::size_t resource, const decide::Promises& pr
   }
   for (const auto& [id, lease] : promises.leases) {
     if (!covers(lease)) continue;
-    const auto unit = units.find(key_of(lease));
+    const auto unit = units.find(key_of(lease, promises));
     if (unit != units.end()) unit->second -= on_resources(lease, lease.booked, *this)[resource];
   }
   std::int64_t sum = 0;

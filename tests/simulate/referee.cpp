@@ -141,9 +141,11 @@ std::string Referee::after(const control::Control& control, const Event& event,
       }
     } else if (const auto* drop = std::get_if<DropLease>(&journal->record)) {
       const auto before = shadow_.leases.find(drop->id);
-      if (before == shadow_.leases.end() || before->second.state != LeaseState::ended) {
+      const bool part = before != shadow_.leases.end() && before->second.part_of != 0;
+      if (!part && (before == shadow_.leases.end() || before->second.state != LeaseState::ended)) {
         return lease_name(drop->id) + " was forgotten before its end";
       }
+      living_.erase(drop->id);
     }
     shadow_.keep(journal->record);
   }
@@ -193,7 +195,7 @@ std::string Referee::after(const control::Control& control, const Event& event,
   });
   for (const std::string& broken :
        {victims(control, effects), readings(state, event), ledger(state), rooms(state),
-        nested(state), grants(control, grown, granted), gauges(control, event),
+        nested(state), devices(state), grants(control, grown, granted), gauges(control, event),
         queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
@@ -269,9 +271,10 @@ std::string Referee::grants(const control::Control& control,
     for (const auto& [id, owed] : state.owed) {
       const Lease& lease = state.promises.leases.at(id);
       if (lease.gpu != pool.device || pool.read_at <= owed.since) continue;
-      if (machine_.promised_to_somebody(lease, state.promises)) continue;
+      const Lease& lead = lease.part_of == 0 ? lease : state.promises.leases.at(lease.part_of);
+      if (machine_.promised_to_somebody(lead, state.promises)) continue;
       const auto [at, first] = dead.try_emplace(lease.holder, 0);
-      if (first) at->second = -machine_.held(lease, resource);
+      if (first) at->second = -machine_.held(lead, resource);
       at->second += lease.booked.gpu_memory.count();
     }
     std::int64_t booked = pool.booked;
@@ -310,7 +313,7 @@ std::string Referee::readings(const control::State& state, const Event& event) c
     const auto shares = [&](const auto& other) {
       return other.first != id && other.second.holder == lease.holder &&
              (other.second.state != LeaseState::ended ||
-              other.second.ended.boot == state.sample->at.boot);
+              other.second.ended.boot >= state.sample->at.boot);
     };
     if (std::none_of(shadow_.leases.begin(), shadow_.leases.end(), shares)) {
       return lease_name(id) + " is measured otherwise than it was read";
@@ -337,7 +340,7 @@ std::string Referee::ledger(const control::State& state) const {
     const decide::Entry* entry = state.ledger.entry(id);
     if (entry == nullptr) return lease_name(id) + " holds and is not in the ledger";
     ++entries;
-    ++users[lease.owner];
+    if (lease.part_of == 0) ++users[lease.owner];
     if (!(entry->booked == lease.booked))
       return lease_name(id) + " is booked differently in the ledger";
     if (entry->owner != lease.owner) return lease_name(id) + " is booked for another user";
@@ -359,7 +362,7 @@ std::string Referee::ledger(const control::State& state) const {
       sums[i].measured += within;
       sums[i].unmaterialised += booked[resource] - within;
       ++sums[i].leases;
-      if (resource >= kGpu && lease.needs.gpus == 1) ++sums[i].exclusive;
+      if (resource >= kGpu && lease.needs.gpus >= 1) ++sums[i].exclusive;
     }
   }
   if (entries != state.ledger.entries().size()) return "the ledger has entries of no living lease";
@@ -411,14 +414,65 @@ std::string Referee::nested(const control::State& state) const {
     for (const LeaseId id : inside) {
       const Lease& lease = shadow_.leases.at(id);
       sum.memory += lease.booked.memory;
-      sum.gpu_memory += lease.booked.gpu_memory;
+      for (int i = 0; i < std::max(1, lease.needs.gpus); ++i) {
+        sum.gpu_memory += lease.booked.gpu_memory;
+      }
       sum.disk += lease.booked.disk;
       sum.cpu = Cores(sum.cpu.milli() + lease.booked.cpu.milli());
     }
-    const Amounts& most = outer->second.booked;
+    Amounts most = outer->second.booked;
+    if (const auto parts = state.parts.find(parent); parts != state.parts.end()) {
+      for (const LeaseId part : parts->second) {
+        most.gpu_memory += shadow_.leases.at(part).booked.gpu_memory;
+      }
+    }
     if (sum.memory > most.memory || sum.gpu_memory > most.gpu_memory || sum.cpu > most.cpu ||
         sum.disk > most.disk) {
       return lease_name(parent) + ": what is nested in it is more than its booking";
+    }
+  }
+  return {};
+}
+
+// Of several devices a lease has all or none, and shares them with nobody.
+std::string Referee::devices(const control::State& state) const {
+  std::map<LeaseId, std::set<std::string>> others;
+  for (const LeaseId id : living_) {
+    const Lease& part = shadow_.leases.at(id);
+    if (part.part_of == 0) continue;
+    const auto lead = shadow_.leases.find(part.part_of);
+    if (lead == shadow_.leases.end() || !decide::holds(lead->second.state)) {
+      return lease_name(id) + " is a device of a lease that holds nothing";
+    }
+    if (ending(lead->second.state) != ending(part.state)) {
+      return lease_name(id) + " and its lease are not on their way out together";
+    }
+    if (part.holder != lead->second.holder || part.owner != lead->second.owner) {
+      return lease_name(id) + " is held by another than its lease";
+    }
+    if (!others[part.part_of].insert(part.gpu).second) return lease_name(id) + " is there twice";
+    const decide::Entry* entry = state.ledger.entry(id);
+    if (entry == nullptr) return lease_name(id) + " is not in the ledger";
+    const decide::Pool& pool = state.ledger.pool(entry->gpu);
+    if (pool.leases != 1 || pool.exclusive != 1) return pool.name + " is not one lease's alone";
+  }
+  for (const LeaseId id : living_) {
+    const Lease& lease = shadow_.leases.at(id);
+    if (lease.needs.gpus <= 1 || lease.parent != 0 || lease.use) continue;
+    const auto its = others.find(id);
+    const std::size_t count = its == others.end() ? 0 : its->second.size();
+    if (!decide::holds(lease.state)) {
+      if (count > 0) return lease_name(id) + " waits, and has devices";
+      continue;
+    }
+    if (ending(lease.state)) continue;
+    if (count + 1 != static_cast<std::size_t>(lease.needs.gpus)) {
+      return lease_name(id) + " has some of its devices";
+    }
+    if (its->second.contains(lease.gpu)) return lease_name(id) + " has one device twice";
+    if (const decide::Pool& pool = state.ledger.pool(state.ledger.gpu(lease.gpu));
+        pool.leases != 1) {
+      return pool.name + " is not one lease's alone";
     }
   }
   return {};
@@ -476,7 +530,9 @@ std::string Referee::queue(const control::Control& control, const Event& event,
     if (head == state.promises.leases.end() || head->second.state != LeaseState::waiting) return {};
     const decide::Queue::Key key = decide::Queue::key(head->second, state.config->leases.ageing);
     for (const LeaseId id : granted) {
-      const Lease& lease = state.promises.leases.at(id);
+      const auto found = state.promises.leases.find(id);
+      if (found == state.promises.leases.end() || found->second.part_of != 0) continue;
+      const Lease& lease = found->second;
       if (decide::Queue::key(lease, state.config->leases.ageing) < key)
         return {};  // its turn came before
       if (lease.asked.boot > head->second.asked.boot + 3 * state.config->leases.ageing &&

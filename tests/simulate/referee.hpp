@@ -57,6 +57,7 @@ class Referee {
   std::string ledger(const control::State& state) const;
   std::string rooms(const control::State& state) const;
   std::string nested(const control::State& state) const;
+  std::string devices(const control::State& state) const;
   std::string readings(const control::State& state, const Event& event) const;
   std::string gauges(const control::Control& control, const Event& event);
   std::string queue(const control::Control& control, const Event& event,

@@ -359,7 +359,12 @@ void World::run_client(Client& client, const Lease& lease) {
   const auto found = machine_.processes.find(client.pid);
   if (client.pid == 0 || found == machine_.processes.end()) return;
   Process& process = found->second;
-  Use booked = on_resources(lease, lease.booked, machine_);
+  Use booked{};
+  for (const auto& [id, one] : control_->state().promises.leases) {
+    if (id != lease.id && one.part_of != lease.id) continue;
+    const Use more = on_resources(one, one.booked, machine_);
+    for (std::size_t i = 0; i < kResources; ++i) booked[i] += more[i];
+  }
   for (std::size_t i = 0; i < kResources; ++i) {
     // Most use a part of what they booked, some all of it, a few more.
     const std::int64_t share =
@@ -555,8 +560,9 @@ Needs World::some_needs() {
     if (random_.percent(10)) needs.gpu = machine_.gpus[random_.below(machine_.gpus.size())].id;
     if (random_.percent(10)) needs.gpu = std::to_string(random_.below(machine_.gpus.size()));
     if (random_.percent(10)) needs.compute = 8.0;
-    if (random_.percent(8)) needs.gpus = 1;
-    if (needs.gpus == 1 && random_.percent(70)) needs.gpu_memory.reset();
+    if (random_.percent(12)) needs.gpus = random_.percent(50) ? 1 : random_.percent(80) ? 2 : 3;
+    if (needs.gpus > 1 && random_.percent(15)) needs.gpu = random_.percent(50) ? "0,1" : "2,0,1";
+    if (needs.gpus >= 1 && random_.percent(70)) needs.gpu_memory.reset();
   }
   if (random_.per_mille(5)) needs.memory = Bytes(random_.percent(50) ? 0 : INT64_MAX);
   return needs;
@@ -621,6 +627,7 @@ void World::ask_new() {
       if (other->booked.memory.count() > 0) client.ask.needs.memory = less(other->booked.memory);
       if (other->booked.gpu_memory.count() > 0)
         client.ask.needs.gpu_memory = less(other->booked.gpu_memory);
+      if (other->needs.gpus > 1 && random_.percent(40)) client.ask.needs.gpus = 2;
     }
   }
   if (client.ask.parent == 0 && random_.percent(25)) {
