@@ -213,7 +213,7 @@ class Loop final : public serve::Backend {
   BootTime last_whole_{};
   BootTime last_gpu_poll_{};
   ChangedLeases changed_leases_;  ///< since the last sample
-  bool follow_all_ = true;        ///< what was restored changed nothing
+  bool follow_all_ = false;       ///< what was restored changed nothing
   std::optional<BootTime> armed_;
   std::string tcp_problem_;
   std::uint64_t journal_failures_ = 0;
@@ -416,6 +416,7 @@ void Loop::restore(std::vector<Record> records, bool same_boot) {
   restored.records = std::move(records);
   machine_.sweep(living);
   dispatch(std::move(restored));
+  follow_all_ = true;  // the sample before knew of none of them
 }
 
 Result<void> Loop::listen() {
