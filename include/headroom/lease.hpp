@@ -47,10 +47,15 @@ constexpr const char* to_string(Priority priority) {
   return "normal";
 }
 
-/// Who holds a lease. Never a bare pid: the start time tells a reused pid apart.
+/// Who holds a lease: a process, or a control group that somebody else made and removes. Never a
+/// bare pid or path: the start time tells a reused pid apart, the inode a group made anew.
 struct Holder {
-  pid_t pid = 0;                 ///< 0: tied to time only
+  pid_t pid = 0;                 ///< 0: a group, or tied to time only
   std::uint64_t start_time = 0;  ///< field 22 of /proc/PID/stat, clock ticks since boot
+  std::string group = {};        ///< its path in its hierarchy, "/system.slice/a.service"; or empty
+  std::uint64_t inode = 0;       ///< of the group's folder; 0 without a group
+  /// False: tied to time only.
+  bool somebody() const { return pid != 0 || !group.empty(); }
   bool operator==(const Holder&) const = default;
   auto operator<=>(const Holder&) const = default;
 };

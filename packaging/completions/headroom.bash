@@ -68,6 +68,9 @@ _headroom_takes_value() {
     lease:--gpu) return 0 ;;
     lease:--compute) return 0 ;;
     lease:--pid) return 0 ;;
+    lease:--cgroup) return 0 ;;
+    lease:--unit) return 0 ;;
+    lease:--container) return 0 ;;
     lease:--ttl) return 0 ;;
     lease:--wait) return 0 ;;
     lease:--for) return 0 ;;
@@ -198,6 +201,9 @@ _headroom() {
     lease:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     lease:--compute) return ;;
     lease:--pid) return ;;
+    lease:--cgroup) return ;;
+    lease:--unit) return ;;
+    lease:--container) return ;;
     lease:--ttl) return ;;
     lease:--wait) return ;;
     lease:--for) return ;;
@@ -239,7 +245,7 @@ _headroom() {
     fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --config --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --config --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
     wait) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --ttl --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --cgroup --unit --container --ttl --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <sys/types.h>
 
@@ -32,7 +33,7 @@ std::optional<uid_t> parse_real_uid(std::string_view status);
 class ProcessWatch {
  public:
   ProcessWatch(int pidfd, Holder holder) : fd_(pidfd), holder_(holder) {}
-  ProcessWatch(ProcessWatch&& other) noexcept : fd_(other.fd_), holder_(other.holder_) {
+  ProcessWatch(ProcessWatch&& other) noexcept : fd_(other.fd_), holder_(std::move(other.holder_)) {
     other.fd_ = -1;
   }
   ProcessWatch& operator=(ProcessWatch&& other) noexcept;

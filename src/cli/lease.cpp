@@ -23,12 +23,14 @@ constexpr const char* kHelp =
     "  headroom lease                               living leases and the queue\n"
     "  headroom lease show l-73                     one of them, by its id or its name\n"
     "  headroom lease add render --mem 6G --pid 4121    for a process that runs already\n"
+    "  headroom lease add chat --gpu-mem 9G --unit ollama.service   or --container, --cgroup\n"
     "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
     "  headroom lease renew l-73 --ttl 1h\n"
     "  headroom lease give l-73 --pid 4122          another process holds it from now on\n"
     "  headroom lease rm l-73                       end it, or leave the queue\n"
     "\n"
-    "For a command to be started, headroom run is simpler.\n";
+    "For a command to be started, headroom run is simpler. A unit, a container and a cgroup\n"
+    "are measured and never touched; their lease lasts until they are gone.\n";
 
 /// An amount that counts now: what is booked, or what is wanted while it waits.
 std::optional<std::int64_t> bytes_of(const value& lease, const std::string& amount) {
@@ -110,6 +112,9 @@ Result<std::string> id_of(client::Daemon& daemon, const std::string& word, const
 struct AddOptions {
   NeedsOptions needs;
   std::string pid;
+  std::string cgroup;
+  std::string unit;
+  std::string container;
   std::string ttl;
   std::string wait;
   std::string expected;
@@ -156,14 +161,29 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
   if (auto r = time("wait_seconds", add.wait); !r) return tl::unexpected<Error>(r.error());
   if (auto r = time("for_seconds", add.expected); !r) return tl::unexpected<Error>(r.error());
   if (add.return_idle) body["return_idle"] = true;
-  if (add.pid.empty()) {
+  int holders = 0;
+  for (const auto& [key, text] :
+       {std::pair<const char*, const std::string&>("pid", add.pid),
+        std::pair<const char*, const std::string&>("cgroup", add.cgroup),
+        std::pair<const char*, const std::string&>("unit", add.unit),
+        std::pair<const char*, const std::string&>("container", add.container)}) {
+    if (text.empty()) continue;
+    ++holders;
+    body["holder"] = object{{key, text}};
+  }
+  if (holders > 1) {
+    return fail(ErrorKind::invalid_request, "a lease has one holder", "several were named",
+                "one of --pid, --cgroup, --unit and --container");
+  }
+  if (holders == 0) {
     // Our own process is over in a moment; a lease of its would end with it.
     if (add.ttl.empty()) {
       return fail(ErrorKind::invalid_request, "a lease needs a holder",
-                  "without a process or a time it would end at once", "--pid PID or --ttl 1h");
+                  "without a process or a time it would end at once",
+                  "--pid PID, --unit NAME, --container ID, --cgroup PATH or --ttl 1h");
     }
     body["holder"] = object{{"pid", nullptr}};
-  } else {
+  } else if (!add.pid.empty()) {
     auto holder = holder_of(add.pid);
     if (!holder) return tl::unexpected<Error>(holder.error());
     body["holder"] = std::move(*holder);
@@ -208,6 +228,10 @@ int remove_lease(const Common& common, client::Daemon& daemon, const std::string
   if (pid && kill(static_cast<pid_t>(*pid), 0) == 0) {
     write_out(stderr, "headroom: pid " + std::to_string(*pid) +
                           " still runs; what it uses was booked by nobody from now on\n");
+  }
+  if (const auto cgroup = client::text(*lease, "holder.cgroup"); !cgroup.empty()) {
+    write_out(stderr, "headroom: what runs in cgroup " + printable(cgroup) +
+                          " was not touched; what it uses is booked by nobody from now on\n");
   }
   return code;
 }
@@ -285,6 +309,9 @@ std::string render_lease(const value& lease, const Style& style) {
     const auto command = printable(client::text(lease, "holder.command"));
     line("holder", "pid " + std::to_string(*pid) + (command.empty() ? "" : " (" + command + ")"));
   }
+  if (const auto cgroup = printable(client::text(lease, "holder.cgroup")); !cgroup.empty()) {
+    line("holder", "cgroup " + cgroup + " (not headroom's: measured, never touched)");
+  }
   line("inside", printable(client::text(lease, "parent")));
   line("asked", printable(client::text(lease, "asked_at")));
   line("granted", printable(client::text(lease, "granted_at")));
@@ -318,6 +345,9 @@ int lease_command(Words words) {
   options.value("--name", name, "ls: only this name; add: the name");
   add.needs.add_to(options);
   options.value("--pid", add.pid, "add, give: the process that holds it");
+  options.value("--cgroup", add.cgroup, "add: all that runs in this control group");
+  options.value("--unit", add.unit, "add: this unit of systemd, such as ollama.service");
+  options.value("--container", add.container, "add: this container, by the beginning of its id");
   options.value("--ttl", add.ttl, "add, renew: ends after this time, such as 1h");
   options.value("--wait", add.wait, "add: stay in the queue at most so long");
   options.value("--for", add.expected, "add, renew: how long it will take");
@@ -373,6 +403,11 @@ int lease_command(Words words) {
   if (verb == "rm") return remove_lease(common, daemon, *id);
   object change;
   if (verb == "give") {
+    if (!add.cgroup.empty() || !add.unit.empty() || !add.container.empty()) {
+      return report(Error{ErrorKind::invalid_request, "a lease is handed over to a process only",
+                          "what runs in a cgroup cannot take one over: it is not headroom's",
+                          "end it, and book one for the cgroup: headroom lease add"});
+    }
     if (add.pid.empty()) {
       return report(Error{ErrorKind::invalid_request, "lease give needs the process that gets it",
                           "", "headroom lease give " + what + " --pid 4122"});

@@ -149,6 +149,10 @@ class Local final : public serve::Backend {
     return needs_daemon("an ask");
   }
   Result<Holder> holder(const Caller&, pid_t) override { return needs_daemon("a lease"); }
+  void holder(const Caller&, const GroupName&,
+              std::function<void(Result<serve::GroupHolder>)> done) override {
+    done(needs_daemon("a lease"));
+  }
 
  private:
   void read_processes() {

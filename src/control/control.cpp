@@ -79,7 +79,7 @@ void Control::index(const Lease& lease) {
   } else if (lease.expires) {
     state_.expires.emplace(*lease.expires, lease.id);
   }
-  if (lease.holder.pid != 0 && lease.part_of == 0) {
+  if (lease.holder.somebody() && lease.part_of == 0) {
     std::set<LeaseId>& sharers = state_.holders[lease.holder];
     sharers.insert(lease.id);
     if (sharers.size() == 2)
@@ -288,13 +288,13 @@ void Control::on(const Restored& event) {
       over.fence_set = false;
       keep(PutLease{std::move(over)});
       end(id, "the machine was restarted");
-    } else if (lease.holder.pid != 0 && !alive.contains(lease.holder)) {
+    } else if (lease.holder.somebody() && !alive.contains(lease.holder)) {
       holder_gone(id);
     } else {
       ++kept;
       state_.uses[id].rose = at_.boot;
       state_.uses[id].loaded = lease.state == LeaseState::active;
-      if (lease.holder.pid != 0) effects_.emplace_back(Watch{lease.holder});
+      if (lease.holder.somebody()) effects_.emplace_back(Watch{lease.holder});
       // The daemon may have died between the promise of a group and its making.
       if (decide::holds(lease.state) && lease.grouped && lease.group == Group() &&
           lease.reason.empty()) {

@@ -60,6 +60,8 @@ class Control {
   void ask(const Asked& asked, const AskDrain& ask);
   void ask(const Asked& asked, const AskModel& ask);
   void ask(const Asked& asked, const AskFree& ask);
+  std::optional<Error> counted_twice(const AskLease& ask) const;
+  Error measured_beside(const std::string& what, LeaseId id) const;
   Drains drains() const;
   /// For whom room is made.
   struct Asker {

@@ -49,6 +49,11 @@ bool is_ending(LeaseState state) {
          state == LeaseState::ended;
 }
 
+// How a lease ended whose holder has gone.
+std::string gone_text(const Holder& holder) {
+  return holder.group.empty() ? "its process ended" : "its cgroup is gone";
+}
+
 }  // namespace
 
 void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
@@ -63,7 +68,7 @@ void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   const LeaseId id = lease.id;
   const bool grouped = lease.grouped;
   state_.uses[id].rose = at_.boot;
-  if (lease.holder.pid != 0 && !waited) effects_.emplace_back(Watch{lease.holder});
+  if (lease.holder.somebody() && !waited) effects_.emplace_back(Watch{lease.holder});
   // The record of the lease is the last: without it those of its further devices are nothing.
   Lease all = lease;
   std::string names = gpu >= 0 ? state_.ledger.pool(gpu).name : "";
@@ -169,8 +174,9 @@ void Control::holder_gone(LeaseId id) {
   const auto found = state_.promises.leases.find(id);
   if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
   const Lease& lease = found->second;
-  if (lease.state == LeaseState::waiting) return end(id, "its process ended while it waited");
-  if (lease.use) return end(id, "its process ended");
+  if (lease.state == LeaseState::waiting)
+    return end(id, gone_text(lease.holder) + " while it waited");
+  if (lease.use) return end(id, gone_text(lease.holder));
   if (!lease.model.empty() && state_.nested.contains(id)) {
     // Who used its model has nothing to use any more.
     const std::set<LeaseId> inside = state_.nested.at(id);
@@ -181,8 +187,9 @@ void Control::holder_gone(LeaseId id) {
   owe(id);
   for (const LeaseId part : parts_of(id)) owe(part);
   if (lease.group != Group()) release(id, lease.group);
-  // Where it had no group, its children may live, and nobody has looked yet.
-  try_end(id, false);
+  // Where it had no group, its children may live, and nobody has looked yet. A group goes when
+  // nobody is in it any more.
+  try_end(id, !lease.holder.group.empty());
 }
 
 void Control::owe(LeaseId id) {
@@ -276,7 +283,7 @@ void Control::try_end(LeaseId id, bool gone) {
     const std::uint64_t killed = lease.oom_kills;
     return end(id,
                killed == 0
-                   ? std::string("its process ended")
+                   ? gone_text(lease.holder)
                    : "the kernel killed " + std::to_string(killed) +
                          (killed == 1 ? " process" : " processes") + " of it for want of memory",
                gone);
@@ -464,7 +471,7 @@ void Control::check_owed() {
         if (lost.state == LeaseState::quarantined) continue;
         lost.state = LeaseState::quarantined;
       }
-      lost.reason = "its process has ended, and the device has not given its memory back";
+      lost.reason = gone_text(lost.holder) + ", and the device has not given its memory back";
       name_owing(lost);
       const LeaseId shown = lost.id;
       say("lease.quarantined", shown, lost.name + ": " + lost.reason);

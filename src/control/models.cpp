@@ -716,7 +716,7 @@ void Control::ask_use(const Asked& asked, const AskLease& ask) {
                   {ErrorKind::invalid_request, "a use of a model needs nothing",
                    "its memory is booked by the lease that holds it", "leave the needs out"});
   }
-  if (ask.holder.pid == 0 && ask.ttl.count() <= 0) {
+  if (!ask.holder.somebody() && ask.ttl.count() <= 0) {
     return refuse(asked.request, {ErrorKind::invalid_request, "a use of a model needs a holder",
                                   "without a process or a time it would never end",
                                   "a holder's pid, or ttl_seconds"});
@@ -783,7 +783,7 @@ void Control::ask_use(const Asked& asked, const AskLease& ask) {
   const Holder holder = use.holder;
   say("lease.waiting", id, use.name + " waits: " + ask.model + why);
   keep(PutLease{std::move(use)});
-  if (holder.pid != 0) effects_.emplace_back(Watch{holder});
+  if (holder.somebody()) effects_.emplace_back(Watch{holder});
   effects_.emplace_back(Changed{id});
   respond(asked.request, state_.promises.leases.at(id));
 }
@@ -795,7 +795,7 @@ void Control::grant_use(Lease lease, LeaseId resident) {
   lease.parent = resident;
   lease.give_up.reset();
   const LeaseId id = lease.id;
-  if (lease.holder.pid != 0 && !waited) effects_.emplace_back(Watch{lease.holder});
+  if (lease.holder.somebody() && !waited) effects_.emplace_back(Watch{lease.holder});
   say("lease.granted", id, lease.name + " uses " + lease.model);
   keep(PutLease{std::move(lease)});
   effects_.emplace_back(Changed{id});

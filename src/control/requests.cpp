@@ -4,6 +4,7 @@
 
 #include "control/control.hpp"
 #include "decide/verdict.hpp"
+#include "words/group_path.hpp"
 
 namespace headroom::control {
 namespace {
@@ -133,6 +134,59 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
   effects_.emplace_back(Respond{asked.request, std::move(verdict)});
 }
 
+// Why a lease cannot be measured by itself, or headroom cannot do with its holder what is asked.
+std::optional<Error> Control::counted_twice(const AskLease& ask) const {
+  const std::string& group = ask.holder.group;
+  if (group.empty()) {
+    // One that is moved into a group of its own, or draws from another's booking, is counted once.
+    if (ask.beside == 0 || ask.group || ask.parent != 0) return std::nullopt;
+    return measured_beside("process " + std::to_string(ask.holder.pid), ask.beside);
+  }
+  if (ask.fence || ask.enforce || ask.group) {
+    return Error{ErrorKind::invalid_request, "headroom does not limit " + group,
+                 "it did not make that cgroup: its limits are those of who did",
+                 "leave enforce, fence and group out; systemctl set-property or docker update "
+                 "limits what they started"};
+  }
+  if (ask.parent != 0) {
+    return Error{ErrorKind::invalid_request, "a cgroup draws from nobody's booking",
+                 "only a process that runs inside a lease does", "leave parent out"};
+  }
+  // The groups that hold leases come first: they have no pid.
+  for (auto it = state_.holders.begin(); it != state_.holders.end() && it->first.pid == 0; ++it) {
+    const std::string& other = it->first.group;
+    if (!lies_in(other, group) && !lies_in(group, other)) continue;
+    for (const LeaseId id : it->second) {
+      const Lease& lease = state_.promises.leases.at(id);
+      const bool over =
+          lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined;
+      if (!lease.use && !over) return measured_beside(group, id);
+    }
+  }
+  if (ask.beside != 0) return measured_beside(group, ask.beside);
+  return std::nullopt;
+}
+
+Error Control::measured_beside(const std::string& what, LeaseId id) const {
+  const std::string name = "l-" + std::to_string(id);
+  const auto found = state_.promises.leases.find(id);
+  std::string why = "its processes";
+  if (found != state_.promises.leases.end()) {
+    const Lease& lease = found->second;
+    if (!lease.holder.group.empty()) {
+      why = "what runs in " + lease.holder.group;
+    } else if (lease.group != Group()) {
+      why = "what runs in the group of " + lease.name;
+    } else {
+      why = "process " + std::to_string(lease.holder.pid);
+    }
+  }
+  return {
+      ErrorKind::conflict, what + " is measured with lease " + name + " already",
+      why + " counts for that one, and would count twice",
+      "draw from it: {\"parent\":\"" + name + "\"}; or change it: headroom lease renew " + name};
+}
+
 void Control::ask(const Asked& asked, const AskLease& ask) {
   if (!asked.caller.known) {
     return refuse(asked.request,
@@ -159,6 +213,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   }
 
   if (ask.use) return ask_use(asked, ask);
+  if (auto error = counted_twice(ask)) return refuse(asked.request, std::move(*error));
 
   Lease lease;
   lease.id = state_.promises.next_lease;
@@ -244,7 +299,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   const Holder holder = lease.holder;
   say("lease.waiting", id, lease.name + " waits: " + verdict.why);
   keep(PutLease{std::move(lease)});
-  if (holder.pid != 0) effects_.emplace_back(Watch{holder});
+  if (holder.somebody()) effects_.emplace_back(Watch{holder});
   effects_.emplace_back(Changed{id});
   respond(asked.request, state_.promises.leases.at(id));
   make_room();
@@ -336,11 +391,20 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                     {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " is ending",
                      lease.reason, "book a new one"});
     }
+    if (!lease.holder.group.empty()) {
+      return refuse(asked.request, {ErrorKind::conflict, "a lease of a cgroup is not handed over",
+                                    "what runs in " + lease.holder.group + " is what it holds",
+                                    "end it, and book one for the process: headroom lease add"});
+    }
     if (lease.grouped) {
       return refuse(asked.request,
                     {ErrorKind::conflict, "a lease with a group of its own is not handed over",
                      "what runs in its group is what it holds",
                      "start the other process from one that is in it"});
+    }
+    if (ask.beside != 0 && ask.beside != lease.id && lease.parent == 0 && !lease.use) {
+      return refuse(asked.request,
+                    measured_beside("process " + std::to_string(ask.holder->pid), ask.beside));
     }
     lease.holder = *ask.holder;
   }

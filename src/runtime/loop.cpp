@@ -32,6 +32,7 @@
 #include "runtime/counting.hpp"
 #include "runtime/engine_process.hpp"
 #include "runtime/gpu_watch.hpp"
+#include "runtime/group_finder.hpp"
 #include "runtime/hook_worker.hpp"
 #include "runtime/listeners.hpp"
 #include "runtime/machine.hpp"
@@ -42,12 +43,16 @@
 #include "runtime/secret.hpp"
 #include "runtime/series.hpp"
 #include "runtime/slow_sensors.hpp"
+#include "sense/account.hpp"
+#include "sense/cgroup.hpp"
 #include "sense/gpu.hpp"
 #include "sense/gpu_holder.hpp"
+#include "sense/group_tree.hpp"
 #include "sense/sampler.hpp"
 #include "serve/otlp.hpp"
 #include "serve/routes.hpp"
 #include "words/changed_leases.hpp"
+#include "words/group_path.hpp"
 
 extern char** environ;  // NOLINT: POSIX declares it nowhere
 
@@ -123,6 +128,8 @@ class Loop final : public serve::Backend {
   Result<void> answer(LeaseId lease, std::uint64_t ask, HookResult result,
                       std::string said) override;
   Result<Holder> holder(const Caller& caller, pid_t pid) override;
+  void holder(const Caller& caller, const GroupName& group,
+              std::function<void(Result<serve::GroupHolder>)> done) override;
 
  private:
   http::Limits limits() const {
@@ -151,6 +158,10 @@ class Loop final : public serve::Backend {
   void arm_deadline();
   void watch(const Holder& holder);
   void drop_unused_watches();
+  const std::shared_ptr<const sense::GroupTree>& groups();
+  void look_at_groups();
+  LeaseId lease_around(pid_t pid) const;
+  LeaseId lease_inside(const std::vector<pid_t>& processes) const;
   void ask_others();
   void ask(const AskHook& ask);
   void arm_hooks();
@@ -206,6 +217,9 @@ class Loop final : public serve::Backend {
   RequestId last_request_ = 0;
   std::map<Holder, Watched> watched_;
   std::map<pid_t, Holder> watched_pids_;
+  std::set<Holder> watched_groups_;
+  std::shared_ptr<const sense::GroupTree> groups_;  ///< of others; read with the first use
+  std::optional<GroupFinder> group_finder_;         ///< with the first question
   std::shared_ptr<const View> view_;
   std::string token_;
   std::array<std::shared_ptr<Sample>, 3> samples_;
@@ -332,7 +346,9 @@ void Loop::read_processes() {
       beside.leases.push_back({id,
                                lease.holder.pid,
                                lease.holder.start_time,
-                               {lease.group.memory, lease.group.cpu, lease.group.unified}});
+                               {lease.group.memory, lease.group.cpu, lease.group.unified},
+                               lease.holder.group,
+                               {}});
     }
     beside.sample = state.sample;
     return beside;
@@ -408,10 +424,11 @@ void Loop::restore(std::vector<Record> records, bool same_boot) {
   for (const auto& [id, lease] : leases) {
     if (lease->state == LeaseState::ended) continue;
     living.push_back(id);
-    if (lease->holder.pid != 0 && seen.insert(lease->holder).second &&
-        act::watch(lease->holder).has_value()) {
-      restored.alive.push_back(lease->holder);
-    }
+    const Holder& holder = lease->holder;
+    if (!holder.somebody() || !seen.insert(holder).second) continue;
+    const bool alive = holder.group.empty() ? act::watch(holder).has_value()
+                                            : same_boot && groups()->is_there(holder);
+    if (alive) restored.alive.push_back(holder);
   }
   restored.records = std::move(records);
   machine_.sweep(living);
@@ -640,6 +657,14 @@ void Loop::carry_out(Effect& effect) {
 }
 
 void Loop::watch(const Holder& holder) {
+  if (!holder.group.empty()) {
+    if (groups()->is_there(holder)) {
+      watched_groups_.insert(holder);
+    } else {
+      pending_.emplace_back(Exited{holder});
+    }
+    return;
+  }
   if (watched_.contains(holder)) return;
   auto process = act::watch(holder);
   if (!process) {
@@ -673,6 +698,79 @@ void Loop::drop_unused_watches() {
     watched_pids_.erase(it->first.pid);
     it = watched_.erase(it);
   }
+  std::erase_if(watched_groups_, [&](const Holder& one) { return !holders.contains(one); });
+}
+
+const std::shared_ptr<const sense::GroupTree>& Loop::groups() {
+  if (!groups_) {
+    groups_ = std::make_shared<const sense::GroupTree>(options_.root == "/" ? "" : options_.root);
+  }
+  return groups_;
+}
+
+// Nobody tells of the end of a group that works in all versions: it is looked for at each sample,
+// before anything is read that another one of the same name may have.
+void Loop::look_at_groups() {
+  std::vector<Holder> gone;
+  for (const Holder& holder : watched_groups_) {
+    if (!groups_->is_there(holder)) gone.push_back(holder);
+  }
+  for (const Holder& holder : gone) {
+    watched_groups_.erase(holder);
+    // They are followed no more, whether or not the event has been taken by then.
+    const auto& holders = control_.state().holders;
+    if (const auto leases = holders.find(holder); leases != holders.end()) {
+      for (const LeaseId id : leases->second) changed_leases_.add(id);
+    }
+    dispatch(Exited{holder});
+  }
+}
+
+// The lease whose group a process is in; 0: none.
+LeaseId Loop::lease_around(pid_t pid) const {
+  sense::ReadBuffer buffer;
+  const auto text = sense::read_once(("/proc/" + std::to_string(pid) + "/cgroup").c_str(), buffer);
+  if (!text) return 0;
+  const control::State& state = control_.state();
+  const std::string job = sense::parse_membership(*text).job;
+  const auto id = act::parse_lease_name(std::string_view(job).substr(job.rfind('/') + 1));
+  if (const auto found = id ? state.promises.leases.find(*id) : state.promises.leases.end();
+      found != state.promises.leases.end() && decide::holds(found->second.state)) {
+    const Group& group = found->second.group;
+    if (group.memory.ends_with(job) || group.unified.ends_with(job) || group.cpu.ends_with(job)) {
+      return *id;
+    }
+  }
+  const sense::GroupPaths paths = sense::parse_cgroup(*text);
+  for (const Holder& holder : watched_groups_) {
+    const Group folders = groups_->folders(holder.group);
+    const auto& path = !folders.memory.empty() && !folders.v2 ? paths.memory : paths.unified;
+    const auto leases = state.holders.find(holder);
+    if (!path || !lies_in(*path, holder.group) || leases == state.holders.end()) continue;
+    for (const LeaseId lease : leases->second) {
+      if (!state.promises.leases.at(lease).use) return lease;
+    }
+  }
+  return 0;
+}
+
+// A living lease of one of these processes; 0: none.
+LeaseId Loop::lease_inside(const std::vector<pid_t>& processes) const {
+  const control::State& state = control_.state();
+  for (const pid_t pid : processes) {
+    const auto known = watched_pids_.find(pid);
+    if (known == watched_pids_.end()) continue;
+    const auto leases = state.holders.find(known->second);
+    if (leases == state.holders.end()) continue;
+    for (const LeaseId id : leases->second) {
+      const Lease& lease = state.promises.leases.at(id);
+      if (!lease.use && lease.parent == 0 && lease.group == Group() &&
+          !state.placing.contains(id)) {
+        return id;
+      }
+    }
+  }
+  return 0;
 }
 
 void Loop::ask(const AskHook& ask) {
@@ -789,10 +887,14 @@ void Loop::follow_leases() {
   for (const LeaseId id : changed_leases_.take()) {
     const auto found = leases.find(id);
     const Lease* lease = found == leases.end() ? nullptr : &found->second;
+    // Of a group that has gone nothing is left, and another one may have its name.
+    const bool foreign = lease != nullptr && watched_groups_.contains(lease->holder);
     const bool measured = lease != nullptr && decide::holds(lease->state) && lease->parent == 0 &&
-                          !lease->use && (lease->holder.pid != 0 || lease->group != Group());
+                          !lease->use &&
+                          (foreign || lease->holder.pid != 0 || lease->group != Group());
     if (measured) {
-      sense::Target target{id, lease->group, lease->holder, lease->gpu, lease->part_of};
+      sense::Target target{id, foreign ? groups_->folders(lease->holder.group) : lease->group,
+                           lease->holder, lease->gpu, lease->part_of};
       gpu_holders_.track(target);
       // A further device of a lease has no processes of its own to be read.
       if (lease->part_of == 0) sampler_->track(std::move(target));
@@ -804,6 +906,7 @@ void Loop::follow_leases() {
 }
 
 void Loop::sample(Look look) {
+  look_at_groups();
   follow_leases();
   // Samples go round: one is with the state, one with readers, one is filled.
   std::shared_ptr<Sample>* slot = &samples_.back();
@@ -937,6 +1040,14 @@ std::vector<EventLine> Loop::events(const serve::EventQuery& query) {
 
 RequestId Loop::ask(const Caller& caller, Ask what,
                     std::function<void(const serve::Answered&)> done) {
+  // A process inside the group of a lease is measured with that one.
+  if (auto* book = std::get_if<AskLease>(&what); book != nullptr && book->holder.pid != 0) {
+    if (!book->group && !book->use && book->parent == 0) {
+      book->beside = lease_around(book->holder.pid);
+    }
+  } else if (auto* change = std::get_if<AskChange>(&what); change != nullptr && change->holder) {
+    change->beside = lease_around(change->holder->pid);
+  }
   const RequestId request = ++last_request_;
   asked_.emplace(request, std::move(done));
   dispatch(Asked{request, caller, std::move(what)});
@@ -975,6 +1086,26 @@ Result<Holder> Loop::holder(const Caller& caller, pid_t pid) {
                 "a lease is held by a process of the one who asks");
   }
   return holder;
+}
+
+void Loop::holder(const Caller& caller, const GroupName& group,
+                  std::function<void(Result<serve::GroupHolder>)> done) {
+  if (!group_finder_) {
+    group_finder_.emplace(groups(), machine_.jobs_group(),
+                          [this](std::function<void()> work) { asio::post(io_, std::move(work)); });
+  }
+  group_finder_->find(group, [this, caller, done = std::move(done)](Result<FoundGroup> found) {
+    if (!found) return done(tl::unexpected(found.error()));
+    const bool own = caller.known && found->owner == caller.uid;
+    if (!caller.trusted && !own) {
+      return done(fail(
+          ErrorKind::not_allowed, "cgroup " + found->holder.group + " is not this user's alone",
+          found->owner ? "its processes are those of uid " + std::to_string(*found->owner)
+                       : "it holds processes of several users, or hidden ones",
+          "root and the group headroom may book for it"));
+    }
+    done(serve::GroupHolder{std::move(found->holder), lease_inside(found->processes)});
+  });
 }
 
 // ----------------------------------------------------------------------------------------- words

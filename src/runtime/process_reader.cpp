@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#include "sense/group_tree.hpp"
 #include "sense/process_list.hpp"
 
 namespace headroom::runtime {
@@ -42,12 +43,13 @@ struct ProcessReader::Shared {
 void ProcessReader::Shared::run(const std::shared_ptr<Shared>& self, const std::string& root) {
   ::pthread_setname_np(::pthread_self(), "processes");
   sense::ProcessLister lister(root);
+  std::optional<sense::GroupTree> groups;  // of others; read with the first lease of one
   auto before = std::make_shared<const ProcessList>();
   std::unique_lock lock(self->lock);
   for (;;) {
     self->changed.wait(lock, [&] { return self->stop || self->asked; });
     if (self->stop) break;
-    const Beside beside = *std::exchange(self->asked, std::nullopt);
+    Beside beside = *std::exchange(self->asked, std::nullopt);
     const auto now = self->now;
     lock.unlock();
 
@@ -55,6 +57,11 @@ void ProcessReader::Shared::run(const std::shared_ptr<Shared>& self, const std::
     list->items.reserve(before->items.size() + 16);
     const Instant start = now();
     lister.read(start, *list);
+    for (sense::LeaseMark& mark : beside.leases) {
+      if (mark.foreign.empty()) continue;
+      if (!groups) groups.emplace(root);
+      mark.members = groups->processes(mark.foreign).pids;
+    }
     sense::assign_leases(*list, beside.leases, before.get());
     if (beside.sample) sense::match_gpu_processes(*list, beside.sample->gpus);
     list->took = now().boot - start.boot;

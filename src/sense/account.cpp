@@ -164,6 +164,8 @@ std::string_view job_of(std::string_view path) {
 
 }  // namespace
 
+Account parse_group(std::string_view path) { return account_of(path); }
+
 Membership parse_membership(std::string_view text) {
   // The hierarchies in the order of what they are likely to know. Version 2 stands last on mixed
   // machines, where everything in it may lie at "/".

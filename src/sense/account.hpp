@@ -20,4 +20,7 @@ struct Membership {
 /// empty: no group is too strange to be read. Pure.
 Membership parse_membership(std::string_view text);
 
+/// What the path of a group tells of what is in it. Pure.
+Account parse_group(std::string_view path);
+
 }  // namespace headroom::sense

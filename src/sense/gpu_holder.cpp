@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "sense/account.hpp"
+#include "sense/cgroup.hpp"
 #include "sense/process.hpp"
+#include "words/group_path.hpp"
 
 namespace headroom::sense {
 
@@ -34,6 +36,14 @@ bool in_group(const Group& group, std::string_view job) {
          std::string_view(group.cpu).ends_with(job);
 }
 
+/// Whether a process in these groups is in the one that somebody else made and the target means.
+bool in_foreign_group(const Target& target, const GroupPaths& paths) {
+  if (target.holder.group.empty()) return false;
+  const bool v1 = !target.group.memory.empty() && !target.group.v2;
+  const auto& path = v1 ? paths.memory : paths.unified;
+  return path && lies_in(*path, target.holder.group);
+}
+
 }  // namespace
 
 void GpuHolders::track(Target target) {
@@ -52,7 +62,8 @@ void GpuHolders::untrack(LeaseId lease) {
 GpuHolders::Known GpuHolders::find(pid_t pid) const {
   Known known;
   const std::string process = root_ + "/proc/" + std::to_string(pid);
-  const Membership membership = parse_membership(read_small(process + "/cgroup"));
+  const std::string groups = read_small(process + "/cgroup");
+  const Membership membership = parse_membership(groups);
   known.container = membership.account.container;
   struct stat folder{};
   if (stat(process.c_str(), &folder) == 0) known.uid = folder.st_uid;
@@ -64,6 +75,12 @@ GpuHolders::Known GpuHolders::find(pid_t pid) const {
       known.lease = lease;
       return known;
     }
+  }
+  const GroupPaths paths = parse_cgroup(groups);
+  for (const auto& [lease, target] : targets_) {
+    if (target.part_of != 0 || !in_foreign_group(target, paths)) continue;
+    known.lease = lease;
+    return known;
   }
   for (int i = 0; pid > 1 && i < kMostAncestors; ++i) {
     if (i > 0) text = read_small(root_ + "/proc/" + std::to_string(pid) + "/stat");

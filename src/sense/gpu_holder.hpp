@@ -15,7 +15,8 @@
 namespace headroom::sense {
 
 /// Finds out under which lease each process runs that a driver names. That is asked once, when the
-/// process is first named: by its control group, else by its ancestors. Not thread-safe.
+/// process is first named: by its control group, else by one around it that is a holder, else by
+/// its ancestors. Not thread-safe.
 class GpuHolders {
  public:
   /// `root` stands in for "/" ("" is the machine).

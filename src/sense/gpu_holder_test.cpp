@@ -122,6 +122,30 @@ TEST_F(GpuHoldersTest, AProcessIsItsGroupsOrItsAncestorsLease) {
   EXPECT_EQ(devices[1].processes[0].lease, 2U) << "on a device that it did not book, too";
 }
 
+TEST_F(GpuHoldersTest, AProcessInAGroupThatHoldsALeaseIsThatLeases) {
+  process(100, 1, 5000, "/system.slice/a.service/worker");  // below the group
+  process(200, 1, 6000, "/system.slice/a.services");        // of another that begins so
+  process(300, 100, 7000, "/headroom/lease-3");             // moved out of it by a run
+  GpuHolders gpus(root_);
+  Target one;
+  one.lease = 1;
+  one.holder.group = "/system.slice/a.service";
+  one.group.unified = "/sys/fs/cgroup/system.slice/a.service";
+  one.gpu = "GPU-A";
+  Target three;
+  three.lease = 3;
+  three.group.unified = "/sys/fs/cgroup/headroom/lease-3";
+  three.gpu = "GPU-A";
+  for (const Target& target : {one, three}) gpus.track(target);
+  auto readings = holders();
+  std::vector<GpuReading> devices = {
+      gpu("GPU-A", {taken(100, 4_GiB), taken(200, 2_GiB), taken(300, 1_GiB)})};
+  gpus.read(devices, readings);
+  EXPECT_EQ(readings[0].gpu_memory, 4_GiB);
+  EXPECT_EQ(readings[2].gpu_memory, 1_GiB);
+  EXPECT_EQ(devices[0].processes[1].lease, 0U);
+}
+
 TEST_F(GpuHoldersTest, WhatADriverDoesNotSayStaysUnknown) {
   process(100, 1, 5000, "/headroom/lease-1");
   GpuHolders gpus(root_);

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "sense/group_tree.hpp"
+
 namespace headroom::sense {
 namespace {
 
@@ -15,6 +17,9 @@ constexpr std::chrono::seconds kGroupRetry{1};
 constexpr std::chrono::milliseconds kShortest{50};
 /// Files of so many processes are opened for the bytes they wrote; beyond, that is unknown.
 constexpr std::size_t kMostWriters = 256;
+/// New groups below one that others made are looked for so often, and so many are read.
+constexpr std::chrono::seconds kBelowEvery{10};
+constexpr std::size_t kMostBelow = 64;
 
 std::optional<std::chrono::nanoseconds> as_time(std::optional<std::uint64_t> value,
                                                 std::int64_t unit) {
@@ -45,6 +50,7 @@ TrackedHolder::TrackedHolder(Target target, const std::string& root, Keep keep)
   const std::string& any = !group.memory.empty()    ? group.memory
                            : !group.unified.empty() ? group.unified
                                                     : group.cpu;
+  folder_ = any;
   procs_ = file(any, "/cgroup.procs");
   memory_stat_ = file(group.memory, "/memory.stat");
   memory_usage_ = file(group.memory, group.v2 ? "/memory.current" : "/memory.usage_in_bytes");
@@ -68,11 +74,30 @@ void TrackedHolder::find_cpu_file(BootTime now, ReadBuffer& buffer) {
   }
 }
 
+/// Adds the processes of the groups below: a group's own file does not tell them.
+void TrackedHolder::read_below(BootTime now, ReadBuffer& buffer) {
+  if (!below_at_ || now - *below_at_ >= kBelowEvery) {
+    below_at_ = now;
+    below_.clear();
+    for (const std::string& folder : groups_below(folder_, kMostBelow)) {
+      below_.emplace_back(folder + "/cgroup.procs", Keep::closed);
+    }
+  }
+  for (KernelFile& file : below_) {
+    const auto text = file.read(now, buffer);
+    if (!text) continue;
+    parse_procs(*text, more_);
+    pids_.insert(pids_.end(), more_.begin(), more_.end());
+  }
+}
+
 /// False if the group is not there.
 bool TrackedHolder::read_group(BootTime now, ReadBuffer& buffer, HolderReading& out) {
   const auto procs = procs_.read(now, buffer);
   if (!procs) return false;
-  out.processes = parse_procs(*procs, pids_);
+  parse_procs(*procs, pids_);
+  if (!target_.holder.group.empty()) read_below(now, buffer);
+  out.processes = static_cast<int>(pids_.size());
   std::sort(pids_.begin(), pids_.end());
   if (!cpu_looked_for_) find_cpu_file(now, buffer);
   if (const auto text = memory_stat_.read(now, buffer)) {
@@ -228,6 +253,10 @@ void TrackedHolder::read(BootTime now, ReadBuffer& buffer, const ProcessTable* t
     written_ = out.written = std::max(*out.written, written_.value_or(Bytes()));
   } else if (group || table != nullptr) {
     read_written(buffer, out);
+  }
+  if (!target_.holder.group.empty() && out.written) {
+    if (!written_before_) written_before_ = out.written;
+    out.written = *out.written - *written_before_;
   }
   if (!group && !tree && seen_) {  // the group was removed, and nobody else is known to hold
     out.memory = out.memory_with_cache = Bytes();

@@ -28,7 +28,8 @@ struct Target {
 
 /// Reads one target again and again. Where the group's files do not tell a figure, it is summed
 /// over the group's processes; where there is no group (yet, or any more), over the holder and all
-/// of its descendants ever seen. A figure that cannot be known is empty. Not thread-safe.
+/// of its descendants ever seen. Of a group that somebody else made, what it had written before
+/// does not count. A figure that cannot be known is empty. Not thread-safe.
 class TrackedHolder {
  public:
   /// `root` stands in for "/" ("" is the machine); the group's folders are taken as they are.
@@ -53,6 +54,7 @@ class TrackedHolder {
     int processes = 0;
   };
 
+  void read_below(BootTime now, ReadBuffer& buffer);
   bool read_group(BootTime now, ReadBuffer& buffer, HolderReading& out);
   void find_cpu_file(BootTime now, ReadBuffer& buffer);
   void members_of_group(const ProcessTable& table);
@@ -65,14 +67,20 @@ class TrackedHolder {
   std::string root_;
   Keep keep_;
   KernelFile procs_, memory_stat_, memory_usage_, oom_, cpu_, io_;
-  bool seen_ = false;  ///< the group was there once
+  /// Of the groups below one that somebody else made: others make some in it as they like.
+  std::vector<KernelFile> below_;
+  std::optional<BootTime> below_at_;
+  std::string folder_;  ///< in which the group's processes are told
+  bool seen_ = false;   ///< the group was there once
   bool cpu_looked_for_ = false;
   bool needs_processes_ = true;
-  std::vector<int> pids_;        ///< of the group, or of the members
+  std::vector<int> pids_;  ///< of the group, or of the members
+  std::vector<int> more_;
   std::vector<Member> members_;  ///< by ascending pid
   std::vector<Member> next_;
   std::chrono::nanoseconds gone_cpu_{};  ///< of members that have ended
   std::optional<Bytes> written_;
+  std::optional<Bytes> written_before_;  ///< by a group of somebody else's, until it was read first
   std::optional<BootTime> rate_from_;
   std::optional<std::chrono::nanoseconds> rate_cpu_;
   std::optional<Cores> rate_;

@@ -201,6 +201,38 @@ TEST(GroupHolder, CpuIsTheRiseOfTheCounterAndAQuickSecondLookRepeatsIt) {
   EXPECT_EQ(reading.processes, 0);
 }
 
+TEST(GroupHolder, OfSomebodyElseCountsWhatIsBelowAndNotWhatItWroteBefore) {
+  char folder[] = "/tmp/headroom-group-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const std::string path = folder;
+  const auto put = [&](const std::string& name, const char* text) {
+    std::ofstream(path + name) << text << "\n";
+  };
+  fs::create_directories(path + "/a/b");
+  put("/cgroup.procs", "10");
+  put("/a/cgroup.procs", "11\n12");
+  put("/a/b/cgroup.procs", "13");
+  put("/memory.stat", "anon 4096");
+  put("/cpu.stat", "usage_usec 5");
+  put("/io.stat", "8:0 rbytes=1 wbytes=900000");
+  ReadBuffer buffer;
+  Holder group;
+  group.group = "/somebodys";
+  TrackedHolder holder({3, {path, path, path, "", true}, group}, "", Keep::closed);
+  HolderReading reading;
+  holder.read(at(0), buffer, nullptr, reading);
+  EXPECT_EQ(reading.processes, 4);
+  EXPECT_EQ(reading.memory, Bytes(4096));
+  EXPECT_EQ(reading.written, Bytes(0)) << "before its lease";
+  put("/io.stat", "8:0 rbytes=1 wbytes=900500");
+  fs::create_directories(path + "/c");
+  put("/c/cgroup.procs", "14");
+  holder.read(at(11000), buffer, nullptr, reading);
+  EXPECT_EQ(reading.written, Bytes(500));
+  EXPECT_EQ(reading.processes, 5) << "a new group below it is found after a while";
+  fs::remove_all(path);
+}
+
 /// Groups of this machine, made below our own; removed at the end.
 class RealGroupTest : public testing::Test {
  protected:

@@ -30,8 +30,10 @@ void assign_leases(ProcessList& list, const std::vector<LeaseMark>& leases,
                    const ProcessList* before) {
   std::unordered_map<pid_t, const LeaseMark*> holders;
   std::unordered_map<std::string, std::uint64_t> jobs;  // those met so far
+  std::unordered_map<pid_t, std::uint64_t> members;
   for (const LeaseMark& mark : leases) {
     if (mark.pid != 0) holders.emplace(mark.pid, &mark);
+    for (const pid_t pid : mark.members) members.emplace(pid, mark.lease);
   }
   const auto lease_of_job = [&](const std::string& job) {
     if (job.empty()) return std::uint64_t{0};
@@ -46,8 +48,9 @@ void assign_leases(ProcessList& list, const std::vector<LeaseMark>& leases,
     return jobs.emplace(job, lease).first->second;
   };
   const auto lives = [&](std::uint64_t lease) {
-    return std::ranges::any_of(leases,
-                               [lease](const LeaseMark& mark) { return mark.lease == lease; });
+    return std::ranges::any_of(leases, [lease](const LeaseMark& mark) {
+      return mark.lease == lease && mark.foreign.empty();
+    });
   };
   constexpr std::uint64_t kOpen = ~std::uint64_t{0};
   for (ProcessReading& process : list.items) process.lease = kOpen;
@@ -77,12 +80,20 @@ void assign_leases(ProcessList& list, const std::vector<LeaseMark>& leases,
     }
     for (ProcessReading* member : path) member->lease = lease;
   }
+  // Children of theirs who are in another group do not count for this one.
+  if (!members.empty()) {
+    for (ProcessReading& process : list.items) {
+      const auto member = members.find(process.pid);
+      if (member != members.end() && lease_of_job(process.job) == 0) process.lease = member->second;
+    }
+  }
   if (before == nullptr) return;
   for (ProcessReading& process : list.items) {
     if (process.lease != 0) continue;
     const ProcessReading* const then = find(before->items, process.pid);
     if (then == nullptr || then->start_time != process.start_time || then->lease == 0) continue;
-    // In a group it was assigned by the group: when it left that, it left the lease.
+    // In a group it was assigned by the group: when it left that, it left the lease. So did who
+    // left a group that is the holder.
     if (then->job.empty() && lives(then->lease)) process.lease = then->lease;
   }
 }

@@ -19,11 +19,14 @@ struct LeaseMark {
   pid_t pid = 0;                    ///< of the holder; 0 = none
   std::uint64_t start_time = 0;     ///< of the holder; 0 = unknown
   std::vector<std::string> groups;  ///< folders of its control groups; empty ones count for nothing
+  std::string foreign = {};  ///< path of the group that is the holder; "" = the holder is none
+  std::vector<pid_t> members = {};  ///< the processes of that group
 };
 
-/// Sets `lease` of every process: by its control group, else by its nearest ancestor (or itself)
-/// that holds a lease. Who was a member in `before` and still lives stays one though its parents
-/// have ended; null: nobody was. A lease that is not among `leases` is nobody's.
+/// Sets `lease` of every process: by its control group, else by a group around it that holds one,
+/// else by its nearest ancestor (or itself) that does. Who was a member in `before` and still lives
+/// stays one though its parents have ended; null: nobody was. A lease that is not among `leases` is
+/// nobody's.
 void assign_leases(ProcessList& list, const std::vector<LeaseMark>& leases,
                    const ProcessList* before);
 

@@ -61,6 +61,19 @@ TEST(LeaseOfAProcess, IsFoundWhereParentsGoInARing) {
   EXPECT_THAT(leases_of(list), ElementsAre(0, 0, 7));
 }
 
+TEST(Leases, OfAGroupThatOthersMadeAreItsProcessesAndNotTheirChildrenElsewhere) {
+  ProcessList list;
+  list.items = {process(10, 1, 5), process(11, 10, 5), process(20, 1, 5)};
+  LeaseMark mark{7, 0, 0, {}, "/docker/a", {10}};
+  assign_leases(list, {mark}, nullptr);
+  EXPECT_THAT(leases_of(list), ElementsAre(7, 0, 0)) << "the child is in another group";
+  // Who has left the group has left the lease.
+  ProcessList next = list;
+  mark.members = {20};
+  assign_leases(next, {mark}, &list);
+  EXPECT_THAT(leases_of(next), ElementsAre(0, 0, 7));
+}
+
 GpuReading gpu(const char* id, std::optional<std::int64_t> used,
                std::vector<GpuProcess> processes) {
   GpuReading one;

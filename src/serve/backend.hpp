@@ -75,6 +75,11 @@ struct Costs {
   const MetricCounts* counts = nullptr;  ///< the backend's own, if it keeps any
 };
 
+struct GroupHolder {
+  Holder holder;
+  LeaseId beside = 0;  ///< a living lease of a process in the group; 0: none
+};
+
 using Answered = std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed>;
 
 /// All on the loop thread.
@@ -125,6 +130,11 @@ class Backend {
                               std::string said) = 0;
   /// The process as a holder, if this caller may hold leases for it.
   virtual Result<Holder> holder(const Caller& caller, pid_t pid) = 0;
+  /// A control group that somebody else made as a holder, if this caller may hold leases for it:
+  /// all of its processes are the caller's, or the caller is trusted. `done` is called once, at
+  /// once or later.
+  virtual void holder(const Caller& caller, const GroupName& group,
+                      std::function<void(Result<GroupHolder>)> done) = 0;
 };
 
 }  // namespace headroom::serve

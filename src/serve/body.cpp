@@ -16,6 +16,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t kLongestText = 256;
+constexpr std::size_t kLongestPath = 1024;
 constexpr std::size_t kLongestModel = 200;
 // Amounts and times above this are mistakes, and sums of them must not overflow.
 constexpr double kLargest = 4e18;
@@ -42,12 +43,14 @@ class Fields {
     if (value != nullptr) ++seen_;
     return value;
   }
-  void text(std::string_view name, std::string& out) {
+  void text(std::string_view name, std::string& out, std::size_t longest = kLongestText) {
     const json::value* value = find(name);
     if (value == nullptr || value->is_null()) return;
     if (!value->is_string()) return wrong(name, "a text is wanted");
     const std::string_view given = value->get_string();
-    if (given.size() > kLongestText) return wrong(name, "at most 256 bytes");
+    if (given.size() > longest) {
+      return wrong(name, "at most " + std::to_string(longest) + " bytes");
+    }
     for (const char c : given) {
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
         return wrong(name, "control characters are not allowed");
@@ -217,9 +220,23 @@ void read_holder(Fields& fields, HolderField& holder) {
   if (const auto pid = inner.number("pid", 1, 1 << 30, &null)) {
     holder.pid = static_cast<pid_t>(*pid);
   }
-  if (auto done = inner.done({"pid"}); !done) return fields.refuse(done.error());
-  if (!null && !holder.pid) {
-    fields.wrong("holder", R"(an object such as {"pid":4121} is wanted)");
+  int others = 0;
+  constexpr std::pair<const char*, GroupName::By> kGroups[] = {
+      {"cgroup", GroupName::By::path},
+      {"unit", GroupName::By::unit},
+      {"container", GroupName::By::container}};
+  for (const auto& [name, by] : kGroups) {
+    std::string text;
+    inner.text(name, text, by == GroupName::By::path ? kLongestPath : kLongestText);
+    if (text.empty()) continue;
+    ++others;
+    holder.group = GroupName{by, std::move(text)};
+  }
+  if (auto done = inner.done({"pid", "cgroup", "unit", "container"}); !done) {
+    return fields.refuse(done.error());
+  }
+  if (others + (null || holder.pid ? 1 : 0) != 1) {
+    fields.wrong("holder", R"(one of pid, cgroup, unit and container is wanted: {"pid":4121})");
   }
 }
 
@@ -357,7 +374,9 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
     ask.return_idle = returns;
   }
   read_holder(fields, holder);
-  if (holder.given && !holder.pid) fields.wrong("holder", "a process is wanted");
+  if (holder.given && !holder.pid) {
+    fields.wrong("holder", "a process is wanted: only to one is a lease handed over");
+  }
   if (auto done = fields.done(
           {"needs", "ttl_seconds", "for_seconds", "exit_status", "holder", "return_idle"});
       !done) {
@@ -600,7 +619,7 @@ void describe_bodies(Schemas& all) {
        R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit."})",
        kFor,
        R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Ends by itself then; 0: as long as its holder lives."})",
-       R"("holder":{"type":["object","null"],"description":"Absent: the caller's own process, by the Unix socket.","properties":{"pid":{"type":["integer","null"],"minimum":1,"description":"null, with ttl_seconds: tied to time only."}},"additionalProperties":false})",
+       R"("holder":{"type":["object","null"],"description":"Absent: the caller's own process, by the Unix socket. One of these; a cgroup, unit or container that headroom did not start is only measured, and its lease ends when it is gone.","properties":{"pid":{"type":["integer","null"],"minimum":1,"description":"null, with ttl_seconds: tied to time only."},"cgroup":{"type":"string","minLength":1,"maxLength":1024,"description":"Its path, as /proc/PID/cgroup has it, or its folder."},"unit":{"type":"string","minLength":1,"maxLength":256,"description":"A unit of systemd that runs."},"container":{"type":"string","minLength":1,"maxLength":256,"description":"The beginning of its id; of LXC its name."}},"additionalProperties":false})",
        R"("parent":{"type":["string","null"],"description":"A lease to draw from."})",
        R"("fence":{"type":"boolean","description":"Move the holder into a group with a soft limit."})",
        R"("enforce":{"type":"boolean","description":"With a hard one."})",

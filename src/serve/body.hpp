@@ -20,7 +20,8 @@ class Schemas;
 /// The holder that a request for a lease names.
 struct HolderField {
   bool given = false;
-  std::optional<pid_t> pid;  ///< empty with `given`: tied to time only
+  std::optional<pid_t> pid;  ///< empty with `given` and no group: tied to time only
+  std::optional<GroupName> group;
 };
 
 Result<AskFit> parse_fit(std::string_view body);

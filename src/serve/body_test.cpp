@@ -43,6 +43,40 @@ TEST(Body, ReadsAWholeLease) {
   EXPECT_TRUE(ask->group) << "a fence needs a group";
 }
 
+TEST(Body, TakesGroupsThatOthersMadeAsHolders) {
+  const struct {
+    const char* holder;
+    GroupName::By by;
+    const char* text;
+  } rows[] = {
+      {R"({"cgroup":"/docker/ab"})", GroupName::By::path, "/docker/ab"},
+      {R"({"unit":"ollama.service"})", GroupName::By::unit, "ollama.service"},
+      {R"({"container":"3f2a"})", GroupName::By::container, "3f2a"},
+  };
+  for (const auto& row : rows) {
+    HolderField holder;
+    const auto ask = parse_lease(
+        std::string(R"({"needs":{"memory_bytes":1},"holder":)") + row.holder + "}", holder);
+    ASSERT_TRUE(ask) << ask.error().why;
+    ASSERT_TRUE(holder.group);
+    EXPECT_EQ(holder.group->by, row.by);
+    EXPECT_EQ(holder.group->text, row.text);
+    EXPECT_FALSE(holder.pid);
+  }
+  for (const char* wrong :
+       {R"({"pid":4,"unit":"a"})", R"({"pid":null,"unit":"a"})", R"({"cgroup":"/a","unit":"a"})",
+        R"({"unit":""})", R"({"unit":7})", R"({"slice":"a"})", R"({"unit":"a\u0000"})"}) {
+    HolderField holder;
+    EXPECT_FALSE(
+        parse_lease(std::string(R"({"needs":{"memory_bytes":1},"holder":)") + wrong + "}", holder))
+        << wrong;
+  }
+  HolderField holder;
+  const auto given = parse_change(R"({"holder":{"unit":"a"}})", holder);
+  ASSERT_FALSE(given);
+  EXPECT_NE(given.error().why.find("a process is wanted"), std::string::npos);
+}
+
 TEST(Body, TellsNoWaitFromNoLimit) {
   EXPECT_EQ(lease(R"({"needs":{"memory_bytes":1}})")->wait, std::chrono::milliseconds(0));
   EXPECT_FALSE(lease(R"({"needs":{"memory_bytes":1},"wait_seconds":null})")->wait.has_value());

@@ -16,7 +16,7 @@ struct AmountsOf {
   const Amounts& shown;  ///< those that are part of the lease
 };
 struct HolderDocument {
-  pid_t pid = 0;
+  const Holder& holder;
 };
 struct GroupDocument {
   const Lease& lease;
@@ -127,7 +127,11 @@ struct Described<LeaseDevice> {
 template <>
 struct Described<HolderDocument> {
   static constexpr std::string_view name = "Holder";
-  static constexpr auto fields = std::tuple{Field{"pid", "", &HolderDocument::pid}};
+  static constexpr auto fields = std::tuple{
+      Field{"pid", "", [](const HolderDocument& h) { return left_out_zero(h.holder.pid); }},
+      Field{"cgroup", "That headroom did not make: it is only measured.",
+            [](const HolderDocument& h) { return left_out_zero(h.holder.group); }},
+  };
 };
 
 template <>
@@ -193,8 +197,8 @@ struct Described<LeaseDocument> {
             [](const D& d) { return MaybeText{d.view.lease.mount}; }},
       Field{"holder", "null: tied to time only.",
             [](const D& d) {
-              const pid_t pid = d.view.lease.holder.pid;
-              return pid != 0 ? std::optional(HolderDocument{pid}) : std::nullopt;
+              const Holder& holder = d.view.lease.holder;
+              return holder.somebody() ? std::optional(HolderDocument{holder}) : std::nullopt;
             }},
       Field{"parent", "The lease it draws from.",
             [](const D& d) { return LeaseRef{d.view.lease.parent}; }},

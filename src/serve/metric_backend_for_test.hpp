@@ -50,6 +50,10 @@ class StillMachine : public Backend {
   void stop_listening(LeaseId, std::uint64_t) override {}
   Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return no(); }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
+  void holder(const Caller&, const GroupName&,
+              std::function<void(Result<GroupHolder>)> done) override {
+    done(GroupHolder{});
+  }
 
   /// A lease that is active and uses half of what it booked.
   void add_lease(LeaseId id, std::string name, Bytes memory) {

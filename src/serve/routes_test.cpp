@@ -216,6 +216,13 @@ class Still final : public Backend {
   void stop_listening(LeaseId, std::uint64_t) override {}
   Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return {}; }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
+  void holder(const Caller&, const GroupName& group,
+              std::function<void(Result<GroupHolder>)> done) override {
+    Holder holder;
+    holder.group = group.text;
+    holder.inode = 7;
+    done(GroupHolder{holder, 0});
+  }
 
   View view_;
   NodeFacts node_{"box", "1", "boot", "6.1", now_at(), "v2", {}, "", ""};

@@ -70,28 +70,32 @@ void send_refusal(Backend& backend, Client& client, const Refusal& refusal) {
   client.send(std::move(response));
 }
 
-// Answers with what the control machine said.
-void ask(const Call& call, Ask what, Client client, Write write = write_answer) {
+// Answers with what the control machine said. `backend` and `names` outlive the client.
+void ask(Backend& backend, UserNames& names, const Caller& caller, Ask what, Client client,
+         Write write) {
   // The control machine mostly answers before ask() returns; only a request that waits has to be
   // taken back when its client goes.
-  Backend& backend = call.backend;
   auto answered = std::make_shared<bool>(false);
-  const RequestId request = backend.ask(
-      call.caller(), std::move(what),
-      [&backend, &names = call.names, client, write, answered](const Answered& answer) mutable {
-        *answered = true;
-        if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-          return send_refusal(backend, client, *refusal);
-        }
-        std::string body;
-        body.reserve(1000);  // most answers; the allocator has such a piece at hand
-        Json json(body);
-        const int status = write(json, answer, backend, names);
-        client.send(status, kJson, body);
-      });
+  const RequestId request =
+      backend.ask(caller, std::move(what),
+                  [&backend, &names, client, write, answered](const Answered& answer) mutable {
+                    *answered = true;
+                    if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+                      return send_refusal(backend, client, *refusal);
+                    }
+                    std::string body;
+                    body.reserve(1000);  // most answers; the allocator has such a piece at hand
+                    Json json(body);
+                    const int status = write(json, answer, backend, names);
+                    client.send(status, kJson, body);
+                  });
   if (!*answered) {
     client.on_gone([&backend, request] { backend.withdraw(request); });
   }
+}
+
+void ask(const Call& call, Ask what, Client client, Write write = write_answer) {
+  ask(call.backend, call.names, call.caller(), std::move(what), std::move(client), write);
 }
 
 // Asks about the model that a path names, if it can be the name of one.
@@ -144,6 +148,22 @@ void post_lease(const Call& call, Client client) {
   HolderField holder;
   auto lease = parse_lease(call.body(), holder);
   if (!lease) return client.send(problem(lease.error()));
+  const std::string_view key = call.header("idempotency-key");
+  if (key.size() > kLongestKey) {
+    return client.send(
+        refuse(ErrorKind::invalid_request, "the Idempotency-Key is too long", "at most 128 bytes"));
+  }
+  lease->idempotency_key = std::string(key);
+  if (holder.group) {
+    auto book = [&backend = call.backend, &names = call.names, caller = call.caller(),
+                 lease = std::move(*lease), client](const Result<GroupHolder>& found) mutable {
+      if (!found) return client.send(problem(found.error()));
+      lease.holder = found->holder;
+      lease.beside = found->beside;
+      ask(backend, names, caller, std::move(lease), std::move(client), write_new_lease);
+    };
+    return call.backend.holder(call.caller(), *holder.group, std::move(book));
+  }
   const pid_t own = call.request != nullptr ? call.request->peer().pid : 0;
   const pid_t pid = holder.given ? holder.pid.value_or(0) : own;
   if (pid != 0) {
@@ -156,12 +176,6 @@ void post_lease(const Call& call, Client client) {
                "there is no holder, and no ttl_seconds",
                R"(name the process, {"holder":{"pid":4121}}, or how long it holds)"));
   }
-  const std::string_view key = call.header("idempotency-key");
-  if (key.size() > kLongestKey) {
-    return client.send(
-        refuse(ErrorKind::invalid_request, "the Idempotency-Key is too long", "at most 128 bytes"));
-  }
-  lease->idempotency_key = std::string(key);
   ask(call, std::move(*lease), std::move(client), write_new_lease);
 }
 

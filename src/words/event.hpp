@@ -27,6 +27,17 @@ struct Caller {
   bool trusted = false;  ///< root, or in the group that may change everything
 };
 
+/// How somebody names a control group that headroom did not make.
+struct GroupName {
+  enum class By {
+    path,       ///< in its hierarchy, or as a folder
+    unit,       ///< of systemd
+    container,  ///< the beginning of its id; of LXC, the name
+  };
+  By by = By::path;
+  std::string text;
+};
+
 /// Would it fit? Changes nothing.
 struct AskFit {
   std::string name;
@@ -51,6 +62,7 @@ struct AskLease {
   std::optional<std::chrono::seconds> expected;
   std::chrono::seconds ttl{0};
   Holder holder;
+  LeaseId beside = 0;  ///< a living lease that measures processes of the holder already; 0: none
   LeaseId parent = 0;
   bool fence = false;
   bool enforce = false;
@@ -72,6 +84,7 @@ struct AskChange {
   std::optional<std::chrono::seconds> expected;
   std::optional<int> exit_status;
   std::optional<Holder> holder;  ///< hand it over to this process
+  LeaseId beside = 0;            ///< another living lease that measures this process; 0: none
   std::optional<bool> return_idle;
 };
 struct AskEnd {

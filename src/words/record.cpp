@@ -173,7 +173,9 @@ enum LeaseTag : std::uint8_t {
   size_deaths,
   size_from,
   part_of,
-  last_tag = part_of,
+  holder_group,
+  holder_inode,
+  last_tag = holder_inode,
 };
 
 void write(Writer& w, const Size& size) {
@@ -249,6 +251,8 @@ void write(Writer& w, const Lease& l) {
   w.text(config, l.config);
   write(w, l.size);
   w.number(part_of, static_cast<std::int64_t>(l.part_of));
+  w.text(holder_group, l.holder.group);
+  w.number(holder_inode, static_cast<std::int64_t>(l.holder.inode));
 }
 
 bool is_text(std::uint8_t tag) {
@@ -266,6 +270,7 @@ bool is_text(std::uint8_t tag) {
     case reason:
     case held_model:
     case config:
+    case holder_group:
       return true;
     default:
       return false;
@@ -330,6 +335,9 @@ Result<Record> read_lease(std::string_view bytes) {
           break;
         case config:
           l.config = std::move(text);
+          break;
+        case holder_group:
+          l.holder.group = std::move(text);
           break;
         default:
           break;
@@ -500,6 +508,9 @@ Result<Record> read_lease(std::string_view bytes) {
         break;
       case part_of:
         l.part_of = static_cast<LeaseId>(v);
+        break;
+      case holder_inode:
+        l.holder.inode = static_cast<std::uint64_t>(v);
         break;
       default:
         break;

@@ -57,7 +57,7 @@ class Any {
     l.booked = amounts();
     l.gpu = text();
     l.mount = text();
-    l.holder = {static_cast<pid_t>(engine_()), engine_()};
+    l.holder = {static_cast<pid_t>(engine_()), engine_(), text(), engine_()};
     l.parent = engine_();
     l.fence = yes();
     l.enforce = yes();
