@@ -248,6 +248,13 @@ export interface Amounts {
   disk_bytes?: Maybe<number>;
 }
 
+export interface LeaseDevice {
+  device: string;
+  gpu_index?: Maybe<number>;
+  booked_bytes?: Maybe<number>;
+  measured_bytes?: Maybe<number>;
+}
+
 export interface Lease {
   id: string;
   name?: Maybe<string>;
@@ -261,6 +268,8 @@ export interface Lease {
   over?: Maybe<boolean>;
   device?: Maybe<string>;
   gpu_index?: Maybe<number>;
+  /** All of its GPUs, where it holds several. */
+  devices?: Maybe<LeaseDevice[]>;
   mount?: Maybe<string>;
   asked_at?: Maybe<string>;
   granted_at?: Maybe<string>;

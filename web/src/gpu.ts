@@ -63,8 +63,10 @@ export function parts_of(gpu: Gpu, item: Maybe<RoomItem>, leases: Lease[], proce
   };
   const by_lease: Part[] = [];
   for (const lease of leases) {
-    if (lease.device !== gpu.id || lease.state === 'waiting' || lease.state === 'ended') continue;
-    const bytes = take(number(lease.measured?.gpu_memory_bytes) ?? 0);
+    if (lease.state === 'waiting' || lease.state === 'ended') continue;
+    const part = list(lease.devices).find((each) => each.device === gpu.id);
+    if (!part && lease.device !== gpu.id) continue;
+    const bytes = take(number(part ? part.measured_bytes : lease.measured?.gpu_memory_bytes) ?? 0);
     if (bytes > 0) by_lease.push({ kind: 'lease', key: `lease ${lease.id}`, name: lease.name || lease.id, bytes });
   }
   const by_process: Part[] = [];

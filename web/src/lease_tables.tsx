@@ -1,6 +1,6 @@
 // Leases as they are shown on every page: what runs, what waits, what has ended.
 import type { ComponentChildren } from 'preact';
-import { number, type Amounts, type Lease, type Maybe } from './api';
+import { list, number, type Amounts, type Lease, type Maybe } from './api';
 import { format_bytes, format_clock, format_cores, format_duration, format_until, kUnknown, parse_time } from './format';
 import { More, Value } from './parts';
 
@@ -38,8 +38,10 @@ function AmountLines({ lease, amounts, reason }: { lease: Lease; amounts: Maybe<
   );
 }
 
-/** The device or filesystem that a lease is tied to. */
+/** The devices or the filesystem that a lease is tied to. */
 export function where_of(lease: Lease): string {
+  const indices = list(lease.devices).map((each) => number(each.gpu_index));
+  if (indices.length > 1 && indices.every((index) => index !== null)) return `GPUs ${indices.join(', ')}`;
   if (number(lease.gpu_index) !== null) return `GPU ${lease.gpu_index}`;
   return lease.device ?? lease.mount ?? kUnknown;
 }
