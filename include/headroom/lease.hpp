@@ -152,6 +152,7 @@ struct Lease {
   bool use = false;                ///< a use of that model: books nothing, and keeps it where it is
   std::string config;              ///< what tells its runs apart from others of its name; or empty
   Size size;                       ///< what `needs` come from; from nobody: they were said
+  bool moved = false;  ///< to another device, after an allocation had failed on its first
   bool operator==(const Lease&) const = default;
 };
 

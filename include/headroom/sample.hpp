@@ -217,6 +217,8 @@ struct GpuReading {
   std::optional<double> compute;                 ///< capability, 8.6
   bool processes_known = false;  ///< the driver names the processes; `processes` is complete
   std::vector<GpuProcess> processes;
+  /// It has no memory of its own and works in the machine's: one pool for both.
+  bool unified = false;
   bool simulated = false;
 };
 

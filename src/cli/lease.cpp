@@ -27,6 +27,7 @@ constexpr const char* kHelp =
     "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
     "  headroom lease renew l-73 --ttl 1h\n"
     "  headroom lease give l-73 --pid 4122          another process holds it from now on\n"
+    "  headroom lease failed l-73 --gpu-mem 2G      its device refused this: it is moved, once\n"
     "  headroom lease rm l-73                       end it, or leave the queue\n"
     "\n"
     "For a command to be started, headroom run is simpler. A unit, a container and a cgroup\n"
@@ -389,9 +390,9 @@ int lease_command(Words words) {
     }
     return add_lease(common, daemon, add, called);
   }
-  if (verb != "show" && verb != "renew" && verb != "give" && verb != "rm") {
+  if (verb != "show" && verb != "renew" && verb != "give" && verb != "failed" && verb != "rm") {
     return report(Error{ErrorKind::invalid_request, "lease cannot '" + verb + "'", "",
-                        "headroom lease ls, show, add, renew, give or rm"});
+                        "headroom lease ls, show, add, renew, give, failed or rm"});
   }
   if (what.empty()) {
     return report(Error{ErrorKind::invalid_request, "lease " + verb + " needs an id",
@@ -415,6 +416,18 @@ int lease_command(Words words) {
     auto holder = holder_of(add.pid);
     if (!holder) return report(holder.error());
     change["holder"] = std::move(*holder);
+    return show_lease(common, daemon.change(*id, change));
+  }
+  if (verb == "failed") {
+    const auto needs = needs_of(add.needs);
+    if (!needs) return report(needs.error());
+    const auto* bytes = needs->if_contains("gpu_memory_bytes");
+    if (bytes == nullptr || needs->size() != 1) {
+      return report(Error{ErrorKind::invalid_request,
+                          "lease failed needs the allocation that its device refused", "",
+                          "headroom lease failed " + what + " --gpu-mem 2G"});
+    }
+    change["failed_gpu_memory_bytes"] = *bytes;
     return show_lease(common, daemon.change(*id, change));
   }
   if (add.return_idle) change["return_idle"] = true;

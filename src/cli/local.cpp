@@ -16,6 +16,7 @@
 #include "sense/process_owner.hpp"
 #include "sense/sampler.hpp"
 #include "sense/slow.hpp"
+#include "sense/unified.hpp"
 #include "serve/body.hpp"
 #include "serve/documents.hpp"
 #include "serve/routes.hpp"
@@ -93,6 +94,7 @@ class Local final : public serve::Backend {
       std::erase_if(sample->absent, [](const Absence& one) { return one.sensor == "gpu"; });
       sample->absent.insert(sample->absent.end(), silent.begin(), silent.end());
     }
+    sense::fill_unified(*sample);
     sample->number = ++samples_;
     sample->took = clock_now().boot - at.boot;
     (void)control_.apply(Sampled{std::move(sample)}, at);

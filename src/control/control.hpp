@@ -62,6 +62,8 @@ class Control {
   void ask(const Asked& asked, const AskFree& ask);
   std::optional<Error> counted_twice(const AskLease& ask) const;
   Error measured_beside(const std::string& what, LeaseId id) const;
+  /// Moves a lease whose device would not give `bytes` to another one; refuses where it cannot.
+  void move_after_failure(const Asked& asked, const Lease& lease, Bytes bytes);
   Drains drains() const;
   /// For whom room is made.
   struct Asker {
@@ -209,6 +211,7 @@ class Control {
   /// Its next sample is looked at even where it reads as before.
   void look_again(LeaseId id) { state_.look_again.add(id); }
   void measure(const Sample& sample, const std::vector<Read>& reads);
+  bool is_unified(const std::string& gpu) const;
   std::int64_t measured_on(const std::string& gpu) const;
   void measure_cpu(const Sample& sample, const Sample* before, const std::vector<Read>& reads);
   void settle(LeaseId id);

@@ -199,7 +199,8 @@ void Control::owe(LeaseId id) {
         state_.ledger.pool(state_.ledger.device(Resource::gpu_memory, lease.gpu));
     // A driver may free late what was never seen: at least one look at the device comes first. A
     // device that does not answer has no room, and a look at it comes before it has.
-    if (pool.unknown.empty()) {
+    // The machine's memory comes back with the process.
+    if (pool.unknown.empty() && !pool.unified) {
       const auto use = state_.uses.find(id);
       const std::int64_t held = use != state_.uses.end() && use->second.measured
                                     ? use->second.measured->gpu_memory.count()

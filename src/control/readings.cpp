@@ -145,6 +145,11 @@ std::vector<Control::Read> Control::what_changed(const Sample& sample, const Sam
   return reads;
 }
 
+bool Control::is_unified(const std::string& gpu) const {
+  const int pool = state_.ledger.gpu(gpu);
+  return pool >= 0 && state_.ledger.pool(pool).unified;
+}
+
 void Control::measure(const Sample& sample, const std::vector<Read>& reads) {
   // Leases that share one process share its use: each gets up to its booking,
   // in the order they were granted, the last one all the rest.
@@ -190,10 +195,11 @@ void Control::measure(const Sample& sample, const std::vector<Read>& reads) {
       }
       look_again(lease.id);  // what the others have decides about its part
     }
-    if (!reading.gpu_memory && !lease.gpu.empty()) {
+    if (!reading.gpu_memory && !lease.gpu.empty() && !is_unified(lease.gpu)) {
       by_gpu[lease.gpu].push_back(lease.id);
       look_again(lease.id);  // the device's reading decides about it
     }
+    if (!lease.gpu.empty() && is_unified(lease.gpu)) measured.memory += measured.gpu_memory;
     state_.uses[lease.id].measured = measured;
   }
   // Where the driver does not say who uses a device: what it uses more than before its first lease

@@ -385,6 +385,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                   {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " has ended",
                    lease.reason, "book a new one"});
   }
+  if (ask.failed_gpu_memory) return move_after_failure(asked, *found, *ask.failed_gpu_memory);
   if (ask.holder) {
     if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
       return refuse(asked.request,

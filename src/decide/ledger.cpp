@@ -175,11 +175,26 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
       pool.unknown = "the device does not say how much of its memory is used";
       continue;
     }
+    pool.unified = reading.unified;
+    if (pool.unified) {
+      const Pool& machine = pools_[kMemory];
+      pool.unknown = machine.unknown;
+      pool.capacity = machine.capacity;
+      pool.reserve = machine.reserve;
+      pool.margin = machine.margin;
+      read(pool, sample.at.boot);
+      pool.free = machine.free;
+      continue;
+    }
     pool.unknown.clear();
     // Nobody uses one that is asleep.
     const bool asleep = reading.state == GpuState::asleep;
     read(pool, asleep ? sample.at.boot : sample.at.boot - reading.age);
     pool.free = pool.capacity - pool.reserve - reading.memory_used->count();
+    const std::int64_t back = std::min(pool.capacity / 100, pool.used_at_refusal / 10);
+    if (pool.refused > 0 && reading.memory_used->count() < pool.used_at_refusal - back) {
+      pool.refused = 0;
+    }
     if (pool.leases == 0) pool.used_idle = reading.memory_used->count();
   }
   for (const FilesystemReading& reading : sample.filesystems) {
@@ -194,6 +209,13 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
     pool.margin = config.node.margin_disk.of(reading.total).count();
     pool.free = reading.available.count();
   }
+}
+
+void Ledger::refuse(int index, Bytes bytes) {
+  Pool& pool = pools_[static_cast<std::size_t>(index)];
+  if (pool.free < bytes.count()) return;  // it said itself that it has less
+  pool.refused = std::max(pool.refused, pool.free - std::max<std::int64_t>(0, bytes.count() - 1));
+  pool.used_at_refusal = pool.capacity - pool.reserve - pool.free;
 }
 
 void Ledger::count_amounts(const Entry& entry, int sign) {
@@ -344,7 +366,8 @@ std::vector<Room> Ledger::rooms() const {
     room.name = pool.name;
     room.why = pool.unknown;
     if (pool.unknown.empty()) {
-      room.room = pool.room();
+      const std::int64_t machine = pools_[kMemory].room();
+      room.room = pool.unified ? std::min(pool.room(), machine) : pool.room();
       room.deficit = std::max<std::int64_t>(0, -pool.balance());
     }
     if (const std::string closed = pool.closed(); !closed.empty()) room.closed = "it " + closed;
@@ -357,8 +380,9 @@ std::vector<Room> Ledger::rooms() const {
     room.margin = pool.margin;
     // What is in use beyond the bookings and the reserve, as far as it takes room away: with it,
     // the terms add up to the capacity wherever room is above 0.
-    room.unbooked = std::max<std::int64_t>(0, (pool.capacity - pool.reserve - pool.booked) -
-                                                  (pool.free - pool.unmaterialised - pool.unseen));
+    room.unbooked = std::max<std::int64_t>(
+        0, (pool.capacity - pool.reserve - pool.booked) -
+               (pool.free - pool.refused - pool.unmaterialised - pool.unseen));
     out.push_back(std::move(room));
   }
   return out;

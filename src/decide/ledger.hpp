@@ -49,7 +49,14 @@ struct Pool {
   std::int64_t unseen_most = 0;
   BootTime unseen_at{};
   BootTime read_at{};       ///< when `free` was so
+  /// Counted as free by the driver, which would not give it: memory in pieces, most likely. Until
+  /// some of what is used comes back.
+  std::int64_t refused = 0;
+  std::int64_t used_at_refusal = 0;
   std::int64_t ending = 0;  ///< of `booked`, by leases that say when they end
+  /// A GPU that works in the machine's memory: what is booked of it is booked of that too, and its
+  /// terms are that one's.
+  bool unified = false;
   int leases = 0;
   int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
@@ -58,7 +65,7 @@ struct Pool {
   std::int64_t room() const { return unknown.empty() ? std::max<std::int64_t>(0, balance()) : 0; }
   /// The same with its sign: below 0 is how much must come back before there is room again.
   std::int64_t balance() const {
-    return std::min(capacity - reserve - booked, free - unmaterialised - unseen) - margin;
+    return std::min(capacity - reserve - booked, free - refused - unmaterialised - unseen) - margin;
   }
   /// Why nobody new is placed on it, whatever its room; empty: it is open.
   std::string closed() const {
@@ -122,6 +129,9 @@ class Ledger {
   /// Whether a device takes nobody new ("" = the node: no pool does); a slice follows its device.
   /// Devices that were not seen yet count too.
   void drain(const std::string& device, bool drained);
+  /// An allocation of `bytes` failed on a device that counts as much as free: no more than less than
+  /// that is room, until a tenth of its use, or a hundredth of the device, has come back.
+  void refuse(int pool, Bytes bytes);
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 
   const std::vector<Pool>& pools() const { return pools_; }

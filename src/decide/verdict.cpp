@@ -658,8 +658,12 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
     covered += it->first;
     if (it->second != ends_first) verdict.in_the_way.push_back(it->second);
   }
+  if (pool.refused > 0) {
+    verdict.why += "; it counts " + amount_text(pool.resource, pool.refused) +
+                   " as free that it would not give";
+  }
   if (verdict.in_the_way.empty()) {
-    verdict.why += "; what is used was booked by nobody";
+    if (pool.refused == 0) verdict.why += "; what is used was booked by nobody";
     return;
   }
   verdict.why += "; ";
@@ -818,6 +822,32 @@ Result<std::vector<int>> named_devices(const Ledger& ledger, std::string_view na
 
 }  // namespace
 
+// What is wanted of a device that works in the machine's memory is wanted of that: one pool.
+Result<void> share_memory(const Ledger& ledger, const Needs& needs, Wanted& wanted) {
+  const auto is_unified = [&](int gpu) { return ledger.pool(gpu).unified; };
+  const auto unified = std::count_if(wanted.gpus.begin(), wanted.gpus.end(), is_unified);
+  if (unified == 0) return {};
+  if (unified < static_cast<std::ptrdiff_t>(wanted.gpus.size())) {
+    // Beside devices with memory of their own, one without is meant only by its name.
+    std::erase_if(wanted.gpus, is_unified);
+    return {};
+  }
+  if (!needs.gpu_memory) {
+    return fail(ErrorKind::invalid_request, "it is not said how much memory it takes",
+                ledger.pool(wanted.gpus.front()).name +
+                    " works in the machine's memory, which others need too",
+                "add --gpu-mem");
+  }
+  std::int64_t all = 0;
+  if (__builtin_mul_overflow(needs.gpu_memory->count(), wanted.count, &all) ||
+      __builtin_add_overflow(wanted.amounts.memory.count(), all, &all)) {
+    return fail(ErrorKind::can_never_fit, "it is more memory than can be counted",
+                "what is wanted of the device and beside it is one pool here", "ask for less");
+  }
+  wanted.amounts.memory = Bytes(all);
+  return {};
+}
+
 Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
   Wanted wanted;
   const auto positive = [](const auto& amount, std::int64_t value) { return !amount || value > 0; };
@@ -875,6 +905,9 @@ Result<Wanted> want(const Ledger& ledger, const Needs& needs) {
         std::snprintf(text, sizeof text, "no device has compute capability %.1f", *needs.compute);
         return fail(ErrorKind::can_never_fit, text, "the devices of this machine are older");
       }
+    }
+    if (auto shared = share_memory(ledger, needs, wanted); !shared) {
+      return tl::unexpected(std::move(shared.error()));
     }
     if (wanted.gpus.size() < static_cast<std::size_t>(wanted.count)) {
       const std::size_t found = wanted.gpus.size();
@@ -1050,8 +1083,9 @@ std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, const std::
       only_memory = false;
       return;
     }
-    lacks.push_back({index, need + pool.margin - (pool.capacity - pool.reserve - pool.booked),
-                     need + pool.margin - (pool.free - pool.unmaterialised - pool.unseen)});
+    lacks.push_back(
+        {index, need + pool.margin - (pool.capacity - pool.reserve - pool.booked),
+         need + pool.margin - (pool.free - pool.refused - pool.unmaterialised - pool.unseen)});
   };
   for (const int gpu : gpus) {
     const Pool& pool = ledger.pool(gpu);

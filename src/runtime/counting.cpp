@@ -64,6 +64,13 @@ void Counting::loaded(LeaseId id, const control::State& state) {
   counts_.loads.add(model->second.load);
 }
 
+void Counting::answered(const HookAnswered& answer, BootTime at) {
+  const auto asked = asked_.find(answer.ask);
+  if (asked == asked_.end()) return;
+  counts_.called(asked->second.hook, answer.result, at - asked->second.at);
+  asked_.erase(asked);
+}
+
 void Counting::levels(const control::State& state) {
   for (const auto& [key, gauge] : state.gauges) {
     Level& before = levels_[key];

@@ -35,6 +35,10 @@ class Counting {
     counts_.requests.add(took);
   }
 
+  /// A hook was asked at that time, and has answered.
+  void asked(const AskHook& ask, BootTime at) { asked_[ask.ask] = {ask.hook, at}; }
+  void answered(const HookAnswered& answer, BootTime at);
+
   serve::MetricCounts& counts() { return counts_; }
   /// Fills in what is counted here.
   void fill(serve::Costs& costs, Instant now);
@@ -42,9 +46,14 @@ class Counting {
  private:
   void loaded(LeaseId id, const control::State& state);
 
+  struct Asked {
+    std::string hook;
+    BootTime at;
+  };
   using Key = std::pair<Resource, std::string>;
 
   serve::MetricCounts counts_;
+  std::map<std::uint64_t, Asked> asked_;  ///< each is answered once
   std::map<Key, Level> levels_;
   std::map<std::uint64_t, Level> raised_;  ///< open alerts, and the highest level counted
   std::uint64_t alerts_[3] = {};

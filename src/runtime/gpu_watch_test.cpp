@@ -355,6 +355,19 @@ TEST_F(GpuWatchTest, InAPidNamespaceTheProcessesAreNotComplete) {
   EXPECT_EQ(look().gpus[0].processes.size(), 2u);
 }
 
+TEST_F(GpuWatchTest, ADeviceThatTellsNoMemoryWorksInTheMachines) {
+  for (const char* line : {"gpu0.memory.total", "gpu0.memory.used", "gpu0.memory.reserved"}) {
+    lines_.erase(line);
+  }
+  write();
+  ASSERT_TRUE(until_answered());
+  ASSERT_EQ(look().gpus.size(), 2u) << absences();
+  EXPECT_TRUE(look().gpus[0].unified);
+  EXPECT_EQ(look().gpus[0].state, GpuState::ok);
+  EXPECT_FALSE(look().gpus[0].memory_used);
+  EXPECT_FALSE(look().gpus[1].unified);
+}
+
 TEST_F(GpuWatchTest, SlicesFollowTheirDevice) {
   lines_["gpu0.mig"] = "1";
   lines_["gpu0.mig0.uuid"] = "MIG-1";

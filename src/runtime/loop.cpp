@@ -49,6 +49,7 @@
 #include "sense/gpu_holder.hpp"
 #include "sense/group_tree.hpp"
 #include "sense/sampler.hpp"
+#include "sense/unified.hpp"
 #include "serve/otlp.hpp"
 #include "serve/routes.hpp"
 #include "words/changed_leases.hpp"
@@ -83,6 +84,7 @@ class Loop final : public serve::Backend {
         gpu_holders_(options_.root == "/" ? "" : options_.root),
         history_(judge::History::capacity_for(options_.config.sample.history)),
         listeners_([this](HookAnswered answered) {
+          counting_.answered(answered, now().boot);
           dispatch(std::move(answered));
           arm_listeners();
         }),
@@ -362,6 +364,7 @@ void Loop::ask_others() {
   hooks.now = [] { return runtime::now().boot; };
   hooks.answered = [this](HookAnswered answered) {
     arm_hooks();
+    counting_.answered(answered, runtime::now().boot);
     dispatch(std::move(answered));
   };
   hooks.read = [this](EngineRead read) {
@@ -583,6 +586,7 @@ void Loop::turn(const Event& event, Instant at) {
   bool per_cpu = false;
   for (Effect& effect : effects) {
     counting_.effect(effect, control_.state());
+    if (const auto* ask = std::get_if<AskHook>(&effect)) counting_.asked(*ask, at.boot);
     if (const auto* wanted = std::get_if<Sense>(&effect)) {
       sense = true;
       per_cpu = per_cpu || wanted->per_cpu;
@@ -918,6 +922,7 @@ void Loop::sample(Look look) {
   const bool whole = look == Look::whole;
   sampler_->read(at, {look == Look::after_release, whole, whole}, **slot);
   gpus_->readings(at, **slot);
+  sense::fill_unified(**slot);
   gpu_holders_.read((*slot)->gpus, (*slot)->holders);
   (*slot)->number = ++sample_number_;
   (*slot)->took = now().boot - at.boot;

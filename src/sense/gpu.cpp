@@ -103,7 +103,12 @@ std::string take_word(std::string_view key, std::string_view value, GpuReading& 
     if (percent) gpu.busy = Ratio(*percent / 100.0);
     return why;
   }
-  return "the words are used, reserve, util, temp, power, cc, name and uuid";
+  if (key == "unified") {
+    if (value != "yes" && value != "no") return "unified is yes or no";
+    gpu.unified = value == "yes";
+    return {};
+  }
+  return "the words are used, reserve, util, temp, power, cc, name, uuid and unified";
 }
 
 Result<GpuReading> parse_device(std::string_view text, int index) {
@@ -118,7 +123,7 @@ Result<GpuReading> parse_device(std::string_view text, int index) {
   if (!total || *total <= Bytes())
     return wrong(memory, "a device begins with its memory, like 24GiB");
   gpu.memory_total = *total;
-  std::array<std::string_view, 8> seen;
+  std::array<std::string_view, 9> seen;
   std::size_t count = 0;
   while (!text.empty()) {
     const std::string_view word = cut(text, ',');

@@ -41,6 +41,9 @@ TEST(GpuSim, ReadsEveryWord) {
 
 TEST(GpuSim, NothingIsNoDevice) {
   EXPECT_TRUE(parse_gpu_sim("")->empty());
+  EXPECT_TRUE(parse_gpu_sim("1GiB,unified=yes")->front().unified);
+  EXPECT_FALSE(parse_gpu_sim("1GiB,unified=no")->front().unified);
+  EXPECT_FALSE(parse_gpu_sim("1GiB,unified=maybe"));
   EXPECT_TRUE(parse_gpu_sim("  ")->empty());
 }
 

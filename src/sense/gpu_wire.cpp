@@ -9,7 +9,7 @@
 namespace headroom::sense {
 namespace {
 
-constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kVersion = 2;
 constexpr std::size_t kHead = 8;  // length of the rest (4), version (2), kind (2)
 constexpr std::size_t kMostText = 512;
 constexpr std::size_t kMostItems = 4096;
@@ -29,7 +29,7 @@ void fields(Archive& a, GpuReading& x) {
   a(x.id, x.name, x.parent, x.pci, x.memory_total, x.memory_used, x.memory_reserved, x.busy,
     x.memory_busy, x.celsius, x.celsius_limit, x.watts, x.watts_limit, x.joules, x.clock,
     x.memory_clock, x.fan, x.received_per_second, x.sent_per_second, x.slowed, x.ecc_corrected,
-    x.ecc_uncorrected, x.last_xid, x.xids, x.compute, x.processes_known, x.processes);
+    x.ecc_uncorrected, x.last_xid, x.xids, x.compute, x.unified, x.processes_known, x.processes);
 }
 template <class Archive>
 void fields(Archive& a, GpuSetup& x) {

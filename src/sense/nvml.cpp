@@ -518,6 +518,8 @@ NvmlDevices::Answer NvmlDevices::read(PciAddress key, bool pcie) {
   }
   answer = read_memory(device.handle, reading);
   if (lost(answer)) return give_up(answer);
+  // A chip that holds processor and GPU tells no memory of a device: there is none.
+  reading.unified = answer == kNvmlNotSupported;
   answer = read_health(device.handle, reading);
   if (lost(answer)) return give_up(answer);
   read_pcie(device.handle, pcie, reading);

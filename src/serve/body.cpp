@@ -368,6 +368,7 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   if (const auto status = fields.number("exit_status", 0, 0xFFFF)) {
     ask.exit_status = static_cast<int>(*status);
   }
+  fields.bytes("failed_gpu_memory_bytes", ask.failed_gpu_memory);
   bool returns = false;
   if ((*object)->if_contains("return_idle") != nullptr) {
     fields.boolean("return_idle", returns);
@@ -378,13 +379,19 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
     fields.wrong("holder", "a process is wanted: only to one is a lease handed over");
   }
   if (auto done = fields.done(
-          {"needs", "ttl_seconds", "for_seconds", "exit_status", "holder", "return_idle"});
+          {"needs", "ttl_seconds", "for_seconds", "exit_status", "holder", "return_idle",
+           "failed_gpu_memory_bytes"});
       !done) {
     return tl::unexpected(done.error());
   }
-  if (!ask.needs && !ask.ttl && !ask.expected && !ask.exit_status && !ask.return_idle &&
-      !holder.given) {
+  const bool other =
+      ask.needs || ask.ttl || ask.expected || ask.exit_status || ask.return_idle || holder.given;
+  if (!other && !ask.failed_gpu_memory) {
     return refuse("nothing is to be changed", "the body names no field");
+  }
+  if (other && ask.failed_gpu_memory) {
+    return refuse("a failed allocation is told by itself",
+                  "failed_gpu_memory_bytes stands beside other fields");
   }
   return ask;
 }
@@ -632,7 +639,8 @@ void describe_bodies(Schemas& all) {
        R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Renew."})", kFor,
        R"("exit_status":{"type":["integer","null"],"minimum":0,"maximum":65535,"description":"How its holder ended: the exit code, or 128 + the signal."})",
        R"("holder":{"type":["object","null"],"description":"Hands the lease over to this process.","properties":{"pid":{"type":"integer","minimum":1}},"required":["pid"],"additionalProperties":false})",
-       kReturnIdle},
+       kReturnIdle,
+       R"("failed_gpu_memory_bytes":{"type":["integer","null"],"minimum":1,"description":"An allocation of so much has failed on its device: it is moved to another one, once. By itself."})"},
       R"(,"minProperties":1,"example":{"ttl_seconds":600})");
   static constexpr std::string_view kPinned =
       R"("pinned":{"type":"boolean","description":"Never unloaded to make room."})";

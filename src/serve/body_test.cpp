@@ -132,6 +132,10 @@ TEST(Body, ReadsChanges) {
   EXPECT_EQ(parse_change(R"({"ttl_seconds":600})", holder)->ttl, std::chrono::seconds(600));
   EXPECT_FALSE(parse_change("{}", holder));
   EXPECT_TRUE(*parse_change(R"({"return_idle":true})", holder)->return_idle);
+  EXPECT_EQ(parse_change(R"({"failed_gpu_memory_bytes":8589934592})", holder)->failed_gpu_memory,
+            Bytes(8589934592));
+  EXPECT_FALSE(parse_change(R"({"failed_gpu_memory_bytes":1,"ttl_seconds":5})", holder))
+      << "told by itself";
   HolderField next;
   EXPECT_TRUE(parse_change(R"({"holder":{"pid":4121}})", next));
   EXPECT_EQ(next.pid, 4121);

@@ -251,6 +251,8 @@ struct Described<LeaseDocument> {
             [](const D& d) { return d.view.gpu_fraction; }},
       Field{"model", "That it keeps in memory, or uses.",
             [](const D& d) { return MaybeText{d.view.lease.model}; }},
+      Field{"moved", "To another device, after an allocation had failed on its first.",
+            [](const D& d) { return d.view.lease.moved; }},
       Field{"use", "It only uses the model, and books nothing.",
             [](const D& d) { return d.view.lease.use; }},
   };

@@ -13,6 +13,21 @@ void Histogram::add(double value) {
   sum_ += value;
 }
 
+void MetricCounts::called(std::string_view hook, HookResult result, std::chrono::nanoseconds took) {
+  const auto same = [&](const HookCalls& calls) { return calls.hook == hook; };
+  auto found = std::find_if(hooks.begin(), hooks.end(), same);
+  if (found == hooks.end() && hooks.size() + 1 >= kHooks) {
+    hook = "other";
+    found = std::find_if(hooks.begin(), hooks.end(), same);
+  }
+  if (found == hooks.end()) {
+    found = hooks.emplace(hooks.end());
+    found->hook = hook;
+  }
+  ++found->results[static_cast<std::size_t>(result)];
+  found->took.add(took);
+}
+
 void MetricCounts::answered(std::string_view route, int status) {
   const auto same = [&](const Answered& a) { return a.status == status && a.route == route; };
   auto found = std::find_if(answers.begin(), answers.end(), same);

@@ -7,10 +7,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include <headroom/pressure.hpp>
+
+#include "words/event.hpp"
 
 namespace headroom::serve {
 
@@ -49,6 +52,7 @@ struct MetricCounts {
   static constexpr std::array kLoads{0.1,  0.5,  1.0,   2.5,   5.0,   10.0,
                                      30.0, 60.0, 120.0, 300.0, 600.0, 1800.0};
   static constexpr std::size_t kRoutes = 256;
+  static constexpr std::size_t kHooks = 64;
 
   Histogram samples{kShort};                ///< reading the machine, seconds
   Histogram decisions{kShort};              ///< one turn of the control machine, seconds
@@ -65,6 +69,16 @@ struct MetricCounts {
   std::uint64_t short_cleanups = 0;  ///< that did not
   std::uint64_t freed_memory = 0;    ///< bytes that cleanups brought back
   std::uint64_t freed_gpu_memory = 0;
+
+  struct HookCalls {
+    std::string hook;
+    std::array<std::uint64_t, kHookResults> results{};  ///< by HookResult
+    Histogram took{kLoads};                             ///< seconds from the ask to its answer
+  };
+  std::vector<HookCalls> hooks;  ///< at most kHooks, then everything else as hook "other"
+
+  /// Counts the answer of a hook.
+  void called(std::string_view hook, HookResult result, std::chrono::nanoseconds took);
 
   struct Answered {
     std::string_view route;  ///< "/api/v1/leases/*"

@@ -810,6 +810,32 @@ constexpr Row kRows[] = {
      [](const Facts& f, Sink& s) {
        counted_pair<&MetricCounts::cleanups, &MetricCounts::short_cleanups>(f, s, "done", "short");
      }},
+    {"headroom.hook.calls",
+     counter,
+     "{call}",
+     "Asks of hooks, by what became of them.",
+     {"hook", "result"},
+     [](const Facts& f, Sink& s) {
+       if (counts(f) == nullptr) return;
+       for (const MetricCounts::HookCalls& calls : counts(f)->hooks) {
+         for (std::size_t i = 0; i < calls.results.size(); ++i) {
+           if (calls.results[i] == 0) continue;
+           s.whole({calls.hook, to_string(static_cast<HookResult>(i))},
+                   static_cast<std::int64_t>(calls.results[i]));
+         }
+       }
+     }},
+    {"headroom.hook.duration",
+     histogram,
+     "s",
+     "From the ask of a hook to its answer.",
+     {"hook"},
+     [](const Facts& f, Sink& s) {
+       if (counts(f) == nullptr) return;
+       for (const MetricCounts::HookCalls& calls : counts(f)->hooks) {
+         spread(s, {calls.hook}, calls.took);
+       }
+     }},
     {"headroom.freed",
      counter,
      "By",

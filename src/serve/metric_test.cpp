@@ -275,6 +275,23 @@ TEST(Metrics, AnswersAreCountedByRouteWithinBounds) {
   EXPECT_EQ(all, 999U);
 }
 
+TEST(Metrics, CallsOfHooksAreCountedByHookAndResultWithinBounds) {
+  MetricCounts counts;
+  counts.called("ollama", HookResult::freed, std::chrono::seconds(2));
+  counts.called("ollama", HookResult::freed, std::chrono::seconds(4));
+  counts.called("ollama", HookResult::timed_out, std::chrono::seconds(30));
+  ASSERT_EQ(counts.hooks.size(), 1U);
+  EXPECT_EQ(counts.hooks[0].results[static_cast<std::size_t>(HookResult::freed)], 2U);
+  EXPECT_EQ(counts.hooks[0].results[static_cast<std::size_t>(HookResult::timed_out)], 1U);
+  EXPECT_EQ(counts.hooks[0].took.count(), 3U);
+  EXPECT_DOUBLE_EQ(counts.hooks[0].took.sum(), 36);
+  for (int i = 0; i < 1000; ++i) {
+    counts.called("hook" + std::to_string(i), HookResult::refused, std::chrono::seconds(1));
+  }
+  EXPECT_EQ(counts.hooks.size(), MetricCounts::kHooks);
+  EXPECT_EQ(counts.hooks.back().hook, "other");
+}
+
 TEST(OpenMetrics, NamesFamiliesByTheirStemAndEnds) {
   StillMachine machine;
   fill(machine);

@@ -86,6 +86,8 @@ struct AskChange {
   std::optional<Holder> holder;  ///< hand it over to this process
   LeaseId beside = 0;            ///< another living lease that measures this process; 0: none
   std::optional<bool> return_idle;
+  /// An allocation of so much on its device has failed: it is moved to another one, once.
+  std::optional<Bytes> failed_gpu_memory;
 };
 struct AskEnd {
   LeaseId lease = 0;
@@ -195,6 +197,30 @@ enum class HookResult {
   timed_out,
   nonsense,
 };
+constexpr std::size_t kHookResults = 8;
+
+constexpr const char* to_string(HookResult result) {
+  switch (result) {
+    case HookResult::freed:
+      return "freed";
+    case HookResult::loaded:
+      return "loaded";
+    case HookResult::acknowledged:
+      return "acknowledged";
+    case HookResult::refused:
+      return "refused";
+    case HookResult::not_found:
+      return "not_found";
+    case HookResult::unreachable:
+      return "unreachable";
+    case HookResult::timed_out:
+      return "timed_out";
+    case HookResult::nonsense:
+      return "nonsense";
+  }
+  return "nonsense";
+}
+
 struct HookAnswered {
   std::uint64_t ask = 0;
   HookResult result = HookResult::unreachable;

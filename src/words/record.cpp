@@ -175,7 +175,8 @@ enum LeaseTag : std::uint8_t {
   part_of,
   holder_group,
   holder_inode,
-  last_tag = holder_inode,
+  moved,
+  last_tag = moved,
 };
 
 void write(Writer& w, const Size& size) {
@@ -253,6 +254,7 @@ void write(Writer& w, const Lease& l) {
   w.number(part_of, static_cast<std::int64_t>(l.part_of));
   w.text(holder_group, l.holder.group);
   w.number(holder_inode, static_cast<std::int64_t>(l.holder.inode));
+  w.number(moved, l.moved);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -511,6 +513,9 @@ Result<Record> read_lease(std::string_view bytes) {
         break;
       case holder_inode:
         l.holder.inode = static_cast<std::uint64_t>(v);
+        break;
+      case moved:
+        l.moved = v != 0;
         break;
       default:
         break;

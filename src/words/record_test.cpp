@@ -81,6 +81,7 @@ class Any {
     l.return_idle = yes();
     l.model = text();
     l.use = yes();
+    l.moved = yes();
     l.config = text();
     l.size = size();
     l.part_of = yes() ? engine_() : 0;

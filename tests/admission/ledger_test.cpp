@@ -1,6 +1,8 @@
 // Failures of others that a wrong sum or a wrong moment makes, on the real control machine.
 #include <cstdio>
 
+#include <gmock/gmock.h>
+
 #include "control/bench_for_test.hpp"
 
 namespace headroom::control {
@@ -554,6 +556,166 @@ TEST(Admission, Pitfall37_lemonade_2314_a_reload_keeps_every_lease) {
   EXPECT_EQ(b.state(holds), LeaseState::reserved);
   EXPECT_EQ(b.state(waits), LeaseState::waiting);
   EXPECT_EQ(b.room(), 4_GiB);
+}
+
+Bytes room_of(const Bench& b, const std::string& gpu) {
+  const decide::Ledger& ledger = b.control.state().ledger;
+  return Bytes(ledger.pool(ledger.gpu(gpu)).room());
+}
+
+// A chip that holds processor and GPU: what is booked of either is booked of both.
+TEST(Admission, Pitfall32_unified_memory_is_one_pool) {
+  Bench b;
+  b.sample.gpus.resize(1);
+  GpuReading& gpu = b.sample.gpus[0];
+  gpu.unified = true;
+  gpu.memory_total = *b.sample.memory.total;
+  b.read();
+  const auto memory_room = [&] {
+    return Bytes(b.control.state().ledger.pool(decide::Ledger::kMemory).room());
+  };
+  const auto gpu_room = [&] {
+    for (const Room& room : b.control.state().ledger.rooms()) {
+      if (room.device == "GPU-A") return Bytes(room.room.value_or(-1));
+    }
+    return Bytes(-1);
+  };
+  ASSERT_EQ(memory_room(), 95_GiB) << "100 GiB but for the reserve";
+  EXPECT_EQ(gpu_room(), 95_GiB);
+  const LeaseId model = b.granted(want(gpu_memory(60_GiB), 50));
+  EXPECT_EQ(memory_room(), 35_GiB);
+  EXPECT_EQ(gpu_room(), 35_GiB);
+  const RequestId more = b.ask(want(gpu_memory(40_GiB), 51));
+  ASSERT_NE(b.refusal(more), nullptr);
+  EXPECT_EQ(b.refusal(more)->verdict->short_by.memory, 5_GiB);
+  EXPECT_THAT(b.refusal(more)->verdict->in_the_way, ::testing::ElementsAre(model));
+  EXPECT_NE(b.refusal(b.ask(want(memory(40_GiB), 52))), nullptr);
+  AskLease both = want(gpu_memory(20_GiB), 53);
+  both.needs.memory = 20_GiB;
+  EXPECT_NE(b.refusal(b.ask(both)), nullptr) << "each fits, both together do not";
+  b.granted(want(memory(30_GiB), 54));
+  EXPECT_EQ(gpu_room(), 5_GiB);
+
+  // What it takes of the device is taken of the machine: nothing is counted twice.
+  b.uses(model, 1_GiB, 59_GiB, "GPU-A");
+  b.sample.memory.available = 40_GiB;
+  b.sample.gpus[0].memory_used = 60_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(memory_room(), 5_GiB);
+  EXPECT_EQ(gpu_room(), 5_GiB);
+
+  // Its end gives all of it back, at the sample that shows it.
+  std::erase_if(b.sample.holders, [&](const auto& one) { return one.lease == model; });
+  b.sample.memory.available = 100_GiB;
+  b.sample.gpus[0].memory_used = Bytes();
+  b.pass(seconds(1));
+  b.apply(Exited{holder(50)});
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(b.state(model), LeaseState::ended);
+  EXPECT_EQ(gpu_room(), 65_GiB);
+
+  AskLease whole = want({}, 55);
+  whole.needs.gpus = 1;
+  const RequestId alone = b.ask(whole);
+  ASSERT_NE(b.refusal(alone), nullptr) << "all of the machine's memory is meant by nobody";
+  EXPECT_THAT(b.refusal(alone)->error.help, ::testing::HasSubstr("--gpu-mem"));
+}
+
+TEST(Admission, Pitfall20_ollama_13235_free_memory_in_pieces_is_no_room) {
+  Bench b;
+  b.sample.gpus.resize(1);
+  b.sample.gpus[0].memory_used = 10_GiB;
+  b.read();
+  const LeaseId id = b.granted(want(gpu_memory(12_GiB), 50));
+  EXPECT_EQ(room_of(b, "GPU-A"), 2_GiB);
+  b.pass(seconds(1));
+  AskChange failed;
+  failed.lease = id;
+  failed.failed_gpu_memory = 8_GiB;  // the driver says that 14 GiB are free
+  const RequestId told = b.ask(failed);
+  ASSERT_NE(b.refusal(told), nullptr) << "there is no other device";
+  EXPECT_NE(b.refusal(told)->error.why.find("no other device"), std::string::npos)
+      << b.refusal(told)->error.why;
+  EXPECT_EQ(b.said("lease.allocation_failed"), 1);
+  EXPECT_EQ(b.state(id), LeaseState::reserved) << "what it does about it is its own";
+  b.ask(AskEnd{id});
+  b.pass(seconds(1));
+  b.read();
+  // 14 GiB are free by the driver's word, in pieces of less than 8 GiB.
+  const RequestId large = b.ask(want(gpu_memory(8_GiB), 51));
+  ASSERT_NE(b.refusal(large), nullptr);
+  EXPECT_NE(b.refusal(large)->error.why.find("would not give"), std::string::npos)
+      << b.refusal(large)->error.why;
+  const LeaseId small = b.granted(want(gpu_memory(7_GiB), 52));
+  b.ask(AskEnd{small});
+  // Something comes back, and with it the pieces become larger: it is believed again.
+  b.sample.gpus[0].memory_used = 6_GiB;
+  b.pass(seconds(1));
+  b.read();
+  b.granted(want(gpu_memory(16_GiB), 53));
+}
+
+TEST(Admission, Pitfall21_an_allocation_that_fails_is_tried_once_elsewhere) {
+  Bench b;
+  b.sample.gpus[0].memory_used = 2_GiB;  // the fuller one is taken first
+  b.read();
+  const LeaseId id = b.granted(want(gpu_memory(12_GiB), 50));
+  b.uses(id, Bytes(), 4_GiB, "GPU-A");
+  b.sample.gpus[0].memory_used = 6_GiB;
+  b.pass(seconds(1));
+  b.read();
+  AskChange failed;
+  failed.lease = id;
+  failed.failed_gpu_memory = 6_GiB;
+  const RequestId stranger = b.ask(failed, 4000);
+  ASSERT_NE(b.refusal(stranger), nullptr) << "only its owner may";
+  b.pass(seconds(1));
+  const LeaseView* moved = b.lease(b.ask(failed));
+  ASSERT_NE(moved, nullptr);
+  EXPECT_EQ(moved->lease.gpu, "GPU-B");
+  EXPECT_TRUE(moved->lease.moved);
+  EXPECT_EQ(moved->lease.booked.gpu_memory, 12_GiB);
+  EXPECT_EQ(moved->lease.state, LeaseState::loading);
+  EXPECT_EQ(b.said("lease.moved"), 1);
+  // Its 4 GiB are still on the first one, whose next 6 GiB in one piece nobody is promised.
+  EXPECT_EQ(room_of(b, "GPU-B"), 12_GiB);
+  EXPECT_LT(room_of(b, "GPU-A"), 6_GiB);
+  b.uses(id, Bytes(), 12_GiB, "GPU-B");
+  b.sample.gpus[0].memory_used = 2_GiB;
+  b.sample.gpus[1].memory_used = 12_GiB;
+  b.pass(seconds(1));
+  b.read();
+  EXPECT_EQ(room_of(b, "GPU-A"), 22_GiB);
+  EXPECT_EQ(room_of(b, "GPU-B"), 12_GiB);
+  // Not for ever: what fails on the second one as well is refused with its reason.
+  const RequestId again = b.ask(failed);
+  ASSERT_NE(b.refusal(again), nullptr);
+  EXPECT_NE(b.refusal(again)->error.why.find("moved once before"), std::string::npos)
+      << b.refusal(again)->error.why;
+  EXPECT_EQ(b.control.state().promises.leases.at(id).gpu, "GPU-B");
+}
+
+TEST(Admission, AFailedAllocationOfOneThatNobodyElseHasRoomForIsRefusedWithWhoIsInTheWay) {
+  Bench b;
+  b.read();
+  AskLease other = want(gpu_memory(20_GiB), 60);
+  other.name = "other";
+  other.needs.gpu = "GPU-B";
+  b.granted(other);
+  AskLease mine = want(gpu_memory(20_GiB), 61);
+  const LeaseId id = b.granted(mine);
+  ASSERT_EQ(b.control.state().promises.leases.at(id).gpu, "GPU-A");
+  b.pass(seconds(1));
+  AskChange failed;
+  failed.lease = id;
+  failed.failed_gpu_memory = 1_GiB;
+  const Refusal* refused = b.refusal(b.ask(failed));
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(refused->error.kind, ErrorKind::insufficient_resources);
+  EXPECT_NE(refused->error.why.find("other"), std::string::npos) << refused->error.why;
+  EXPECT_EQ(b.control.state().promises.leases.at(id).gpu, "GPU-A") << "it keeps what it has";
 }
 
 // Whatever is with the k-th of four devices: then nothing is booked on any of them.
