@@ -203,6 +203,7 @@ inline void fill(StillMachine& machine) {
   counts.overruns[0] = 2;
   counts.open_files = 17;
   counts.loads.add(12.5);
+  counts.called("ollama", HookResult::freed, std::chrono::seconds(2));
   counts.unloaded = 3;
   counts.kept = counts.cleanups = 1;
   counts.freed_gpu_memory = 1 << 30;
