@@ -34,7 +34,6 @@ void Control::move_after_failure(const Asked& asked, const Lease& lease, Bytes b
   Use& use = state_.uses[lease.id];
   const Bytes held = use.measured ? use.measured->gpu_memory : Bytes();
   const Bytes least = held + std::min(bytes, Bytes(state_.ledger.pool(here).capacity));
-  use.peak.gpu_memory = std::max(use.peak.gpu_memory, least);
   say("lease.allocation_failed", lease.id,
       lease.name + " could not allocate " + failed + " on " + device + " beside " +
           decide::amount_text(Resource::gpu_memory, held.count()) + " of its own");

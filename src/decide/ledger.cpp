@@ -143,11 +143,15 @@ void Ledger::refresh(const Sample& sample, const Config& config, Cores cpu_unboo
   for (Pool& pool : pools_) {
     // A GPU's numbers may be older than the sample that they are in.
     if (pool.resource != Resource::gpu_memory) read(pool, sample.at.boot);
-    if (pool.resource == Resource::gpu_memory) pool.unknown = kGone;
+    if (pool.resource == Resource::gpu_memory) {
+      pool.unknown = kGone;
+      pool.gone = true;
+    }
     if (pool.resource == Resource::disk) pool.unknown = "it is not mounted";
   }
   for (const GpuReading& reading : sample.gpus) {
     Pool& pool = pools_[static_cast<std::size_t>(device(Resource::gpu_memory, reading.id))];
+    pool.gone = false;
     pool.name = "GPU " + std::to_string(reading.index);
     pool.gpu_index = reading.index;
     pool.compute = reading.compute;

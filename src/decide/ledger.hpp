@@ -48,7 +48,7 @@ struct Pool {
   /// measured, and before `unseen_at`: then the leases may have had less of what they booked.
   std::int64_t unseen_most = 0;
   BootTime unseen_at{};
-  BootTime read_at{};       ///< when `free` was so
+  BootTime read_at{};  ///< when `free` was so
   /// Counted as free by the driver, which would not give it: memory in pieces, most likely. Until
   /// some of what is used comes back.
   std::int64_t refused = 0;
@@ -57,6 +57,7 @@ struct Pool {
   /// A GPU that works in the machine's memory: what is booked of it is booked of that too, and its
   /// terms are that one's.
   bool unified = false;
+  bool gone = true;  ///< a GPU that the last sample did not have
   int leases = 0;
   int exclusive = 0;                                   ///< leases on it that share with nobody
   std::set<std::pair<std::int64_t, LeaseId>> by_size;  ///< who holds how much
@@ -129,8 +130,8 @@ class Ledger {
   /// Whether a device takes nobody new ("" = the node: no pool does); a slice follows its device.
   /// Devices that were not seen yet count too.
   void drain(const std::string& device, bool drained);
-  /// An allocation of `bytes` failed on a device that counts as much as free: no more than less than
-  /// that is room, until a tenth of its use, or a hundredth of the device, has come back.
+  /// An allocation of `bytes` failed on a device that counts as much as free: no more than less
+  /// than that is room, until a tenth of its use, or a hundredth of the device, has come back.
   void refuse(int pool, Bytes bytes);
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 

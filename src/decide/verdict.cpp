@@ -825,13 +825,14 @@ Result<std::vector<int>> named_devices(const Ledger& ledger, std::string_view na
 // What is wanted of a device that works in the machine's memory is wanted of that: one pool.
 Result<void> share_memory(const Ledger& ledger, const Needs& needs, Wanted& wanted) {
   const auto is_unified = [&](int gpu) { return ledger.pool(gpu).unified; };
-  const auto unified = std::count_if(wanted.gpus.begin(), wanted.gpus.end(), is_unified);
-  if (unified == 0) return {};
-  if (unified < static_cast<std::ptrdiff_t>(wanted.gpus.size())) {
+  const auto has_its_own = [&](int gpu) { return !is_unified(gpu) && !ledger.pool(gpu).gone; };
+  if (std::none_of(wanted.gpus.begin(), wanted.gpus.end(), is_unified)) return {};
+  if (std::any_of(wanted.gpus.begin(), wanted.gpus.end(), has_its_own)) {
     // Beside devices with memory of their own, one without is meant only by its name.
     std::erase_if(wanted.gpus, is_unified);
     return {};
   }
+  std::erase_if(wanted.gpus, [&](int gpu) { return !is_unified(gpu); });
   if (!needs.gpu_memory) {
     return fail(ErrorKind::invalid_request, "it is not said how much memory it takes",
                 ledger.pool(wanted.gpus.front()).name +

@@ -616,6 +616,26 @@ TEST(Admission, Pitfall32_unified_memory_is_one_pool) {
   EXPECT_EQ(b.state(model), LeaseState::ended);
   EXPECT_EQ(gpu_room(), 65_GiB);
 
+  // A device that is there no more has no say in it; one with memory of its own has.
+  GpuReading own;
+  own.id = "GPU-own";
+  own.index = 1;
+  own.memory_total = 24_GiB;
+  own.memory_used = Bytes();
+  b.sample.gpus.push_back(own);
+  b.pass(seconds(1));
+  b.read();
+  const LeaseId there = b.granted(want(gpu_memory(4_GiB), 56));
+  EXPECT_EQ(b.control.state().promises.leases.at(there).gpu, "GPU-own");
+  AskLease by_name = want(gpu_memory(4_GiB), 57);
+  by_name.needs.gpu = "GPU-A";
+  EXPECT_EQ(b.control.state().promises.leases.at(b.granted(by_name)).booked.memory, 4_GiB);
+  b.sample.gpus.pop_back();
+  b.pass(seconds(1));
+  b.read();
+  const LeaseId next = b.granted(want(gpu_memory(4_GiB), 58));
+  EXPECT_EQ(b.control.state().promises.leases.at(next).gpu, "GPU-A");
+
   AskLease whole = want({}, 55);
   whole.needs.gpus = 1;
   const RequestId alone = b.ask(whole);
