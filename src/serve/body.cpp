@@ -378,9 +378,8 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   if (holder.given && !holder.pid) {
     fields.wrong("holder", "a process is wanted: only to one is a lease handed over");
   }
-  if (auto done = fields.done(
-          {"needs", "ttl_seconds", "for_seconds", "exit_status", "holder", "return_idle",
-           "failed_gpu_memory_bytes"});
+  if (auto done = fields.done({"needs", "ttl_seconds", "for_seconds", "exit_status", "holder",
+                               "return_idle", "failed_gpu_memory_bytes"});
       !done) {
     return tl::unexpected(done.error());
   }
