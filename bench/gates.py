@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from own import Connection, Daemon, fill_day, tree_cpu
-from overload import overload
+from seen import overload
 from ratio import Failure
 from rows import Row, alternately, microseconds, show
 import serving
