@@ -68,8 +68,8 @@ def signal_of(status):
 class Arena:
     """Where a run happens: its tree, its folder, its programs."""
 
-    def __init__(self, workload, programs, tools, guest):
-        self.workload, self.programs, self.tools, self.guest = workload, programs, tools, guest
+    def __init__(self, workload, programs, tools, guest, verbose=False):
+        self.workload, self.programs, self.tools, self.guest, self.verbose = workload, programs, tools, guest, verbose
         self.job = os.path.join(programs, "headroom-arena-job")
         self.tree, self.folder, self.number, self.file = None, None, 0, None
 
@@ -141,10 +141,16 @@ class Arena:
                     self._explain(contender, one, status)
             # What was killed at the same moment held its memory when the choice was made.
             for one, report in killed_now:
-                others = [other.held() for other in tries if other.process is not None]
-                others += [other.held(last) for other, last in killed_now if other is not one]
-                wrong += measures.wrong_victim(one.held(report), others)
-                self._killed(one, report, losses, now)
+                others = {other.job.name: other.held() for other in tries if other.process is not None}
+                others.update((other.job.name, other.held(last)) for other, last in killed_now if other is not one)
+                wrong += measures.wrong_victim(one.held(report), others.values())
+                if self.verbose:
+                    held = one.held(report)
+                    beyond = ", ".join(f"{name} {each.held} of {each.booking}" for name, each in others.items()
+                                       if each.overruns)
+                    print(f"arena: {now:.2f} s: {one.job.name} killed with {held.held} of {held.booking} MiB; beyond"
+                          f" theirs: {beyond or 'none'}", file=sys.stderr)
+                self._killed(one, report, losses, now, contender.books)
             time.sleep(TICK)
         done = [one.job for one in wanted if one.over == "done"]
         oom_kills = self.tree.oom_kills()
@@ -177,10 +183,12 @@ class Arena:
                 one.process = subprocess.Popen(contender.command(job, one.booking, words), stdin=subprocess.DEVNULL,
                                                stdout=log, stderr=log)
 
-    def _killed(self, one, report, losses, now):
-        """Its work since the checkpoint is lost; it comes again, with what is known of it by now."""
+    @staticmethod
+    def _killed(one, report, losses, now, books):
+        """Its work since the checkpoint is lost; it comes again, and where there are bookings, with a better one."""
         losses.append((max(0.0, report.done - report.saved), one.job.cpu))
-        one.booking = max(one.booking, round(1.5 * workloads.overall(report.peak, one.job.children)))
+        if books:
+            one.booking = max(one.booking, round(1.5 * workloads.overall(report.peak, one.job.children)))
         one.kills += 1
         if one.kills > RETRIES:
             one.over = "gave up"

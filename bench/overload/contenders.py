@@ -21,6 +21,7 @@ class Contender:
     whole = False          # memory.oom.group of the leaves
     guest_only = False     # looks at, and kills on, the whole machine
     kills = False          # it sends SIGKILL by itself
+    books = False          # it goes by the bookings
 
     def __init__(self, name, arena):
         self.name, self.arena, self.process = name, arena, None
@@ -177,6 +178,7 @@ class OomdTuned(Oomd):
 
 class Headroom(Contender):
     """headroomd inside the slice, and `headroom run` with what is foreseen for each job."""
+    books = True
 
     def __enter__(self):
         folder, tree = self.arena.folder, self.arena.tree

@@ -289,6 +289,11 @@ int run(const Profile& profile) {
       raise(signal);
       return 128 + signal;
     }
+    // Children take memory meanwhile.
+    while (profile.children > 0 && now_s() + 0.02 < due) {
+      if (!tell()) return complain(profile.report);
+      sleep_until_s(now_s() + 0.01);
+    }
     if (!tell()) return complain(profile.report);
     // Nothing is made up for: a step that came late is followed by one of full length.
     sleep_until_s(due);
