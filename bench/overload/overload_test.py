@@ -133,7 +133,7 @@ class Oracle(unittest.TestCase):
             self.assertEqual({job.name for job in order}, {job.name for job in workload.jobs})
 
     def test_packing_by_hand(self):
-        jobs = [flat("a", 0, 4, 57), flat("b", 0, 4, 57), flat("c", 0, 4, 37)]  # peaks 60, 60, 40
+        jobs = [flat("a", 0, 4, 56), flat("b", 0, 4, 56), flat("c", 0, 4, 36)]  # peaks 60, 60, 40
         self.assertAlmostEqual(measures.packed(jobs, 100)[0], 8)
 
 

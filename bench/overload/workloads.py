@@ -3,8 +3,9 @@ import dataclasses
 import math
 import random
 
-#: What a process takes beside the memory it is told to hold: pages of the program, page tables, its files.
-OVERHEAD_MIB = 3
+#: What a process takes beside the memory it is told to hold: pages of the program, page tables, its files, and what
+#: it rounds up to a huge page.
+OVERHEAD_MIB = 4
 #: A job that was measured before is booked at what it takes, wrong by this much (log-normal), and this margin.
 HISTORY_ERROR = 0.1
 HISTORY_MARGIN = 1.15
