@@ -65,6 +65,20 @@ def signal_of(status):
     return status - 128 if 128 < status < 160 else 0
 
 
+def warm(programs):
+    """Brings programs and libraries into memory. Who reads a page first pays for it: not the slice, which would be
+    judged by how soon it reads its programs again."""
+    for name, words in (("headroom-arena-job", []), ("headroom", ["--version"]), ("headroomd", ["--version"])):
+        path = os.path.join(programs, name)
+        if not os.access(path, os.X_OK):
+            raise trees.NoArena(f"there is no {path} (--programs names the folder)")
+        with open(path, "rb") as file:
+            while file.read(1 << 20):
+                pass
+        subprocess.run([path, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       check=False)
+
+
 class Arena:
     """Where a run happens: its tree, its folder, its programs."""
 
