@@ -166,6 +166,10 @@ class Arena:
                           f" theirs: {beyond or 'none'}", file=sys.stderr)
                 self._killed(one, report, losses, now, contender.books)
             time.sleep(TICK)
+        if why := contender.void():
+            raise trees.NoArena(why)
+        if self.verbose and contender.process is not None:
+            print(f"arena: {contender.name} said: {contender.said()}", file=sys.stderr)
         done = [one.job for one in wanted if one.over == "done"]
         oom_kills = self.tree.oom_kills()
         service = [one for one in tries if one.job.serve]

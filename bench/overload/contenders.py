@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 from measures import packed
@@ -54,6 +53,12 @@ class Contender:
     def levels(self):
         """What it thought of the memory, one number after the other."""
         return []
+
+    def void(self):
+        """Why a run under it says nothing; empty: it guarded until the end."""
+        if self.process is not None and self.process.poll() is not None:
+            return f"{self.name} ended by itself: {self.said()}"
+        return ""
 
     def _start(self, words):
         with open(f"{self.arena.folder}/{self.name}.log", "w", encoding="utf-8") as log:
@@ -176,6 +181,60 @@ class OomdTuned(Oomd):
     detectors = [["anonymous memory above 90 % for 1 s", {"name": "memory_above", "args": {"duration": "1"}}]]
 
 
+class SystemdOomd(Contender):
+    """systemd-oomd, with its own lines. What systemd would tell it, which groups to watch, is told by us."""
+    guest_only = kills = True
+    subscribed_at = "/run/systemd/io.system.ManagedOOM"
+    limit, settings = 0.6, ""
+
+    def __enter__(self):
+        program = self._tool("lib/systemd/systemd-oomd")
+        for folder in ("/run/systemd/oom", "/run/systemd/oomd.conf.d"):
+            os.makedirs(folder, exist_ok=True)
+        pathlib.Path("/run/systemd/oomd.conf.d/arena.conf").write_text(f"[OOM]\n{self.settings}\n", encoding="utf-8")
+        if os.path.exists(self.subscribed_at):
+            os.unlink(self.subscribed_at)
+        self.listener, self.connection, self.asked = socket.socket(socket.AF_UNIX), None, b""
+        self.told = False
+        self.listener.bind(self.subscribed_at)
+        self.listener.listen()
+        self.listener.setblocking(False)
+        self._start([program])
+        return self
+
+    def tick(self, now):
+        """Answers its one question (varlink: JSON, ended by a zero byte)."""
+        try:
+            if self.connection is None:
+                self.connection, _ = self.listener.accept()
+                self.connection.setblocking(False)
+            part = self.connection.recv(4096)
+        except BlockingIOError:
+            return
+        self.asked += part
+        if not self.asked.endswith(b"\0"):
+            return
+        group = "/" + os.path.relpath(self.arena.tree.tops[0], "/sys/fs/cgroup")
+        answer = {"parameters": {"cgroups": [{"mode": "kill", "path": group, "property": "ManagedOOMMemoryPressure",
+                                              "limit": round(self.limit * (2 ** 32 - 1))}]}, "continues": True}
+        self.connection.sendall(json.dumps(answer).encode() + b"\0")
+        self.asked, self.told = b"", True
+
+    def void(self):
+        return super().void() or ("" if self.told else f"{self.name} never asked what to watch: {self.said()}")
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.listener.close()
+        if self.connection is not None:
+            self.connection.close()
+
+
+class SystemdOomdTuned(SystemdOomd):
+    """At 10 % pressure for 1 s instead of 60 % for 30 s."""
+    limit, settings = 0.1, "DefaultMemoryPressureDurationSec=1s"
+
+
 class Headroom(Contender):
     """headroomd inside the slice, and `headroom run` with what is foreseen for each job."""
     books = True
@@ -224,8 +283,6 @@ class Headroom(Contender):
             level = self._pressure()
             if level is not None:
                 self.seen.append(level)
-            elif self.process.poll() is not None:
-                print(f"arena: headroomd ended: {self.said()}", file=sys.stderr)
             self.due = now + 0.5
 
     def levels(self):
@@ -233,4 +290,5 @@ class Headroom(Contender):
 
 
 ALL = {"kernel": Contender, "kernel-group": KernelGroup, "oracle": Oracle, "earlyoom": Earlyoom,
-       "earlyoom-tuned": EarlyoomTuned, "oomd": Oomd, "oomd-tuned": OomdTuned, "headroom": Headroom}
+       "earlyoom-tuned": EarlyoomTuned, "oomd": Oomd, "oomd-tuned": OomdTuned, "systemd-oomd": SystemdOomd,
+       "systemd-oomd-tuned": SystemdOomdTuned, "headroom": Headroom}
