@@ -13,7 +13,7 @@ import workloads
 
 RETRIES = 3
 BACK_OFF = 1.0     # seconds before the first retry; doubles
-LIMIT = 120.0      # seconds after which a run is ended as it is
+LIMIT = 200.0      # seconds after which a run is ended as it is
 TICK = 0.02
 
 

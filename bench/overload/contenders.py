@@ -15,6 +15,14 @@ from tree import NoArena
 LEVELS = {"ok": 0, "normal": 0, "warning": 1, "critical": 2, "emergency": 3}
 
 
+def step_of(text):
+    """How far headroom goes about memory, of a /api/v1/pressure document: the step of its ladder where it tells one,
+    else the level."""
+    items = [item for item in json.loads(text)["items"] if item["resource"] == "memory"]
+    steps = [item["step_number"] for item in items if item.get("step_number") is not None]
+    return max(steps or [LEVELS.get(item["level"], 0) for item in items], default=0)
+
+
 class Contender:
     """The kernel alone. Used as a block, for one run."""
     whole = False          # memory.oom.group of the leaves
@@ -259,7 +267,7 @@ class Headroom(Contender):
         return self
 
     def _pressure(self):
-        """The level of memory; None when nothing answers."""
+        """The step or level of memory; None when nothing answers."""
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(2)
@@ -268,8 +276,7 @@ class Headroom(Contender):
                 text = b""
                 while part := client.recv(65536):
                     text += part
-            items = json.loads(text.partition(b"\r\n\r\n")[2])["items"]
-            return max((LEVELS.get(item["level"], 0) for item in items if item["resource"] == "memory"), default=0)
+            return step_of(text.partition(b"\r\n\r\n")[2])
         except (OSError, ValueError, KeyError):
             return None
 

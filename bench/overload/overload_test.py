@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
 import arena  # noqa: E402
+import contenders  # noqa: E402
 import measures  # noqa: E402
 import tree  # noqa: E402
 import workloads  # noqa: E402
@@ -177,6 +178,15 @@ class Texts(unittest.TestCase):
                                                                         "cpu": "/sys/fs/cgroup/cpu"}))
         self.assertEqual(tree.own_groups("4:memory:/a/b\n1:cpu,cpuacct:/\n0::/x\n"),
                          {"memory": "/a/b", "cpu": "", "cpuacct": "", "": "/x"})
+
+
+    def test_the_step_is_told_before_the_level_and_of_memory_only(self):
+        cpu = {"resource": "cpu", "level": "emergency", "step_number": 7}
+        memory = {"resource": "memory", "level": "critical"}
+        for item, expected in ((memory, 2), ({**memory, "step_number": 5}, 5), ({**memory, "step_number": 0}, 0),
+                               ({**memory, "step_number": None}, 2)):
+            self.assertEqual(contenders.step_of(json.dumps({"items": [cpu, item]})), expected)
+        self.assertEqual(contenders.step_of('{"items":[]}'), 0)
 
 
 class Table(unittest.TestCase):

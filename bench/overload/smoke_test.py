@@ -17,7 +17,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/runs.json"
         done = subprocess.run([sys.executable, HERE / "run", "--arena", "host", "--contenders", "kernel,headroom",
-                               "--workloads", "tiny", "--seeds", "1", "--scale", "64M", "--json", path, "--programs",
+                               "--workloads", "tiny", "--seeds", "1", "--scale", "96M", "--json", path, "--programs",
                                sys.argv[1]], check=False)
         if done.returncode != 0:
             return done.returncode
