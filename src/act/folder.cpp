@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <cstdio>
 #include <cstring>
@@ -16,6 +17,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "act/refusal.hpp"
@@ -46,29 +48,6 @@ std::string shown(std::string_view name) {
     }
   }
   return text;
-}
-
-/// `*` stands for any characters, `?` for one; a point at the beginning has to be said.
-bool matches(std::string_view pattern, std::string_view name) {
-  if (name.starts_with(".") && !pattern.starts_with(".")) return false;
-  std::size_t p = 0, n = 0;
-  std::size_t star = std::string_view::npos, from = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      from = n;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
-      ++p;
-      ++n;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++from;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
 }
 
 bool is_name(std::string_view name) {
@@ -283,12 +262,23 @@ Result<FolderRoot> FolderRoot::open(const std::string& path, FolderOpener::Way w
                 "chmod go-w, or chmod +t so that everybody renames only what is theirs");
   }
   const FolderOpener opener(fd.get(), way);
-  return FolderRoot(path, std::move(fd), opener, facts.st_dev);
+  return FolderRoot(path, std::move(fd), opener);
 }
 
 FolderRoot::~FolderRoot() {
   // Where something is left in it, it stays for finish().
   if (trash_.open()) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
+}
+
+FolderRoot::Space FolderRoot::space() const {
+  struct statvfs facts{};
+  if (::fstatvfs(fd_.get(), &facts) != 0) return {};
+  const auto bytes = [&](fsblkcnt_t blocks) {
+    std::int64_t all = 0;
+    const bool too_many = __builtin_mul_overflow(blocks, facts.f_frsize, &all);
+    return Bytes(too_many ? std::numeric_limits<std::int64_t>::max() : all);
+  };
+  return {bytes(facts.f_blocks), bytes(facts.f_bfree)};
 }
 
 Result<SessionFolder> FolderRoot::look_at(const std::string& name, const FolderRule& rule) const {
@@ -334,7 +324,7 @@ Result<SessionFolder> FolderRoot::look_at(const std::string& name, const FolderR
 }
 
 Result<SessionFolder> FolderRoot::look(const std::string& name, const FolderRule& rule) const {
-  if (!is_name(name) || !matches(rule.pattern, name)) {
+  if (!is_name(name) || !session_name_matches(rule.pattern, name)) {
     return fail(ErrorKind::not_found, "there is no session " + shown(name) + " in " + path_,
                 "session folders match " + shown(rule.pattern));
   }
@@ -347,7 +337,7 @@ Result<std::vector<SessionFolder>> FolderRoot::scan(const FolderRule& rule) cons
   for (const auto& [name, type] :
        entries_of(fd_.get(), std::numeric_limits<std::size_t>::max(), error)) {
     if (folders.size() == kMostFolders) break;
-    if (!is_name(name) || !matches(rule.pattern, name)) continue;
+    if (!is_name(name) || !session_name_matches(rule.pattern, name)) continue;
     auto folder = look_at(name, rule);
     if (folder) folders.push_back(std::move(*folder));
   }
@@ -360,20 +350,23 @@ Result<std::vector<SessionFolder>> FolderRoot::scan(const FolderRule& rule) cons
   return folders;
 }
 
-Result<void> FolderRoot::open_trash() {
-  if (trash_.open()) return {};
+Result<void> FolderRoot::open_trash(const std::optional<uid_t>& owner) {
+  if (trash_.open() && trash_owner_ == owner) return {};
+  if (trash_.open()) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
+  trash_.close();
   const std::string what = "cannot make a folder in " + path_;
   for (int attempt = 0; attempt < kNames; ++attempt) {
     std::uint64_t random = 0;
     if (::getrandom(&random, sizeof random, 0) != sizeof random) continue;
-    char name[48];
-    std::snprintf(name, sizeof name, "%s%016llx", kTrash.data(),
-                  static_cast<unsigned long long>(random));
-    if (::mkdirat(fd_.get(), name, 0700) != 0) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(random));
+    const std::string name =
+        std::string(kTrash) + (owner ? "u" + std::to_string(*owner) + "-" : "") + digits;
+    if (::mkdirat(fd_.get(), name.c_str(), 0700) != 0) {
       if (errno == EEXIST) continue;
       return tl::unexpected(refusal(what, errno, "check who may write there"));
     }
-    Descriptor made(opener_.open(fd_.get(), name));
+    Descriptor made(opener_.open(fd_.get(), name.c_str()));
     struct stat facts{};
     if (!made.open() || ::fstat(made.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||
         (facts.st_mode & 077) != 0 || ::flock(made.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -381,6 +374,7 @@ Result<void> FolderRoot::open_trash() {
                   "see who else works in this folder");
     }
     trash_name_ = name;
+    trash_owner_ = owner;
     trash_ = std::move(made);
     return {};
   }
@@ -442,7 +436,7 @@ SessionRemoval FolderRoot::remove(const SessionFolder& judged, const FolderRemov
   }
   if (how.entries == 0) return no("this run has removed as many entries as it may");
 
-  const auto trash = open_trash();
+  const auto trash = open_trash(how.owner);
   if (!trash) {
     // A full disk takes no new folder. The names in this one are the same as those in the trash:
     // what is opened and removed lies in it.
@@ -472,8 +466,17 @@ SessionRemoval FolderRoot::remove(const SessionFolder& judged, const FolderRemov
   return removal;
 }
 
-void FolderRoot::empty_trash(const std::string& name, const FolderRemoval& how,
+void FolderRoot::empty_trash(const std::string& name, const FolderRemoval& asked,
                              std::vector<SessionRemoval>& removals) {
+  // What was removed for a user is finished for that user.
+  FolderRemoval how = asked;
+  if (name.size() > kTrash.size() && name[kTrash.size()] == 'u') {
+    uid_t owner = 0;
+    const char* const begin = name.data() + kTrash.size() + 1;
+    const auto parsed = std::from_chars(begin, name.data() + name.size(), owner);
+    if (parsed.ec != std::errc() || *parsed.ptr != '-') return;
+    how.owner = owner;
+  }
   const Descriptor trash(opener_.open(fd_.get(), name.c_str()));
   struct stat facts{};
   if (!trash.open() || ::fstat(trash.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||

@@ -55,6 +55,13 @@ class FolderRoot {
 
   const std::string& path() const { return path_; }
 
+  /// Of its filesystem. Zeros where the kernel does not say.
+  struct Space {
+    Bytes total;
+    Bytes free;
+  };
+  Space space() const;
+
   /// What matches, oldest change first, at most 10 000. What matches and is no folder, belongs to
   /// somebody else or cannot be looked at stands there with `spared`.
   Result<std::vector<SessionFolder>> scan(const FolderRule& rule) const;
@@ -73,20 +80,20 @@ class FolderRoot {
   Result<SessionFolder> make(const std::string& name, uid_t owner);
 
  private:
-  FolderRoot(std::string path, Descriptor fd, const FolderOpener& opener, dev_t device)
-      : path_(std::move(path)), fd_(std::move(fd)), opener_(opener), device_(device) {}
+  FolderRoot(std::string path, Descriptor fd, const FolderOpener& opener)
+      : path_(std::move(path)), fd_(std::move(fd)), opener_(opener) {}
 
   Result<SessionFolder> look_at(const std::string& name, const FolderRule& rule) const;
-  Result<void> open_trash();
+  Result<void> open_trash(const std::optional<uid_t>& owner);
   bool empty(int trash, const std::string& item, const FolderRemoval& how, SessionRemoval& removal);
-  void empty_trash(const std::string& name, const FolderRemoval& how,
+  void empty_trash(const std::string& name, const FolderRemoval& asked,
                    std::vector<SessionRemoval>& removals);
 
   std::string path_;
   Descriptor fd_;
   FolderOpener opener_;
-  dev_t device_ = 0;
-  std::string trash_name_;  ///< of this object
+  std::string trash_name_;            ///< of this object
+  std::optional<uid_t> trash_owner_;  ///< for whom; the name tells it to finish()
   Descriptor trash_;
 };
 

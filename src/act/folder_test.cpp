@@ -455,6 +455,11 @@ TEST_P(FolderTest, AnotherUsersFoldersStay) {
   EXPECT_EQ(removal.left, 1u);
   EXPECT_THAT(removal.why, ElementsAre("cannot remove a: it belongs to user 4711"));
   EXPECT_EQ(removal.entries, 1u);
+  // Nor does the next run take it, for whom it may be.
+  const auto finished = root.finish();
+  ASSERT_THAT(finished, SizeIs(1));
+  EXPECT_FALSE(finished[0].gone);
+  EXPECT_THAT(finished[0].why, ElementsAre("cannot remove a: it belongs to user 4711"));
 }
 
 TEST_P(FolderTest, AnOrdinaryUserRemovesOnlyWhatIsTheirs) {

@@ -34,14 +34,14 @@ SessionFolder spared(SessionFolder one) {
   return one;
 }
 
-std::vector<std::string> going(const std::vector<SessionFate>& plan) {
+std::vector<std::string> going(const std::vector<SessionView>& plan) {
   std::vector<std::string> names;
   for (const auto& fate : plan) {
-    if (fate.goes) names.push_back(fate.folder.name);
+    if (fate.state == SessionState::going) names.push_back(fate.folder.name);
   }
   return names;
 }
-std::string why(const std::vector<SessionFate>& plan, const std::string& name) {
+std::string why(const std::vector<SessionView>& plan, const std::string& name) {
   for (const auto& fate : plan) {
     if (fate.folder.name == name) return fate.why;
   }
@@ -70,7 +70,7 @@ TEST(Sessions, ExactlyTheAgeIsOldEnough) {
 TEST(Sessions, NothingGoesWhereNothingIsAskedFor) {
   const auto plan = plan_sessions({folder("old", 9000h)}, SessionRules{}, kNow);
   EXPECT_THAT(going(plan), IsEmpty());
-  EXPECT_EQ(why(plan, "old"), "idle, but nobody needs its room");
+  EXPECT_EQ(why(plan, "old"), "nobody needs its room");
 }
 
 TEST(Sessions, AFullDiskTakesTheOldestUntilItIsEnoughAndNeverTheLive) {
@@ -81,7 +81,7 @@ TEST(Sessions, AFullDiskTakesTheOldestUntilItIsEnoughAndNeverTheLive) {
        folder("busy", 10min, 100_GiB), folder("empty", 100h, Bytes(0))},
       rules, kNow);
   EXPECT_THAT(going(plan), ElementsAre("c", "b"));
-  EXPECT_EQ(why(plan, "a"), "idle, but nobody needs its room");
+  EXPECT_EQ(why(plan, "a"), "nobody needs its room");
   EXPECT_EQ(why(plan, "busy"), "changed 10 min ago, and stays until that is 1 h");
   EXPECT_THAT(why(plan, "c"), HasSubstr("the disk is too full"));
 }
@@ -142,7 +142,7 @@ TEST(Sessions, WhateverIsSeenTheLiveStayAndOrderDoesNotMatter) {
     WallTime last = WallTime::min();
     for (const auto& fate : plan) {
       EXPECT_FALSE(fate.why.empty());
-      if (!fate.goes) continue;
+      if (fate.state != SessionState::going) continue;
       EXPECT_EQ(fate.folder.held + fate.folder.spared, "");
       EXPECT_LE(fate.folder.changed,
                 kNow - std::min<std::chrono::seconds>(
