@@ -17,6 +17,9 @@
 #include "act/refusal.hpp"
 
 namespace headroom::act {
+
+using namespace literals;
+
 namespace {
 
 constexpr std::size_t kProcesses = 4096;
@@ -225,6 +228,20 @@ std::string outside(const Mount& mount, const std::string& prefix) {
   return "our own group is outside of what " + mount.point.substr(prefix.size()) + " shows";
 }
 
+std::optional<Bytes> amount_in(const std::string& folder, const char* name) {
+  const auto text = read_small(file_in(folder, name));
+  return text ? parse_amount(*text) : std::nullopt;
+}
+
+/// Whether a v1 group has a limit at which the kernel ends processes: one that is not our fence.
+bool has_hard_limit(const std::string& folder) {
+  constexpr std::int64_t kNoLimit = 1LL << 60;  // v1 says "none" by a number about 2^63
+  const auto limit = amount_in(folder, "memory.limit_in_bytes");
+  if (!limit || limit->count() >= kNoLimit) return false;
+  const auto control = read_small(file_in(folder, "memory.oom_control"));
+  return !control || parse_keyed(*control, "oom_kill_disable").value_or(0) == 0;
+}
+
 std::string count_or(std::optional<Bytes> amount, const char* none) {
   return amount ? std::to_string(amount->count()) : none;
 }
@@ -374,7 +391,7 @@ std::vector<const Groups::Hierarchy*> Groups::hierarchies() const {
   return distinct;
 }
 
-Result<std::vector<std::string>> Groups::ours(const Group& group) const {
+Result<std::vector<std::string>> Groups::ours(const Group& group) {
   auto folders = folders_of(group);
   if (folders.empty()) {
     return fail(ErrorKind::not_found, "there is no control group", "the lease has none",
@@ -466,17 +483,79 @@ Result<void> Groups::place(const Group& group, pid_t pid) const {
   return {};
 }
 
-Result<void> Groups::fence(const Group& group, Bytes at) const {
+Bytes Groups::backstop(Bytes at) { return at + std::max(64_MiB, Bytes(at.count() / 8)); }
+
+Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
   const auto folders = ours(group);
   if (!folders) return tl::unexpected(folders.error());
   if (group.memory.empty()) {
     return fail(ErrorKind::unavailable, "cannot set a soft fence", "there is no memory group",
                 "headroom doctor says why");
   }
-  const auto wanted = at > Bytes(0) ? std::optional(at) : std::nullopt;
-  return group.v2 ? write_small(file_in(group.memory, "memory.high"), count_or(wanted, "max"))
-                  : write_small(file_in(group.memory, "memory.soft_limit_in_bytes"),
-                                count_or(wanted, "-1"));
+  const char* charged = group.v2 ? "memory.current" : "memory.usage_in_bytes";
+  const auto now = amount_in(group.memory, charged).value_or(Bytes());
+  const bool wanted = at > Bytes(0);
+  if (wanted) at = std::max(at, now + Bytes(now.count() / 50));
+  Result<void> set;
+  if (group.v2) {
+    set = write_small(file_in(group.memory, "memory.high"),
+                      wanted ? std::to_string(at.count()) : "max");
+  } else if (has_hard_limit(group.memory)) {
+    set = write_small(file_in(group.memory, "memory.soft_limit_in_bytes"),
+                      wanted ? std::to_string(at.count()) : "-1");
+  } else {
+    // The killer goes before the limit comes, and comes back after it has gone.
+    if (wanted) set = write_small(file_in(group.memory, "memory.oom_control"), "1");
+    if (set) {
+      set = write_small(file_in(group.memory, "memory.limit_in_bytes"),
+                        wanted ? std::to_string(backstop(at).count()) : "-1");
+    }
+    if (set && !wanted) set = write_small(file_in(group.memory, "memory.oom_control"), "0");
+  }
+  if (!set) return tl::unexpected(set.error());
+  return at;
+}
+
+Result<void> Groups::freeze(const Group& group, bool frozen) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (group.unified.empty()) {
+    return fail(ErrorKind::unavailable, "cannot freeze", "there is no cgroup2 hierarchy",
+                "mount -t cgroup2 none /sys/fs/cgroup/unified");
+  }
+  return write_small(file_in(group.unified, "cgroup.freeze"), frozen ? "1" : "0");
+}
+
+Result<bool> Groups::is_frozen(const Group& group) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (group.unified.empty()) return false;
+  const auto text = read_small(file_in(group.unified, "cgroup.events"));
+  if (!text) return tl::unexpected(text.error());
+  return parse_keyed(*text, "frozen").value_or(0) == 1;
+}
+
+Result<void> Groups::let_go(const Group& group) {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  // What cannot be done must not keep the rest from being done.
+  Result<void> first;
+  const auto put = [&](const std::string& folder, const char* name, const char* text) {
+    if (folder.empty()) return;
+    const auto done = write_small(file_in(folder, name), text);
+    if (!done && first && done.error().kind != ErrorKind::not_found) first = done;
+  };
+  if (group.v2) {
+    put(group.memory, "memory.high", "max");
+  } else if (!group.memory.empty()) {
+    if (!has_hard_limit(group.memory)) {
+      put(group.memory, "memory.limit_in_bytes", "-1");
+      put(group.memory, "memory.oom_control", "0");
+    }
+    put(group.memory, "memory.soft_limit_in_bytes", "-1");
+  }
+  put(group.unified, "cgroup.freeze", "0");
+  return first;
 }
 
 Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
@@ -516,7 +595,13 @@ Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
 
   if (group.memory.empty()) return {};
   if (!group.v2) {
-    return write_small(file_in(group.memory, "memory.limit_in_bytes"), count_or(memory, "-1"));
+    const std::string control = file_in(group.memory, "memory.oom_control");
+    const auto killer = read_small(control);
+    const bool fenced = killer && parse_keyed(*killer, "oom_kill_disable").value_or(0) == 1;
+    if (fenced && !memory) return {};  // what limits it is its fence
+    auto set = write_small(file_in(group.memory, "memory.limit_in_bytes"), count_or(memory, "-1"));
+    if (set && fenced) set = write_small(control, "0");
+    return set;
   }
   auto set = write_small(file_in(group.memory, "memory.oom.group"), memory ? "1" : "0");
   // Linux before 4.19 has no such file: then the kernel ends one process instead of all.
@@ -533,10 +618,7 @@ Result<Left> Groups::look(const Group& group) const {
   Left left;
   left.processes = static_cast<int>(pids_in(folders->front()).size());
   if (group.memory.empty()) return left;
-  const auto amount = [&](const char* name) {
-    const auto text = read_small(file_in(group.memory, name));
-    return text ? parse_amount(*text) : std::nullopt;
-  };
+  const auto amount = [&](const char* name) { return amount_in(group.memory, name); };
   const auto keyed = [&](const char* name, const char* key) {
     const auto text = read_small(file_in(group.memory, name));
     return text ? parse_keyed(*text, key).value_or(0) : 0;

@@ -99,9 +99,26 @@ class Groups {
   /// pidfd) that `pid` is the process it means.
   Result<void> place(const Group& group, pid_t pid) const;
 
-  /// The soft fence: memory.high (v2), memory.soft_limit_in_bytes (v1). 0 removes it. Lowered below
-  /// what is used now it may block on v2 while the kernel reclaims: do that on a worker.
-  Result<void> fence(const Group& group, Bytes at) const;
+  /// The fence: past it a job grows no more, and nothing of it dies. v2: memory.high, beyond which
+  /// the kernel lets it grow by about 1 MiB in 2 s. v1: a limit backstop(at) without an OOM killer,
+  /// at which the job waits in the kernel; a system call that needs memory then may fail or come
+  /// back early, so the fence should be raised, or the job frozen, before it gets there (FenceWatch
+  /// tells in time). A group that has a hard limit of its own on v1 keeps that: its fence is only
+  /// memory.soft_limit_in_bytes. 0 removes the fence. Never below what is charged now, so that it
+  /// does not wait for reclaim: returns where it stands, which then is more than `at`; 0: none.
+  Result<Bytes> fence(const Group& group, Bytes at) const;
+  /// Where v1 stops a job whose fence stands there: room for what it takes until it is told.
+  static Bytes backstop(Bytes at);
+
+  /// Stops all processes of the lease where they are, or lets them go on. They keep their memory,
+  /// and are gone after a SIGKILL all the same. Returns at once: a process that sleeps in the
+  /// kernel stops when it wakes up. unavailable: there is no cgroup2 hierarchy.
+  Result<void> freeze(const Group& group, bool frozen) const;
+  /// Whether all processes of the group have stopped.
+  Result<bool> is_frozen(const Group& group) const;
+  /// Lets a lease go on and takes its fence away, as after the death of the daemon that held it
+  /// there. Hard limits stay: they were asked for. No object is needed, nor a probe.
+  static Result<void> let_go(const Group& group);
 
   /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the
   /// kernel reclaims: on v1 it then fails with conflict and nothing changes, on v2 the kernel ends
@@ -137,7 +154,7 @@ class Groups {
   void probe_v1(const std::vector<Mount>& mounts, const std::vector<Membership>& memberships,
                 const std::string& prefix, const std::string& name);
   std::vector<const Hierarchy*> hierarchies() const;
-  Result<std::vector<std::string>> ours(const Group& group) const;
+  static Result<std::vector<std::string>> ours(const Group& group);
 
   Tier tier_ = Tier::none;
   std::vector<std::string> reasons_;

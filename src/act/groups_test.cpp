@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -121,15 +122,19 @@ TEST_F(RealGroups, DoesNotPlaceWhatIsNoJobOrHasEnded) {
   EXPECT_EQ(groups_->place(group, child.pid()).error().kind, ErrorKind::not_found);
 }
 
-TEST_F(RealGroups, FencesSoftlyAndTakesTheFenceAway) {
+TEST_F(RealGroups, FencesAndTakesTheFenceAway) {
   const auto group = *groups_->make(1, 0);
-  const std::string file = group.memory + (v2() ? "/memory.high" : "/memory.soft_limit_in_bytes");
+  const std::string file = group.memory + (v2() ? "/memory.high" : "/memory.limit_in_bytes");
   const std::string before = content(file);
   const auto set = groups_->fence(group, 64_MiB);
   ASSERT_TRUE(set) << sentence(set.error());
-  EXPECT_EQ(content(file), "67108864\n");
+  const Bytes stands = v2() ? 64_MiB : Groups::backstop(64_MiB);
+  EXPECT_EQ(content(file), std::to_string(stands.count()) + "\n");
   ASSERT_TRUE(groups_->fence(group, Bytes(0)));
   EXPECT_EQ(content(file), before);
+  if (!v2()) {
+    EXPECT_THAT(content(group.memory + "/memory.oom_control"), HasSubstr("kill_disable 0"));
+  }
 }
 
 TEST_F(RealGroups, LimitsAndLiftsTheLimits) {
@@ -240,6 +245,123 @@ TEST_F(RealGroups, TouchesOfTheFenceAreCountedOnV2) {
   child.go();
   EXPECT_EQ(child.wait(), 0) << "a fence slows, it does not end";
   EXPECT_GT(groups_->look(group)->high_events, 0u);
+}
+
+/// Waits for something that the kernel does soon, for at most 20 s.
+template <class Condition>
+bool soon(const Condition& condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    ::usleep(1000);
+  }
+  return true;
+}
+
+/// Takes memory MiB by MiB until it is ended, and tells how much through a page that both see.
+struct Grower {
+  Grower()
+      : taken(static_cast<std::atomic<int>*>(
+            ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))),
+        child([this] {
+          while (take(1 << 20) != nullptr) taken->fetch_add(1);
+          return 1;
+        }) {}
+  ~Grower() {
+    child.wait_killed();
+    ::munmap(taken, 4096);
+  }
+  std::atomic<int>* taken;  // MiB
+  Child child;
+};
+
+TEST_F(RealGroups, AJobThatOutgrowsItsFenceIsStoppedThereAndGoesOnWhenItIsRaised) {
+  const auto group = *groups_->make(1, 0);
+  if (v2()) GTEST_SKIP() << "v2 slows it instead: see TouchesOfTheFenceAreCountedOnV2";
+  ASSERT_EQ(groups_->fence(group, 16_MiB), 16_MiB);
+  Grower grower;
+  ASSERT_TRUE(groups_->place(group, grower.child.pid()));
+  grower.child.go();
+  const auto stopped = [&] {
+    return content(group.memory + "/memory.oom_control").find("under_oom 1") != std::string::npos;
+  };
+  ASSERT_TRUE(soon(stopped));
+  const std::int64_t backstop = Groups::backstop(16_MiB).count() >> 20;
+  EXPECT_LE(grower.taken->load(), backstop);
+  EXPECT_GE(grower.taken->load(), backstop / 2);
+  EXPECT_EQ(groups_->look(group)->oom_kills, 0u) << "nothing dies at a fence";
+  ASSERT_TRUE(groups_->fence(group, 128_MiB));
+  EXPECT_TRUE(soon([&] { return grower.taken->load() > 128; })) << "it goes on";
+  ASSERT_TRUE(soon(stopped));
+  EXPECT_TRUE(watch(*identify(grower.child.pid()))->alive());
+}
+
+TEST_F(RealGroups, AFenceNeverGoesBelowWhatIsTaken) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    if (take(64 << 20) == nullptr) return 1;
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(soon([&] { return groups_->look(group)->memory.value_or(Bytes()) > 64_MiB; }));
+  const auto stands = groups_->fence(group, 1_MiB);
+  ASSERT_TRUE(stands) << sentence(stands.error());
+  EXPECT_GT(*stands, 64_MiB);
+  EXPECT_LT(*stands, 80_MiB);
+}
+
+TEST_F(RealGroups, AHardLimitStaysOneWhateverItsFenceDoes) {
+  const auto group = *groups_->make(1, 0);
+  ASSERT_TRUE(groups_->fence(group, 32_MiB));
+  ASSERT_TRUE(groups_->limit(group, 32_MiB, {}));
+  ASSERT_TRUE(groups_->fence(group, 256_MiB)) << "as a raised fence would";
+  Child child([] { return take(128 << 20) != nullptr ? 0 : 1; });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  EXPECT_EQ(WTERMSIG(child.wait()), SIGKILL);
+  EXPECT_GE(groups_->look(group)->oom_kills, 1u);
+  ASSERT_TRUE(Groups::let_go(group));
+  const char* limit = v2() ? "/memory.max" : "/memory.limit_in_bytes";
+  EXPECT_EQ(content(group.memory + limit), "33554432\n") << "somebody asked for that";
+}
+
+TEST_F(RealGroups, FreezesAndThawsAndEndsWhatIsFrozen) {
+  const auto group = *groups_->make(1, 0);
+  if (group.unified.empty()) GTEST_SKIP() << "no cgroup2 hierarchy";
+  Grower grower;
+  ASSERT_TRUE(groups_->place(group, grower.child.pid()));
+  ASSERT_TRUE(groups_->fence(group, 256_MiB));  // what it takes at most here
+  grower.child.go();
+  ASSERT_TRUE(soon([&] { return grower.taken->load() > 2; }));
+  ASSERT_TRUE(groups_->freeze(group, true));
+  ASSERT_TRUE(soon([&] { return groups_->is_frozen(group) == true; }));
+  const int then = grower.taken->load();
+  ::usleep(20'000);
+  EXPECT_EQ(grower.taken->load(), then);
+  ASSERT_TRUE(groups_->freeze(group, false));
+  EXPECT_TRUE(soon([&] { return grower.taken->load() > then || then >= 256; }));
+  ASSERT_TRUE(groups_->freeze(group, true));
+  grower.child.wait_killed();  // returns: a frozen process can be ended
+  EXPECT_EQ(groups_->remove(group), true);
+}
+
+TEST_F(RealGroups, LettingGoThawsAndTakesTheFenceAway) {
+  const auto group = *groups_->make(1, 0);
+  ASSERT_TRUE(groups_->fence(group, 16_MiB));
+  Grower grower;
+  ASSERT_TRUE(groups_->place(group, grower.child.pid()));
+  if (!group.unified.empty()) {
+    ASSERT_TRUE(groups_->freeze(group, true));
+  }
+  grower.child.go();
+  ASSERT_TRUE(Groups::let_go(group));
+  EXPECT_TRUE(soon([&] { return grower.taken->load() > 256; })) << "nothing holds it any more";
+  grower.child.wait_killed();
+  Group foreign = group;
+  foreign.memory = fs::path(groups_->jobs_memory_group()).parent_path().string() + "/lease-5";
+  EXPECT_EQ(Groups::let_go(foreign).error().kind, ErrorKind::not_allowed);
 }
 
 TEST_F(RealGroups, DoesNotRemoveWhatIsInUseAndEndsNothing) {
@@ -618,8 +740,9 @@ TEST_F(FakeGroups, FilesThatVanishAreErrorsWithWords) {
   lay_out_v1();
   Groups groups = Groups::probe(config_);
   const auto group = *groups.make(1, 0);
-  for (const auto& result : {groups.fence(group, 1_MiB), groups.limit(group, 1_MiB, {}),
-                             groups.limit(group, {}, Cores(1000)), groups.place(group, 4711)}) {
+  EXPECT_EQ(groups.fence(group, 1_MiB).error().kind, ErrorKind::not_found);
+  for (const auto& result : {groups.limit(group, 1_MiB, {}), groups.limit(group, {}, Cores(1000)),
+                             groups.place(group, 4711)}) {
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().kind, ErrorKind::not_found);
     EXPECT_FALSE(result.error().what.empty());
