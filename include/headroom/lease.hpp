@@ -152,6 +152,8 @@ struct Lease {
   bool use = false;                ///< a use of that model: books nothing, and keeps it where it is
   std::string config;              ///< what tells its runs apart from others of its name; or empty
   Size size;                       ///< what `needs` come from; from nobody: they were said
+  /// Since when its processes are meant to stand still (journaled before they are stopped).
+  std::optional<BootTime> frozen;
   bool moved = false;  ///< to another device, after an allocation had failed on its first
   bool operator==(const Lease&) const = default;
 };

@@ -27,6 +27,40 @@ constexpr const char* to_string(Level level) {
   return "ok";
 }
 
+/// What is done about memory that runs short; ordered, each with all that come before it.
+enum class Step {
+  watch,     ///< nothing
+  warn,      ///< it is said
+  throttle,  ///< those who listen are asked to do less at once
+  shrink,    ///< models that may go are asked to
+  shut,      ///< nobody new
+  hold,      ///< no fence is raised any more
+  freeze,    ///< who does not fit stops where he is, those beyond their booking first
+  kill,      ///< the one beyond his booking is ended; only where a person turned it on
+};
+
+constexpr const char* to_string(Step step) {
+  switch (step) {
+    case Step::watch:
+      return "watch";
+    case Step::warn:
+      return "warn";
+    case Step::throttle:
+      return "throttle";
+    case Step::shrink:
+      return "shrink";
+    case Step::shut:
+      return "shut";
+    case Step::hold:
+      return "hold";
+    case Step::freeze:
+      return "freeze";
+    case Step::kill:
+      return "kill";
+  }
+  return "watch";
+}
+
 /// What can be under pressure. The first four can also be booked.
 enum class Resource { memory, gpu_memory, cpu, disk, gpu_temperature, power, network };
 
@@ -59,6 +93,8 @@ struct Pressure {
   std::optional<double> threshold;  ///< the line of the level in force
   std::optional<double> clears_below;
   WallTime since{};
+  std::optional<Step> step;  ///< what is done about it; memory of the node only
+  std::string step_why;      ///< what it was taken for, or empty
 };
 
 /// An open object that says a level is not ok. At most one per resource and device.

@@ -10,6 +10,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "act/layout.hpp"
 #include "act/refusal.hpp"
 
 namespace headroom::act {
@@ -31,7 +32,13 @@ int threshold(const std::string& folder, Bytes at) {
       folder + "/cgroup.event_control",
       std::to_string(event) + " " + std::to_string(usage) + " " + std::to_string(at.count()));
   ::close(usage);  // the kernel has what it needs of it
-  if (asked) return event;
+  if (asked) {
+    // Only a crossing is told of: who is beyond it already has crossed it before.
+    const auto text = read_small(folder + "/memory.usage_in_bytes");
+    const auto now = text ? parse_amount(*text) : std::nullopt;
+    if (now && *now >= at) (void)::eventfd_write(event, 1);
+    return event;
+  }
   ::close(event);
   return asked.error().kind == ErrorKind::not_found ? -ENOENT : -EOPNOTSUPP;
 }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -87,6 +88,21 @@ TEST_F(FenceWatchTest, AfterAMoveItTellsOfTheNewPlace) {
   ASSERT_TRUE(told(20'000));
   EXPECT_THAT(watch_.touched(), ElementsAre(1));
   EXPECT_GE(groups_->look(group)->memory.value_or(Bytes()), 60_MiB);
+}
+
+TEST_F(FenceWatchTest, TellsAtOnceOfOneThatIsBeyondItAlready) {
+  const auto group = *groups_->make(1, 0);
+  if (group.v2) GTEST_SKIP() << "v2 tells again and again";
+  const auto grower = job(group, 20 << 20);
+  grower->go();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (groups_->look(group)->memory.value_or(Bytes()) < 20_MiB &&
+         std::chrono::steady_clock::now() < until) {
+    ::usleep(1000);
+  }
+  ASSERT_TRUE(watch_.watch(1, group, 8_MiB));
+  EXPECT_TRUE(told(0));
+  EXPECT_THAT(watch_.touched(), ElementsAre(1));
 }
 
 TEST_F(FenceWatchTest, AGroupThatIsGoneIsAnError) {

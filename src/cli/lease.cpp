@@ -50,6 +50,7 @@ std::string state_cell(const value& lease, const Style& style) {
   if (state == "waiting") cell = paint(style, "warning", cell);
   if (state == "quarantined") cell = paint(style, "critical", cell);
   if (client::is_true(lease, "over")) cell += " " + paint(style, "warning", "OVER");
+  if (client::is_true(lease, "frozen")) cell += " " + paint(style, "critical", "FROZEN");
   return cell;
 }
 

@@ -244,7 +244,8 @@ std::vector<Summary> summaries(const StatusDocuments& documents, const Style& st
         const auto amounts = booked != nullptr ? show_amounts(*booked) : std::string();
         names += (names.empty() ? "" : "; ") + printable(client::text(lease, "name")) +
                  (amounts.empty() ? "" : " " + amounts) +
-                 (client::is_true(lease, "over") ? " OVER" : "");
+                 (client::is_true(lease, "over") ? " OVER" : "") +
+                 (client::is_true(lease, "frozen") ? " FROZEN" : "");
       }
     }
   }

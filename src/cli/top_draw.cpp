@@ -1261,7 +1261,8 @@ class Picture {
       const auto time = parse_time(client::text(lease, member));
       return time ? show_time(*time, model_.now) : std::string();
     };
-    add("state", client::text(lease, "state") + (client::is_true(lease, "over") ? ", OVER" : ""));
+    add("state", client::text(lease, "state") + (client::is_true(lease, "over") ? ", OVER" : "") +
+                     (client::is_true(lease, "frozen") ? ", FROZEN" : ""));
     add("owner", printable(client::text(lease, "owner")));
     add("priority", printable(client::text(lease, "priority")));
     add("booked", amounts(client::find(lease, "booked")));

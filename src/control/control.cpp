@@ -86,6 +86,7 @@ void Control::index(const Lease& lease) {
       look_again(*sharers.begin() == lease.id ? *sharers.rbegin() : *sharers.begin());
   }
   if (!lease.gpu.empty()) state_.on_gpu[lease.gpu].insert(lease.id);
+  if (lease.frozen) state_.frozen.insert(lease.id);
   if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
   if (!lease.model.empty()) state_.model_leases[lease.model].insert(lease.id);
   if (lease.state == LeaseState::waiting && lease.use) {
@@ -135,6 +136,7 @@ void Control::unindex(const Lease& lease) {
     if (holder->second.size() == 1) look_again(*holder->second.begin());
     if (holder->second.empty()) state_.holders.erase(holder);
   }
+  state_.frozen.erase(lease.id);
   if (const auto parent = state_.nested.find(lease.parent); parent != state_.nested.end()) {
     parent->second.erase(lease.id);
     if (parent->second.empty()) state_.nested.erase(parent);
@@ -280,12 +282,15 @@ void Control::on(const Restored& event) {
       back.reason.clear();
       keep(PutLease{std::move(back)});
     }
+    // Nobody stands still because of what was so before.
+    if (event.same_boot) thaw(id, "headroomd was started again");
     const Lease& lease = found->second;
     if (!event.same_boot) {
       Lease over = lease;  // its groups did not outlive the kernel
       over.group = Group();
       over.fence_at = Bytes();
       over.fence_set = false;
+      over.frozen.reset();
       keep(PutLease{std::move(over)});
       end(id, "the machine was restarted");
     } else if (lease.holder.somebody() && !alive.contains(lease.holder)) {
@@ -302,7 +307,8 @@ void Control::on(const Restored& event) {
         effects_.emplace_back(PlaceHolder{id, lease.holder, lease.owner, lease.fence_at,
                                           lease.enforce ? lease.needs.memory : std::nullopt,
                                           lease.enforce ? lease.needs.cpu : std::nullopt});
-      } else if (decide::holds(lease.state) && lease.fence_at.count() > 0 && !lease.fence_set) {
+      } else if (decide::holds(lease.state) && lease.fence_at.count() > 0) {
+        // It was taken away when the daemon before this one died.
         effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "adopted after a restart"});
       }
     }

@@ -45,6 +45,8 @@ class Control {
   void on(const Configured& event);
   void on(const Placed& event);
   void on(const Fenced& event);
+  void on(const Frozen& event);
+  void on(const Touched& event);
   void on(const Released& event);
   void on(const HookAnswered& event);
   void on(const EngineRead& event);
@@ -227,6 +229,20 @@ class Control {
   void judge(const Sample& sample);
   void claim_no_more();
   void check_owed();
+
+  // What is done about memory that runs short (pressure.cpp).
+  void climb(const Sample& sample);
+  decide::Strain strain_of(const Sample& sample);
+  std::string cause_text() const;
+  /// Asks models to go until use is at pressure.memory.cleanup_to.
+  void shrink();
+  /// Fences that were raised go back to what is there.
+  void pull_fences();
+  /// Stops who does not fit, and lets go who does.
+  void contain(const Sample& sample);
+  void freeze(LeaseId id, std::string reason);
+  void thaw(LeaseId id, std::string reason);
+  bool may_freeze(const Lease& lease) const;
 
   // Changes a promise: into the journal, the promises and every index.
   void keep(Record record);

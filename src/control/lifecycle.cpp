@@ -156,9 +156,11 @@ void Control::on(const Placed& event) {
 void Control::on(const Fenced& event) {
   const auto found = state_.promises.leases.find(event.lease);
   if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
-  if (found->second.fence_set == event.done) return;
+  const bool higher = event.done && event.at > found->second.fence_at;
+  if (found->second.fence_set == event.done && !higher) return;
   Lease lease = found->second;
   lease.fence_set = event.done;
+  if (higher && lease.fence_at.count() > 0) lease.fence_at = event.at;
   keep(PutLease{std::move(lease)});
 }
 
@@ -177,6 +179,7 @@ void Control::holder_gone(LeaseId id) {
   if (lease.state == LeaseState::waiting)
     return end(id, gone_text(lease.holder) + " while it waited");
   if (lease.use) return end(id, gone_text(lease.holder));
+  thaw(id, "its holder has ended, and what is left of it may end too");
   if (!lease.model.empty() && state_.nested.contains(id)) {
     // Who used its model has nothing to use any more.
     const std::set<LeaseId> inside = state_.nested.at(id);
@@ -336,6 +339,7 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     const std::vector<LeaseId> inside(nested->second.begin(), nested->second.end());
     for (const LeaseId child : inside) end(child, "its outer lease ended");
   }
+  thaw(id, "its lease ended");
   Lease lease = state_.promises.leases.at(id);
   if (lease.state == LeaseState::ended) return;
   const bool held = decide::holds(lease.state);

@@ -108,6 +108,7 @@ void Control::on(const Sampled& event) {
   watch_over(reads);
   watch_idle(sample, reads);
   judge(sample);
+  climb(sample);
   drain_broken(sample, before.get());
   check_unloading();
   unload_idle();
@@ -277,7 +278,21 @@ void Control::measure_cpu(const Sample& sample, const Sample* before,
 }
 
 void Control::credit_fences(const std::vector<Read>& reads) {
-  std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).room();
+  std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).spare();
+  // What fences were raised by and nobody has taken yet is not there twice.
+  std::int64_t lent = 0;
+  for (auto it = state_.lent.begin(); it != state_.lent.end();) {
+    const auto found = state_.promises.leases.find(*it);
+    const auto use = state_.uses.find(*it);
+    const std::int64_t open =
+        found == state_.promises.leases.end() || use == state_.uses.end() ||
+                !use->second.measured || !decide::holds(found->second.state)
+            ? 0
+            : found->second.fence_at.count() -
+                  std::max(found->second.booked.memory, use->second.measured->memory).count();
+    if (open > 0) lent += open;
+    it = open > 0 ? std::next(it) : state_.lent.erase(it);
+  }
   for (const Read& read : reads) {
     const LeaseId id = read.lease;
     const auto measured = state_.uses.find(id);
@@ -290,14 +305,17 @@ void Control::credit_fences(const std::vector<Read>& reads) {
     const auto line =
         static_cast<std::int64_t>(kAtFence * static_cast<double>(lease.fence_at.count()));
     if (use.measured->memory.count() < line) {
+      if (use.held && lease.frozen) thaw(id, "it is below its fence");
       use.held = false;
       continue;
     }
     look_again(id);
+    const bool rests = use.rests_until && at_.boot < *use.rests_until;
     // Touching the fence is a request for credit: it is raised while the memory is really there.
     const Bytes step =
         std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20), use.credit + use.credit});
-    const Bytes given = std::min(step, Bytes(room));
+    const bool short_of_it = state_.ladder.step() >= Step::hold;
+    const Bytes given = short_of_it ? Bytes() : std::min(step, Bytes(room - lent));
     if (given < kFirstCredit) {
       if (!use.held) {
         say("lease.held", id,
@@ -306,12 +324,18 @@ void Control::credit_fences(const std::vector<Read>& reads) {
                 ", and there is no room to raise it");
       }
       use.held = true;
+      // v2 slows it. v1 would stop it inside a system call, which may then fail.
+      if (!lease.group.v2 && !rests) {
+        freeze(id, "it is at its fence, and there is no room to raise it");
+      }
       continue;
     }
     room -= given.count();
     use.credit = given;
     use.held = false;
-    Lease raised = lease;
+    thaw(id, "its fence is raised");
+    state_.lent.insert(id);
+    Lease raised = state_.promises.leases.at(id);
     raised.fence_at += given;
     raised.fence_set = false;
     const Bytes at = raised.fence_at;

@@ -15,6 +15,7 @@
 #include <headroom/lease.hpp>
 #include <headroom/sample.hpp>
 
+#include "decide/ladder.hpp"
 #include "decide/ledger.hpp"
 #include "decide/promises.hpp"
 #include "decide/queue.hpp"
@@ -44,6 +45,7 @@ struct Use {
   Bytes credit;     ///< the last step of the soft fence; doubles while it is asked for
   std::optional<BootTime> handed_over;  ///< readings up to then are of another holder
   bool held = false;                    ///< at its fence, and no room to raise it
+  std::optional<BootTime> rests_until;  ///< it stood still for as long as it may
   bool over = false;                    ///< it was said that it uses more than it booked
   bool loaded = false;                  ///< it has been active
   Bytes others_peak;                    ///< of its further devices that are back already
@@ -109,6 +111,16 @@ struct Poll {
   std::optional<BootTime> until;  ///< empty: as long as it takes
 };
 
+/// How fast memory fills.
+struct Filling {
+  std::optional<std::int64_t> used;  ///< at the last look
+  BootTime at{};
+  double fast = 0;  ///< bytes per second, over about a second
+  double slow = 0;  ///< over about ten
+  std::optional<std::int64_t> swap_free;
+  std::optional<BootTime> swapped;  ///< when swap was last taken
+};
+
 struct State {
   std::shared_ptr<const Config> config;
   std::uint64_t revision = 0;  ///< counts the events that changed anything
@@ -153,6 +165,13 @@ struct State {
   /// GPU.
   std::map<std::string, std::vector<Bytes>> beyond;
   std::uint64_t last_ask = 0;
+  decide::Ladder ladder;
+  Filling filling;
+  std::set<std::pair<Resource, std::string>> shrinking;  ///< until use is at cleanup_to
+  std::set<LeaseId> frozen;                              ///< an index of the promises
+  std::set<LeaseId> lent;           ///< whose fence was raised, and may not be there yet
+  std::optional<BootTime> thawed;   ///< when the last one was let go because there is room
+  std::optional<BootTime> touched;  ///< when somebody last came to its fence
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;
   std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute

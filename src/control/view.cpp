@@ -107,7 +107,12 @@ View Control::view(Instant at) const {
   view.config = state_.config;
   view.rooms = state_.ledger.rooms();
   view.drains = drains().items;
-  for (const auto& [key, gauge] : state_.gauges) view.pressures.push_back(gauge.pressure());
+  for (const auto& [key, gauge] : state_.gauges) {
+    Pressure& pressure = view.pressures.emplace_back(gauge.pressure());
+    if (key.first != Resource::memory) continue;
+    pressure.step = state_.ladder.step();
+    if (pressure.step != Step::watch) pressure.step_why = cause_text();
+  }
   for (Room& room : view.rooms) {
     const auto gauge = state_.gauges.find({room.resource, room.device});
     if (gauge != state_.gauges.end()) room.pressure = gauge->second.level();

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "runtime/gpu_watch.hpp"
+#include "runtime/guardian.hpp"
 #include "runtime/loop.hpp"
 #include "settings/settings.hpp"
 
@@ -42,6 +43,8 @@ constexpr const char* kHelp =
     "  --socket PATH     the Unix socket                                        http.socket\n"
     "  --state DIR       where the journal lies                                 state.dir\n"
     "  --root DIR        read a captured tree instead of this machine\n"
+    "  --recover         let everything go on that a daemon that died has fenced or frozen, and "
+    "end\n"
     "  --check           check the configuration, say what is wrong, and end (0 or 2)\n"
     "  --foreground      log to this terminal, also under systemd\n"
     "  --version, --help\n"
@@ -60,6 +63,7 @@ struct Options {
   settings::Input input;
   std::string root = "/";
   bool check = false;
+  bool recover = false;
   bool foreground = false;
 };
 
@@ -87,6 +91,10 @@ int read_flags(int argc, char** argv, Options& options) {
     }
     if (flag == "--check") {
       options.check = true;
+      continue;
+    }
+    if (flag == "--recover") {
+      options.recover = true;
       continue;
     }
     if (flag == "--foreground") {
@@ -180,6 +188,8 @@ void say_ready(const std::string& socket, const std::string& tcp, const std::str
 int main(int argc, char** argv) {
   // The daemon starts itself again to ask the driver: see runtime/gpu_watch.hpp.
   if (argc == 2 && std::string_view(argv[1]) == "--gpu-helper") return runtime::run_gpu_helper();
+  // And to have somebody who lets all go when it dies: see runtime/guardian.hpp.
+  if (argc == 2 && std::string_view(argv[1]) == "--guardian") return runtime::run_guardian();
   Options options;
   if (const int code = read_flags(argc, argv, options); code >= 0) return code;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -200,6 +210,13 @@ int main(int argc, char** argv) {
     std::printf("the configuration is right");
     for (const std::string& file : loaded->files) std::printf(", %s", file.c_str());
     std::printf("\n");
+    return 0;
+  }
+  if (options.recover) {
+    const auto done = runtime::recover(loaded->config);
+    if (!done) return complain(done.error(), 1);
+    for (const std::string& line : *done) std::printf("%s\n", line.c_str());
+    if (done->empty()) std::puts("nothing is held");
     return 0;
   }
   if (options.root != "/" && access((options.root + "/proc").c_str(), R_OK) != 0) {

@@ -31,6 +31,7 @@ struct Pool {
   std::string parent;    ///< of a MIG slice: the device it is cut from
   bool hot = false;      ///< its temperature is critical: nothing new is placed on it
   bool drained = false;  ///< somebody wants nobody new on it
+  bool tight = false;    ///< memory runs short: nobody new until it does not
   std::string unknown;   ///< why there is no answer, or empty
   std::int64_t capacity = 0;
   std::int64_t reserve = 0;
@@ -65,12 +66,18 @@ struct Pool {
   /// What can still be booked; 0 when unknown or overdrawn.
   std::int64_t room() const { return unknown.empty() ? std::max<std::int64_t>(0, balance()) : 0; }
   /// The same with its sign: below 0 is how much must come back before there is room again.
-  std::int64_t balance() const {
-    return std::min(capacity - reserve - booked, free - refused - unmaterialised - unseen) - margin;
-  }
+  std::int64_t balance() const { return tight ? std::min<std::int64_t>(0, terms()) : terms(); }
+  /// What those who are there already may be lent: also while nobody new is taken.
+  std::int64_t spare() const { return unknown.empty() ? std::max<std::int64_t>(0, terms()) : 0; }
   /// Why nobody new is placed on it, whatever its room; empty: it is open.
   std::string closed() const {
-    return drained ? "is drained: it takes nobody new" : hot ? "is too hot" : "";
+    return drained ? "is drained: it takes nobody new"
+           : tight ? "runs short: it takes nobody new until it does not"
+           : hot   ? "is too hot"
+                   : "";
+  }
+  std::int64_t terms() const {
+    return std::min(capacity - reserve - booked, free - refused - unmaterialised - unseen) - margin;
   }
   /// The most that can ever be booked at once.
   std::int64_t most() const { return capacity - reserve - margin; }
@@ -133,6 +140,7 @@ class Ledger {
   /// An allocation of `bytes` failed on a device that counts as much as free: no more than less
   /// than that is room, until a tenth of its use, or a hundredth of the device, has come back.
   void refuse(int pool, Bytes bytes);
+  void set_tight(bool tight) { pools_[kMemory].tight = tight; }
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 
   const std::vector<Pool>& pools() const { return pools_; }

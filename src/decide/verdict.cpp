@@ -644,7 +644,8 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
                 (pool.resource == Resource::disk ? "disk on " : "") + pool.name + " wanted, " +
                 amount_text(pool.resource, pool.room()) + " room";
   if (const std::string closed = pool.closed();
-      pool.drained || (pool.resource == Resource::gpu_memory && pool.room() >= need)) {
+      pool.drained || pool.tight ||
+      (pool.resource == Resource::gpu_memory && pool.room() >= need)) {
     verdict.why = pool.name + " " + (closed.empty() ? "is not free for this alone" : closed);
     if (!closed.empty()) return;  // the end of no lease would help
   }

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -21,11 +20,10 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "runtime/clock.hpp"
+#include "runtime/helper_process.hpp"
 #include "sense/gpu.hpp"
 #include "sense/gpu_helper.hpp"
 #include "sense/gpu_once.hpp"
-
-extern char** environ;  // NOLINT: POSIX declares it nowhere
 
 namespace headroom::runtime {
 namespace {
@@ -40,9 +38,6 @@ constexpr std::chrono::seconds kLookEvery{60};
 constexpr milliseconds kEventsOff{60000};
 constexpr std::size_t kMostBytesATurn = 64 * 1024;
 constexpr std::size_t kPage = 4096;
-/// Moved there before the child's own 0 to 4 are filled, so that none of them is in the way.
-constexpr int kOutOfTheWay = 10;
-
 int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 /// A descriptor that closes itself.
@@ -93,45 +88,6 @@ struct ProgressPage {
     return true;
   }
 };
-
-/// Starts `program` with descriptor 3 = socket, 4 = page, and no other but the standard ones.
-/// Returns its pid, or -errno.
-pid_t spawn(const std::string& program, const std::vector<std::string>& arguments, int socket,
-            int page) {
-  const Descriptor far_socket(::fcntl(socket, F_DUPFD_CLOEXEC, kOutOfTheWay));
-  const Descriptor far_page(::fcntl(page, F_DUPFD_CLOEXEC, kOutOfTheWay));
-  if (!far_socket || !far_page) return -errno;
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawnattr_init(&attributes);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, far_socket.get(), sense::kGpuHelperSocket);
-  ::posix_spawn_file_actions_adddup2(&actions, far_page.get(), sense::kGpuHelperPage);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, sense::kGpuHelperPage + 1);
-  // Ctrl-C in the daemon's terminal is for the daemon, and its signal handlers are not the
-  // helper's.
-  sigset_t all;
-  sigset_t none;
-  ::sigfillset(&all);
-  ::sigemptyset(&none);
-  ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setpgroup(&attributes, 0);
-  ::posix_spawnattr_setflags(
-      &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-  std::vector<char*> words;
-  words.push_back(const_cast<char*>(program.c_str()));
-  for (const std::string& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
-  pid_t pid = 0;
-  const int problem =
-      ::posix_spawn(&pid, program.c_str(), &actions, &attributes, words.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  return problem == 0 ? pid : -problem;
-}
 
 /// Driver calls that take seconds when all is well.
 bool starts_something(sense::NvmlCall call) {
@@ -258,7 +214,10 @@ bool GpuWatch::Impl::start_helper() {
   const Descriptor theirs(ends[1]);
   // The helper waits; only our end must not.
   ::fcntl(theirs.get(), F_SETFL, ::fcntl(theirs.get(), F_GETFL) & ~O_NONBLOCK);
-  const pid_t pid = spawn(options_.helper, options_.helper_arguments, theirs.get(), page.fd.get());
+  static_assert(sense::kGpuHelperSocket == kHelperDescriptor &&
+                sense::kGpuHelperPage == kHelperDescriptor + 1);
+  const pid_t pid = runtime::start_helper(options_.helper, options_.helper_arguments,
+                                          {theirs.get(), page.fd.get()});
   if (pid < 0) {
     return give_up("the GPU helper " + options_.helper +
                    " could not be started: " + ::strerrordesc_np(-pid));

@@ -65,6 +65,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
 constexpr auto kTight = 80ms;          // between two looks while memory is tight
+constexpr auto kBetweenTouches = 5ms;  // of fences
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
 
@@ -99,6 +100,7 @@ class Loop final : public serve::Backend {
         otlp_timer_(io_),
         hooks_timer_(io_),
         listeners_timer_(io_),
+        fences_timer_(io_),
         signals_(io_, SIGTERM, SIGINT, SIGHUP) {}
 
   Result<void> run();
@@ -171,6 +173,7 @@ class Loop final : public serve::Backend {
   void log(const EventLine& line);
   void say(std::string type, std::string text);
   void wait_for_signals();
+  void wait_at_fences();
   void reload();
   void open_history();
   void watch_gpus();
@@ -210,6 +213,8 @@ class Loop final : public serve::Backend {
   asio::steady_timer otlp_timer_;
   asio::steady_timer hooks_timer_;
   asio::steady_timer listeners_timer_;
+  asio::steady_timer fences_timer_;
+  std::optional<asio::posix::stream_descriptor> fences_;
   asio::signal_set signals_;
 
   serve::NodeFacts node_;
@@ -285,6 +290,10 @@ Result<void> Loop::run() {
   ask_others();
   // The devices must be known before the leases on them are.
   sample(Look::whole);
+  // What a daemon that died here held is let go before it is held again.
+  if (!Guardian::wait_for_last(options_.config.state.dir)) {
+    say("daemon.guardian", "the guardian of the daemon before still lives; nothing can be fenced");
+  }
   restore(std::move(opened->records), opened->same_boot);
   for (const std::string& note : opened->notes) say("daemon.journal", note);
 
@@ -301,6 +310,7 @@ Result<void> Loop::run() {
   say("daemon.started", "headroom " + node_.version + " on " + node_.name);
   next_sample(kSecondSample);
   wait_for_signals();
+  wait_at_fences();
   io_.run();
   return {};
 }
@@ -501,6 +511,27 @@ void Loop::wait_for_signals() {
   });
 }
 
+void Loop::wait_at_fences() {
+  if (!fences_ && machine_.fence_descriptor() >= 0) {
+    const int fd = dup(machine_.fence_descriptor());
+    if (fd < 0) return;
+    fences_.emplace(io_, fd);
+  }
+  if (!fences_) return;
+  fences_->async_wait(asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code& error) {
+                        if (error) return;
+                        if (std::vector<LeaseId> who = machine_.touched(); !who.empty()) {
+                          dispatch(Touched{std::move(who)});
+                        }
+                        // A job that stays at its fence tells of it again and again.
+                        fences_timer_.expires_after(kBetweenTouches);
+                        fences_timer_.async_wait([this](const boost::system::error_code& over) {
+                          if (!over) wait_at_fences();
+                        });
+                      });
+}
+
 void Loop::reload() {
   if (!hooks_.reload) return;
   auto loaded = hooks_.reload();
@@ -655,6 +686,8 @@ void Loop::carry_out(Effect& effect) {
     pending_.emplace_back(machine_.place(*place));
   } else if (const auto* fence = std::get_if<Fence>(&effect)) {
     pending_.emplace_back(machine_.fence(*fence));
+  } else if (const auto* freeze = std::get_if<Freeze>(&effect)) {
+    pending_.emplace_back(machine_.freeze(*freeze));
   } else if (const auto* release = std::get_if<Release>(&effect)) {
     pending_.emplace_back(machine_.release(*release));
   }
@@ -847,6 +880,7 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
     const bool whole = sample_number_ < 2 ||
                        now().boot - last_whole_ >= options_.config.sample.interval - kTight / 2;
     sample(whole ? Look::whole : Look::between);
+    if (whole) machine_.look_after_guardian();
     drop_unused_watches();
     // The timers stand still while the machine sleeps; deadlines do not.
     if (const auto next = control_.next_deadline(); next && *next <= now().boot) dispatch(Ticked{});
@@ -863,6 +897,8 @@ bool Loop::memory_is_tight() const {
   for (const auto& [key, gauge] : control_.state().gauges) {
     if (key.first == Resource::memory && gauge.level() >= Level::warning) return true;
   }
+  const control::State& state = control_.state();
+  if (!state.frozen.empty() || state.ladder.step() > Step::watch) return true;
   return false;
 }
 
@@ -1152,6 +1188,28 @@ Result<void> check_config(const Config& config) {
   auto gpus = sense::parse_gpu_sim(config.sample.gpu_sim);
   if (!gpus) return tl::unexpected(gpus.error());
   return {};
+}
+
+Result<std::vector<std::string>> recover(const Config& config) {
+  std::vector<std::string> lines;
+  if (::access(config.state.dir.c_str(), F_OK) != 0) return lines;  // no daemon ever lived here
+  const auto opened =
+      record::Journal::open(config.state.dir, config.state.journal, act::boot_id().value_or(""));
+  if (!opened) return tl::unexpected(opened.error());
+  (void)Guardian::wait_for_last(config.state.dir);
+  // By the journal, not by where this process's own groups lie: it may have been started anywhere.
+  decide::Promises promises;
+  for (const Record& record : opened->records) promises.keep(record);
+  for (const auto& [id, lease] : promises.leases) {
+    if (!opened->same_boot || lease.group == Group() || lease.part_of != 0) continue;
+    const auto done = act::Groups::let_go(lease.group);
+    if (!done && done.error().kind == ErrorKind::not_found) continue;
+    lines.push_back("l-" + std::to_string(id) + " " + lease.name +
+                    (done
+                         ? " goes on, without a fence"
+                         : " could not be let go: " + done.error().what + ": " + done.error().why));
+  }
+  return lines;
 }
 
 Result<void> run_loop(LoopOptions options, const LoopHooks& hooks) {

@@ -43,4 +43,9 @@ Result<void> check_config(const Config& config);
 /// Runs the daemon until SIGTERM or SIGINT. Fails when it cannot start.
 Result<void> run_loop(LoopOptions options, const LoopHooks& hooks);
 
+/// What `headroomd --recover` does: all that a daemon with this state.dir has fenced or frozen goes
+/// on and is free; hard limits stay. Returns what was let go, one line each; conflict where a
+/// daemon lives, which would hold it again.
+Result<std::vector<std::string>> recover(const Config& config);
+
 }  // namespace headroom::runtime

@@ -24,7 +24,8 @@ std::string jobs_name(const std::string& state_dir) {
 
 }  // namespace
 
-Machine::Machine(bool captured, const std::string& state_dir) {
+Machine::Machine(bool captured, const std::string& state_dir)
+    : guardian_({.state_dir = state_dir}) {
   if (captured) return;
   act::GroupsConfig config;
   config.name = jobs_name(state_dir);
@@ -69,7 +70,7 @@ Placed Machine::place(const PlaceHolder& effect) {
     return placed;
   }
   if (effect.fence_at.count() > 0) {
-    const auto fenced = groups_->fence(*placed.group, effect.fence_at);
+    const auto fenced = fence(effect.lease, *placed.group, effect.fence_at);
     placed.fenced = fenced.has_value();
     if (!fenced) placed.problem = fenced.error().what + ": " + fenced.error().why;
   }
@@ -81,9 +82,58 @@ Placed Machine::place(const PlaceHolder& effect) {
 }
 
 Fenced Machine::fence(const Fence& effect) {
-  const bool done = groups_ && groups_->fence(effect.group, effect.at).has_value();
-  return {effect.lease, done};
+  if (!groups_) return {effect.lease, false, Bytes()};
+  const auto stands = fence(effect.lease, effect.group, effect.at);
+  return {effect.lease, stands.has_value(), stands.value_or(Bytes())};
 }
+
+Result<Bytes> Machine::fence(LeaseId lease, const Group& group, Bytes at) {
+  if (at.count() > 0) {
+    if (auto held = guardian_.hold(lease, group); !held) return tl::unexpected(held.error());
+  }
+  auto stands = groups_->fence(group, at);
+  Held& held = held_[lease];
+  held.fence = stands ? at.count() > 0 : held.fence;
+  if (stands && held.fence) {
+    // Where it cannot be told of at once, a sample tells.
+    (void)fences_.watch(lease, group, *stands);
+  } else if (!held.fence) {
+    fences_.forget(lease);
+    if (!held.frozen) forget(lease);
+  }
+  return stands;
+}
+
+Frozen Machine::freeze(const Freeze& effect) {
+  Frozen outcome{effect.lease, effect.frozen, {}};
+  if (!groups_) {
+    outcome.problem = "the readings come from a captured tree";
+    return outcome;
+  }
+  if (effect.frozen) {
+    if (const auto guarded = guardian_.hold(effect.lease, effect.group); !guarded) {
+      outcome.problem = guarded.error().what + ": " + guarded.error().why;
+      return outcome;
+    }
+  }
+  const auto done = groups_->freeze(effect.group, effect.frozen);
+  // A group that is gone stands still no more.
+  if (!done && (effect.frozen || done.error().kind != ErrorKind::not_found)) {
+    outcome.problem = done.error().what + ": " + done.error().why;
+  }
+  Held& held = held_[effect.lease];
+  held.frozen = effect.frozen == outcome.problem.empty();
+  if (!held.fence && !held.frozen) forget(effect.lease);
+  return outcome;
+}
+
+void Machine::forget(LeaseId lease) {
+  held_.erase(lease);
+  fences_.forget(lease);
+  guardian_.forget(lease);
+}
+
+void Machine::look_after_guardian() { guardian_.look(); }
 
 Released Machine::release(const Release& effect) {
   Released released{effect.lease, false, 0, Bytes(), 0};
@@ -98,10 +148,12 @@ Released Machine::release(const Release& effect) {
     // An orphan may have become a zombie that nobody waits for: only what still runs counts.
     if (left->processes > 0) return released;
   } else if (left.error().kind == ErrorKind::not_found) {
+    forget(effect.lease);
     released.gone = true;
     return released;
   }
   const auto removed = groups_->remove(effect.group);
+  if (removed.value_or(false)) forget(effect.lease);
   released.gone = removed.has_value() ? *removed
                                       : removed.error().kind == ErrorKind::not_found ||
                                             removed.error().kind == ErrorKind::not_allowed;

@@ -1,6 +1,7 @@
 // Carries the effects of the control machine out on the real machine.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,7 +9,9 @@
 #include <headroom/lease.hpp>
 #include <headroom/sample.hpp>
 
+#include "act/fence_watch.hpp"
 #include "act/groups.hpp"
+#include "runtime/guardian.hpp"
 #include "words/effect.hpp"
 #include "words/event.hpp"
 
@@ -23,7 +26,14 @@ class Machine {
 
   Placed place(const PlaceHolder& effect);
   Fenced fence(const Fence& effect);
+  Frozen freeze(const Freeze& effect);
   Released release(const Release& effect);
+
+  /// Readable when a job has come to its fence; -1: nobody tells.
+  int fence_descriptor() const { return fences_.fd(); }
+  std::vector<LeaseId> touched() { return fences_.touched(); }
+  /// Sees to it that there is a guardian while something is held. Once a second.
+  void look_after_guardian();
 
   const char* tier() const;
   /// What cannot be done here, for doctor.
@@ -34,7 +44,18 @@ class Machine {
   void sweep(const std::vector<LeaseId>& living);
 
  private:
+  /// What of a lease stands only while we live.
+  struct Held {
+    bool fence = false;
+    bool frozen = false;
+  };
+  Result<Bytes> fence(LeaseId lease, const Group& group, Bytes at);
+  void forget(LeaseId lease);
+
   std::optional<act::Groups> groups_;
+  Guardian guardian_;
+  act::FenceWatch fences_;
+  std::map<LeaseId, Held> held_;
 };
 
 }  // namespace headroom::runtime

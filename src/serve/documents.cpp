@@ -461,6 +461,15 @@ struct Described<PressureDocument> {
               return d.pressure.since == WallTime() ? std::nullopt
                                                     : std::optional(d.pressure.since);
             }},
+      Field{"step", "What is done about it; memory of the node only.",
+            [](const D& d) { return d.pressure.step; }},
+      Field{"step_number", "0 to 7.",
+            [](const D& d) {
+              return d.pressure.step ? std::optional(static_cast<int>(*d.pressure.step))
+                                     : std::nullopt;
+            }},
+      Field{"step_why", "What the step was taken for.",
+            [](const D& d) { return MaybeText{d.pressure.step_why}; }},
   };
 };
 

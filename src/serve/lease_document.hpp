@@ -181,6 +181,8 @@ struct Described<LeaseDocument> {
       Field{"peak", "",
             [](const D& d) { return AmountsOf{d.view.lease.peak, d.view.lease.booked}; }},
       Field{"over", "It uses more than it booked.", [](const D& d) { return d.view.over; }},
+      Field{"frozen", "Its processes stand still until there is memory for them.",
+            [](const D& d) { return d.view.lease.frozen.has_value(); }},
       Field{"return_idle", "It lets go of what it has booked and not used for long.",
             [](const D& d) { return d.view.lease.return_idle; }},
       Field{"idle", "What of its booking it has not used for long.",

@@ -695,6 +695,16 @@ constexpr Row kRows[] = {
          s.whole({to_string(p.resource), p.device}, static_cast<int>(p.level));
        }
      }},
+    {"headroom.ladder_step",
+     gauge,
+     "",
+     "What is done about memory that runs short: 0 nothing to 7 kill.",
+     {"resource", "device"},
+     [](const Facts& f, Sink& s) {
+       for (const Pressure& p : f.view->pressures) {
+         if (p.step) s.whole({to_string(p.resource), p.device}, static_cast<int>(*p.step));
+       }
+     }},
     {"headroom.health_level",
      gauge,
      "",

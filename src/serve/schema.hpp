@@ -134,6 +134,8 @@ inline constexpr E last = {};
 template <>
 inline constexpr Level last<Level> = Level::emergency;
 template <>
+inline constexpr Step last<Step> = Step::kill;
+template <>
 inline constexpr Resource last<Resource> = Resource::network;
 template <>
 inline constexpr Priority last<Priority> = Priority::critical;

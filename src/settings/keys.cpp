@@ -263,6 +263,17 @@ std::vector<Key> make_keys() {
                                   {"critical", Level::critical},
                                   {"emergency", Level::emergency}}),
       "The lowest level somebody is told about.");
+  add("pressure.ladder",
+      choice<Config>(HEADROOM_MEMBER(pressure.most), Words<Step>{{"watch", Step::watch},
+                                                                 {"warn", Step::warn},
+                                                                 {"throttle", Step::throttle},
+                                                                 {"shrink", Step::shrink},
+                                                                 {"shut", Step::shut},
+                                                                 {"hold", Step::hold},
+                                                                 {"freeze", Step::freeze}}),
+      "The most that is done when memory runs short; each step does what those before it do too.");
+  add("pressure.freeze_most", duration<Config>(HEADROOM_MEMBER(pressure.freeze_most), 1s, 1h),
+      "The longest that a lease stands still at a time.");
   const std::string percent_unit = " (percent)";
   add_rungs(keys, "cpu", "CPU use", 100, percent_unit, true, HEADROOM_MEMBER(pressure.cpu));
   add_rungs(keys, "memory", "Memory use", 100, percent_unit, true,

@@ -155,6 +155,8 @@ struct Config {
     /// Asking others to free memory begins above `cleanup_at` percent and ends below `cleanup_to`.
     std::optional<double> memory_cleanup_at = 85, memory_cleanup_to = 75;
     std::optional<double> gpu_memory_cleanup_at = 85, gpu_memory_cleanup_to = 75;
+    Step most = Step::freeze;  ///< the highest step of the ladder; pressure.ladder
+    std::chrono::milliseconds freeze_most{60000};  ///< nobody stands still for longer at a time
     bool operator==(const PressureSettings&) const = default;
   } pressure;
 

@@ -77,6 +77,13 @@ struct Fence {
   Bytes at;
   std::string reason;
 };
+/// Stop the processes of a lease where they are, or let them go on.
+struct Freeze {
+  LeaseId lease = 0;
+  Group group;
+  bool frozen = true;
+  std::string reason;
+};
 /// Look at the group of a lease whose holder has ended; remove it if it is empty.
 struct Release {
   LeaseId lease = 0;
@@ -119,7 +126,7 @@ struct AskHook {
 };
 
 using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
-                            Release, Notify, AskHook>;
+                            Freeze, Release, Notify, AskHook>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

@@ -172,10 +172,21 @@ struct Placed {
   bool fenced = false;
   std::string problem;  ///< what of fence or limit did not work, or empty
 };
-/// The soft fence was moved.
+/// The fence was moved.
 struct Fenced {
   LeaseId lease = 0;
   bool done = false;
+  Bytes at = {};  ///< where it stands, where that is more than was wanted
+};
+/// Its processes were stopped, or let go, or why not.
+struct Frozen {
+  LeaseId lease = 0;
+  bool frozen = false;
+  std::string problem;  ///< or empty
+};
+/// These have come to their fence, between two samples.
+struct Touched {
+  std::vector<LeaseId> leases;
 };
 /// A group whose holder has ended was looked at, and removed if nothing runs in it any more.
 struct Released {
@@ -246,6 +257,6 @@ struct EngineRead {
 };
 
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
-                           Fenced, Released, HookAnswered, EngineRead>;
+                           Fenced, Frozen, Touched, Released, HookAnswered, EngineRead>;
 
 }  // namespace headroom

@@ -176,7 +176,8 @@ enum LeaseTag : std::uint8_t {
   holder_group,
   holder_inode,
   moved,
-  last_tag = moved,
+  frozen,
+  last_tag = frozen,
 };
 
 void write(Writer& w, const Size& size) {
@@ -255,6 +256,7 @@ void write(Writer& w, const Lease& l) {
   w.text(holder_group, l.holder.group);
   w.number(holder_inode, static_cast<std::int64_t>(l.holder.inode));
   w.number(moved, l.moved);
+  if (l.frozen) w.number(frozen, l.frozen->time_since_epoch().count());
 }
 
 bool is_text(std::uint8_t tag) {
@@ -516,6 +518,9 @@ Result<Record> read_lease(std::string_view bytes) {
         break;
       case moved:
         l.moved = v != 0;
+        break;
+      case frozen:
+        l.frozen = BootTime(std::chrono::nanoseconds(v));
         break;
       default:
         break;

@@ -82,6 +82,7 @@ class Any {
     l.model = text();
     l.use = yes();
     l.moved = yes();
+    if (yes()) l.frozen = BootTime(std::chrono::nanoseconds(number()));
     l.config = text();
     l.size = size();
     l.part_of = yes() ? engine_() : 0;

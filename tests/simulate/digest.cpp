@@ -43,6 +43,11 @@ struct Parts {
     number(e.group.has_value());
   }
   void operator()(const Fenced& e) { number(e.lease); }
+  void operator()(const Frozen& e) {
+    number(e.lease);
+    number(e.frozen);
+  }
+  void operator()(const Touched& e) { number(e.leases.size()); }
   void operator()(const Released& e) {
     number(e.lease);
     number(e.gone);
@@ -86,6 +91,10 @@ struct Parts {
   void operator()(const Fence& e) {
     number(e.lease);
     d.add(e.at.count());
+  }
+  void operator()(const Freeze& e) {
+    number(e.lease);
+    number(e.frozen);
   }
   void operator()(const Release& e) { number(e.lease); }
   void operator()(const Notify& e) {

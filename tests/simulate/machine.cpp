@@ -153,6 +153,7 @@ std::pair<std::int64_t, std::int64_t> Machine::key(const Process& process,
 
 void Machine::change(Process& process, std::size_t resource, std::int64_t wanted,
                      const decide::Promises& promises) {
+  if (process.group != 0 && frozen.contains(process.group)) return;  // it stands still
   std::int64_t& use = process.use[resource];
   const std::int64_t most = use + std::max<std::int64_t>(0, capacity[resource] - used(resource));
   wanted = std::clamp<std::int64_t>(wanted, 0, most);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,8 @@ class Machine {
   std::int64_t kernel_reserve = 0;
   std::map<pid_t, Process>
       processes;  ///< living ones by pid; remains of dead ones by numbers below 0
+
+  std::set<LeaseId> frozen;  ///< whose groups stand still
 
   Process& start(bool foreign);
   /// Ends a process: what it leaves behind is kept as remains.

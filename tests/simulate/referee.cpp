@@ -97,6 +97,49 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
   return {};
 }
 
+// Who is meant to stand still: for no longer than a person said, only who agreed to be held, and
+// nobody within his booking while one beyond his runs on unheld.
+std::string Referee::stillness(const control::Control& control, const Event& event,
+                               Instant at) const {
+  const control::State& state = control.state();
+  std::set<LeaseId> frozen;
+  for (const auto& [id, lease] : state.promises.leases) {
+    if (!lease.frozen) continue;
+    frozen.insert(id);
+    if (!lease.fence || lease.group.unified.empty() || !decide::holds(lease.state)) {
+      return lease_name(id) + " stands still, which it never agreed to";
+    }
+    if (std::holds_alternative<Sampled>(event) &&
+        at.boot - *lease.frozen >= state.config->pressure.freeze_most) {
+      return lease_name(id) + " stands still for too long";
+    }
+  }
+  if (frozen != state.frozen) return "the index of who stands still is wrong";
+  if (!std::holds_alternative<Sampled>(event) || state.ladder.step() < Step::freeze) return {};
+  const auto over = [&](const Lease& lease) {
+    const auto use = state.uses.find(lease.id);
+    return use != state.uses.end() && use->second.measured &&
+           decide::is_over(Amounts{use->second.measured->memory, {}, {}, {}},
+                           Amounts{lease.booked.memory, {}, {}, {}});
+  };
+  for (const LeaseId id : frozen) {
+    const Lease& lease = state.promises.leases.at(id);
+    if (lease.frozen != at.boot || over(lease)) continue;
+    for (const auto& [other, loose] : state.promises.leases) {
+      const auto use = state.uses.find(other);
+      const bool could = loose.fence && !loose.group.unified.empty() && !loose.fence_set &&
+                         loose.part_of == 0 && loose.parent == 0 && decide::holds(loose.state) &&
+                         use != state.uses.end() && use->second.measured && over(loose);
+      const bool rests = could && use->second.rests_until && at.boot < *use->second.rests_until;
+      if (could && !rests && !loose.frozen) {
+        return lease_name(id) + " is within its booking and was stopped, while " +
+               lease_name(other) + " is beyond its own and runs on";
+      }
+    }
+  }
+  return {};
+}
+
 std::string Referee::after(const control::Control& control, const Event& event,
                            const Effects& effects, Instant at, bool forged) {
   ++checked_;
@@ -159,6 +202,7 @@ std::string Referee::after(const control::Control& control, const Event& event,
       shadow_.models != state.promises.models) {
     return "the journal and the promises differ";
   }
+  if (std::string broken = stillness(control, event, at); !broken.empty()) return broken;
   for (const LeaseId id : living_) {
     const auto lease = state.promises.leases.find(id);
     if (lease == state.promises.leases.end() || !(lease->second == shadow_.leases.at(id))) {

@@ -209,6 +209,8 @@ void World::carry_out(const Effect& effect) {
       }
       Group group;
       group.memory = "/sim/l-" + std::to_string(placed.lease);
+      if (random_.percent(70)) group.unified = "/sim/u/l-" + std::to_string(placed.lease);
+      group.v2 = random_.percent(30);
       for (auto& [pid, process] : machine_.processes) {
         if (!process.dead && process.root == placed.holder.pid &&
             process.root_start == placed.holder.start_time) {
@@ -223,6 +225,18 @@ void World::carry_out(const Effect& effect) {
   } else if (const auto* fence = std::get_if<Fence>(&effect)) {
     const bool done = !random_.percent(10);
     plan(soon(), [id = fence->lease, done] { return Event(Fenced{id, done}); });
+  } else if (const auto* freeze = std::get_if<Freeze>(&effect)) {
+    plan(soon(), [this, wanted = *freeze] {
+      Frozen event{wanted.lease, wanted.frozen, {}};
+      if (random_.percent(wanted.frozen ? 10 : 2)) {
+        event.problem = "the kernel refused";
+      } else if (wanted.frozen) {
+        machine_.frozen.insert(wanted.lease);
+      } else {
+        machine_.frozen.erase(wanted.lease);
+      }
+      return Event(event);
+    });
   } else if (const auto* hook = std::get_if<AskHook>(&effect)) {
     unload(*hook);
   } else if (const auto* release = std::get_if<Release>(&effect)) {
@@ -474,6 +488,10 @@ void World::act() {
     if (!next || *next > instant().boot) apply(Ticked{});
   } else if (what == 54) {
     drain_something();
+  } else if (what == 55 && random_.percent(50)) {
+    Touched touched;
+    for (int i = 0; i < 3; ++i) touched.leases.push_back(1 + random_.below(200));
+    apply(touched);
   } else if (what < 57) {
     hand_over();
   } else if (what < 60) {
@@ -861,6 +879,7 @@ void World::restart(bool same_boot) {
     return fail(std::move(broken));
   control_ = std::make_unique<control::Control>(config_);
   started_ = now_;
+  machine_.frozen.clear();  // the guardian let all go
   Restored event;
   event.same_boot = same_boot;
   for (const auto& [pid, process] : machine_.processes) {

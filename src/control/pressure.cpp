@@ -1,0 +1,288 @@
+// What is done about memory that runs short, and undone when there is enough of it again.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "control/control.hpp"
+#include "decide/verdict.hpp"
+
+namespace headroom::control {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using namespace std::chrono_literals;
+
+constexpr seconds kWitness{10};          // a second sign counts for so long
+constexpr milliseconds kLeastGap{20};    // between two looks, for a speed to say anything
+constexpr seconds kRest{5};              // after the longest freeze, before the next one
+constexpr seconds kBetweenThaws{5};      // so that what one takes shows before the next goes on
+constexpr std::int64_t kKeptBack = 33;   // a 33rd of memory is not counted on: 3 %
+constexpr seconds kUsedLately{60};       // a model used since then is not asked to go
+constexpr milliseconds kFreshSample{5};  // no need to look again
+
+std::int64_t used_bytes(const MemoryReading& m, std::int64_t& capacity) {
+  const std::int64_t used = (*m.total - decide::usable_memory(m)).count();
+  capacity = m.total->count();
+  if (!m.limit || !m.limit_used || *m.limit >= *m.total) return used;
+  // Whichever of the two is nearer to its end.
+  const auto left = capacity - used;
+  const auto left_of_limit = (*m.limit - *m.limit_used).count();
+  if (left_of_limit >= left) return used;
+  capacity = m.limit->count();
+  return m.limit_used->count();
+}
+
+/// A speed averaged over about `window` seconds.
+double mixed(double before, double now, double dt, double window) {
+  return before + (1.0 - std::exp(-dt / window)) * (now - before);
+}
+
+std::string duration_text(BootTime from, BootTime to) {
+  return std::to_string(std::chrono::duration_cast<seconds>(to - from).count()) + " s";
+}
+
+}  // namespace
+
+decide::Strain Control::strain_of(const Sample& sample) {
+  decide::Strain strain;
+  const MemoryReading& m = sample.memory;
+  if (!m.total || !m.available) return strain;
+  std::int64_t capacity = 0;
+  const std::int64_t used = used_bytes(m, capacity);
+  strain.used =
+      100.0 * static_cast<double>(used) / static_cast<double>(std::max<std::int64_t>(1, capacity));
+  if (sample.stall.memory_some) strain.some = sample.stall.memory_some->avg10.percent();
+  if (sample.stall.memory_full) strain.full = sample.stall.memory_full->avg10.percent();
+
+  Filling& filling = state_.filling;
+  const auto gap = at_.boot - filling.at;
+  if (!filling.used || gap > decide::Ladder::kGap) {
+    filling = {used, at_.boot, 0, 0, {}, {}};
+  } else if (gap >= kLeastGap) {
+    const double dt = std::chrono::duration<double>(gap).count();
+    const double speed = static_cast<double>(used - *filling.used) / dt;
+    filling.fast = mixed(filling.fast, speed, dt, 1.0);
+    filling.slow = mixed(filling.slow, speed, dt, 10.0);
+    filling.used = used;
+    filling.at = at_.boot;
+  }
+  if (m.swap_free) {
+    if (filling.swap_free && m.swap_free->count() < *filling.swap_free) filling.swapped = at_.boot;
+    filling.swap_free = m.swap_free->count();
+  }
+  const double speed = std::max(filling.fast, filling.slow);
+  if (speed > 0) {
+    const double left = static_cast<double>(std::max<std::int64_t>(0, capacity - used)) / speed;
+    if (left < 3600)
+      strain.full_in = std::chrono::nanoseconds(static_cast<std::int64_t>(left * 1e9));
+  }
+  const auto lately = [&](const std::optional<BootTime>& then) {
+    return then && at_.boot - *then <= kWitness;
+  };
+  strain.witness = lately(filling.swapped) || lately(state_.touched);
+  return strain;
+}
+
+std::string Control::cause_text() const {
+  const decide::StepCause& cause = state_.ladder.cause();
+  const std::string_view sign = cause.sign;
+  char text[96];
+  const auto write = [&](const char* what, const char* unit) {
+    std::snprintf(text, sizeof text, "%s %.1f %s, line %.0f %s", what, cause.value, unit,
+                  cause.line, unit);
+  };
+  if (sign == "used") {
+    write("in use are", "%");
+  } else if (sign == "full_in") {
+    write("it would be full in", "s");
+  } else {
+    write(sign == "some" ? "somebody waited for it" : "everybody waited for it", "%");
+  }
+  return text;
+}
+
+void Control::climb(const Sample& sample) {
+  state_.ladder.limit(state_.config->pressure.most);
+  const Step before = state_.ladder.step();
+  const Step step = state_.ladder.update(strain_of(sample), at_.boot);
+  if (step != before) {
+    EventLine line;
+    line.at = at_.wall;
+    line.type = "ladder.step";
+    line.resource = Resource::memory;
+    line.text = std::string("memory: step ") + to_string(step) +
+                (step < before ? std::string(": it is calm again") : ": " + cause_text());
+    effects_.emplace_back(Say{std::move(line)});
+  }
+  state_.ledger.set_tight(step >= Step::shut);
+  if (step >= Step::hold && before < Step::hold) pull_fences();
+  shrink();
+  contain(sample);
+}
+
+void Control::shrink() {
+  const Config::PressureSettings& lines = state_.config->pressure;
+  for (const int pool : memory_pools()) {
+    const decide::Pool& device = state_.ledger.pool(pool);
+    const bool gpu = device.resource == Resource::gpu_memory;
+    const auto& begin = gpu ? lines.gpu_memory_cleanup_at : lines.memory_cleanup_at;
+    const auto& end = gpu ? lines.gpu_memory_cleanup_to : lines.memory_cleanup_to;
+    const auto gauge = state_.gauges.find({device.resource, device.device});
+    if (!begin || !end || gauge == state_.gauges.end() || !gauge->second.pressure().value) continue;
+    const double value = gauge->second.pressure().value.value_or(0);
+    const auto key = std::pair(device.resource, device.device);
+    const bool forced = !gpu && state_.ladder.step() >= Step::shrink;
+    if (value >= *begin) state_.shrinking.insert(key);
+    if (value < *end) state_.shrinking.erase(key);
+    if (value < *end || (!forced && !state_.shrinking.contains(key))) continue;
+    const bool asked = std::any_of(state_.unloading.begin(), state_.unloading.end(),
+                                   [&](const auto& one) { return one.second.pool == pool; });
+    if (asked) continue;  // what comes of that is seen first
+    std::vector<Held> held = held_on(pool);
+    for (Held& one : held) {
+      if (at_.boot - one.as.last_used < kUsedLately) one.as.askable = false;
+    }
+    const Asker asker{Priority::critical, ""};
+    const auto all = victims_on(pool, held, std::numeric_limits<std::int64_t>::max() / 4, asker);
+    const auto wanted =
+        static_cast<std::int64_t>((value - *end) / 100.0 * static_cast<double>(device.capacity));
+    const std::int64_t deficit = std::min(wanted, all.allowed.count());
+    if (deficit <= 0) continue;
+    char why[80];
+    std::snprintf(why, sizeof why, "%.1f %% of %s is in use, and %.0f %% is meant to be", value,
+                  gpu ? "the device" : "memory", *end);
+    for (const decide::Victim& victim : victims_on(pool, held, deficit, asker).unload) {
+      unload(held[victim.resident], pool, why);
+    }
+  }
+}
+
+void Control::pull_fences() {
+  for (const auto& [id, use] : state_.uses) {
+    const auto found = state_.promises.leases.find(id);
+    if (found == state_.promises.leases.end() || !use.measured) continue;
+    const Lease& lease = found->second;
+    if (!lease.fence_set || !decide::holds(lease.state)) continue;
+    const Bytes at = std::max(lease.booked.memory, use.measured->memory);
+    if (lease.fence_at <= at) continue;
+    Lease pulled = lease;
+    pulled.fence_at = at;
+    pulled.fence_set = false;
+    const Group group = lease.group;
+    keep(PutLease{std::move(pulled)});
+    effects_.emplace_back(Fence{id, group, at, "memory runs short: what it was lent goes back"});
+    effects_.emplace_back(Changed{id});
+  }
+}
+
+bool Control::may_freeze(const Lease& lease) const {
+  return lease.fence && !lease.group.unified.empty() && lease.part_of == 0 &&
+         decide::holds(lease.state);
+}
+
+void Control::freeze(LeaseId id, std::string reason) {
+  Lease lease = state_.promises.leases.at(id);
+  if (lease.frozen || !may_freeze(lease)) return;
+  lease.frozen = at_.boot;
+  const Group group = lease.group;
+  say("lease.frozen", id, lease.name + " stands still: " + reason);
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Freeze{id, group, true, std::move(reason)});
+  effects_.emplace_back(Changed{id});
+}
+
+void Control::thaw(LeaseId id, std::string reason) {
+  Lease lease = state_.promises.leases.at(id);
+  if (!lease.frozen) return;
+  say("lease.thawed", id,
+      lease.name + " goes on after " + duration_text(*lease.frozen, at_.boot) + ": " + reason);
+  lease.frozen.reset();
+  const Group group = lease.group;
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Freeze{id, group, false, std::move(reason)});
+  effects_.emplace_back(Changed{id});
+}
+
+void Control::contain(const Sample& sample) {
+  // Whatever the reason, nobody stands still for ever.
+  const auto most = state_.config->pressure.freeze_most;
+  for (const LeaseId id : std::set(state_.frozen)) {
+    if (at_.boot - *state_.promises.leases.at(id).frozen < most) continue;
+    state_.uses[id].rests_until = at_.boot + kRest;
+    thaw(id, "nobody stands still for longer");
+  }
+  const bool freezing = state_.ladder.step() >= Step::freeze;
+  if ((!freezing && state_.frozen.empty()) || !sample.memory.total || !sample.memory.available) {
+    return;
+  }
+  std::int64_t capacity = 0;
+  const std::int64_t used = used_bytes(sample.memory, capacity);
+  std::int64_t available = capacity - used - capacity / kKeptBack;
+  std::vector<decide::Runner> runners;
+  for (const auto& [id, entry] : state_.ledger.entries()) {
+    const Lease& lease = state_.promises.leases.at(id);
+    const auto use = state_.uses.find(id);
+    if (lease.part_of != 0 || use == state_.uses.end() || !use->second.measured) continue;
+    decide::Runner runner;
+    runner.lease = id;
+    runner.measured = use->second.measured->memory.count();
+    runner.booked = entry.booked.memory.count();
+    runner.over = decide::is_over(Amounts{use->second.measured->memory, {}, {}, {}},
+                                  Amounts{entry.booked.memory, {}, {}, {}});
+    runner.most = std::max({runner.booked, lease.fence_set ? lease.fence_at.count() : 0});
+    runner.held = runner.over && !lease.fence_set;
+    runner.priority = lease.priority;
+    runner.granted = lease.granted.boot;
+    const bool rests = use->second.rests_until && at_.boot < *use->second.rests_until;
+    if (may_freeze(lease) && !rests) {
+      runners.push_back(runner);
+    } else {
+      available -= std::max<std::int64_t>(0, runner.most - runner.measured);
+    }
+  }
+  const std::vector<LeaseId> stop = decide::who_stops(runners, available);
+  if (freezing) {
+    for (const LeaseId id : stop) {
+      freeze(id, "memory runs short, and what it may still take does not fit beside the others'");
+    }
+    return;
+  }
+  if (state_.thawed && at_.boot - *state_.thawed < kBetweenThaws) return;
+  for (const decide::Runner& runner : runners) {
+    const Lease& lease = state_.promises.leases.at(runner.lease);
+    if (!lease.frozen || state_.uses[runner.lease].held) continue;
+    if (std::find(stop.begin(), stop.end(), runner.lease) != stop.end()) continue;
+    state_.thawed = at_.boot;
+    thaw(runner.lease, "there is memory for all that it may still take");
+    return;
+  }
+}
+
+void Control::on(const Frozen& event) {
+  const auto found = state_.promises.leases.find(event.lease);
+  if (found == state_.promises.leases.end() || event.problem.empty()) return;
+  Lease lease = found->second;
+  say("lease.frozen", event.lease,
+      lease.name + (event.frozen ? " could not be stopped: " : " could not be let go: ") +
+          event.problem);
+  if (!event.frozen || !lease.frozen) return;
+  lease.frozen.reset();
+  state_.uses[event.lease].rests_until = at_.boot + kRest;
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Changed{event.lease});
+}
+
+void Control::on(const Touched& event) {
+  state_.touched = at_.boot;
+  for (const LeaseId id : event.leases) look_again(id);
+  // What it really has, and what there is for it, as of now: the sample decides.
+  if (!state_.sample || at_.boot - state_.sample->at.boot > kFreshSample) {
+    effects_.emplace_back(Sense{});
+  }
+}
+
+}  // namespace headroom::control

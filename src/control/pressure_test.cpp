@@ -1,0 +1,310 @@
+// What control does about memory that runs short: fences, freezing, and letting go.
+#include <gmock/gmock.h>
+
+#include "control/bench_for_test.hpp"
+
+namespace headroom::control {
+namespace {
+
+/// A machine whose jobs live in groups that can be fenced and frozen, of a v1 or a v2 kernel.
+class Tight : public testing::Test {
+ protected:
+  static AskLease fenced(Bytes memory, pid_t pid, Priority priority = Priority::normal) {
+    AskLease ask = want(control::memory(memory), pid);
+    ask.name = "job" + std::to_string(pid);
+    ask.group = ask.fence = true;
+    ask.priority = priority;
+    return ask;
+  }
+  LeaseId job(Bytes memory, pid_t pid, bool v2 = false, Priority priority = Priority::normal) {
+    b.ask(fenced(memory, pid, priority));
+    const LeaseId id = ++last_;
+    Group made;
+    made.memory = "/g/l-" + std::to_string(id);
+    made.unified = "/u/l-" + std::to_string(id);
+    made.v2 = v2;
+    b.apply(Placed{id, made, true, {}});
+    b.uses(id, Bytes());
+    return id;
+  }
+  /// A look after `time`, with so much available; what the leases use was said before.
+  void look(Bytes available, milliseconds time = milliseconds(100)) {
+    b.pass(time);
+    b.sample.memory.available = available;
+    b.read();
+    for (const Effect& effect : b.effects) {
+      if (const auto* fence = std::get_if<Fence>(&effect)) fences_.push_back(*fence);
+      if (const auto* freeze = std::get_if<Freeze>(&effect)) freezes_.push_back(*freeze);
+    }
+    const auto fences = std::exchange(fences_, {});
+    for (const Fence& fence : fences) b.apply(Fenced{fence.lease, true});
+    moved_ = fences;
+  }
+  bool is_frozen(LeaseId id) const { return b.shadow.leases.at(id).frozen.has_value(); }
+  std::vector<std::pair<LeaseId, bool>> frozen_and_thawed() {
+    std::vector<std::pair<LeaseId, bool>> all;
+    for (const Freeze& one : std::exchange(freezes_, {})) all.emplace_back(one.lease, one.frozen);
+    return all;
+  }
+
+  Bench b;
+  LeaseId last_ = 0;
+  std::vector<Fence> fences_;
+  std::vector<Fence> moved_;
+  std::vector<Freeze> freezes_;
+};
+
+using Moves = std::vector<std::pair<LeaseId, bool>>;
+
+TEST_F(Tight, ATouchIsLookedAtAtOnceAndAnsweredWithCredit) {
+  b.read();
+  const LeaseId id = job(10_GiB, 11);
+  look(100_GiB);
+  b.uses(id, 10_GiB);
+  b.pass(milliseconds(50));
+  b.apply(Touched{{id}});
+  EXPECT_EQ(b.count<Sense>(), 1);
+  look(90_GiB, milliseconds(0));
+  ASSERT_EQ(moved_.size(), 1U);
+  EXPECT_GT(moved_[0].at, 10_GiB);
+  EXPECT_FALSE(is_frozen(id));
+}
+
+TEST_F(Tight, ManyTouchesAtOnceAreOneLook) {
+  b.read();
+  const LeaseId id = job(10_GiB, 11);
+  look(100_GiB);
+  b.apply(Touched{{id}});
+  EXPECT_EQ(b.count<Sense>(), 0) << "it was read just now";
+}
+
+TEST_F(Tight, CreditThatNobodyHasTakenYetIsNotLentAgain) {
+  b.read();
+  const LeaseId one = job(40_GiB, 11);
+  const LeaseId two = job(40_GiB, 12);
+  b.uses(one, 40_GiB);
+  b.uses(two, 40_GiB);
+  Bytes lent;
+  for (int i = 0; i < 20; ++i) {
+    look(20_GiB);
+    lent = Bytes();
+    for (const LeaseId id : {one, two}) lent += b.shadow.leases.at(id).fence_at - 40_GiB;
+    ASSERT_LE(lent, 20_GiB);
+  }
+  EXPECT_GT(lent, 2_GiB) << "but it is lent";
+}
+
+TEST_F(Tight, OneAtItsFenceWithoutRoomStandsStillUntilThereIs) {
+  b.read();
+  const LeaseId rest = job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  EXPECT_TRUE(is_frozen(grower));
+  EXPECT_FALSE(is_frozen(rest));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{grower, true}}));
+  look(80_GiB);
+  EXPECT_EQ(frozen_and_thawed(), Moves()) << "once";
+  b.apply(Exited{holder(12)});
+  b.apply(Released{rest, true, 0, Bytes(), 0});
+  look(90_GiB);
+  EXPECT_FALSE(is_frozen(grower));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{grower, false}}));
+  EXPECT_GT(b.shadow.leases.at(grower).fence_at, 10_GiB);
+}
+
+TEST_F(Tight, OnV2TheKernelHoldsItAndItIsNotFrozen) {
+  b.read();
+  job(80_GiB, 12, true);
+  const LeaseId grower = job(10_GiB, 11, true);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  look(80_GiB);
+  EXPECT_FALSE(is_frozen(grower));
+  EXPECT_TRUE(moved_.empty());
+}
+
+TEST_F(Tight, NobodyStandsStillForLongerThanAPersonSaid) {
+  b.read();
+  job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  ASSERT_TRUE(is_frozen(grower));
+  (void)frozen_and_thawed();
+  milliseconds still{0};
+  for (; still < milliseconds(70'000) && is_frozen(grower); still += milliseconds(500)) {
+    look(80_GiB, milliseconds(500));
+  }
+  EXPECT_GE(still, milliseconds(60'000));
+  EXPECT_LE(still, milliseconds(60'500));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{grower, false}}));
+  for (int i = 0; i < 9; ++i) look(80_GiB, milliseconds(500));
+  EXPECT_EQ(frozen_and_thawed(), Moves()) << "it gets a while to do something with it";
+  for (int i = 0; i < 3; ++i) look(80_GiB, milliseconds(500));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{grower, true}}));
+}
+
+TEST_F(Tight, WhereAStrangerTakesTheMemoryTheYoungerStopsAndTheOlderRunsOn) {
+  b.read();
+  const LeaseId old = job(40_GiB, 11);
+  const LeaseId young = job(40_GiB, 12);
+  b.uses(old, 30_GiB);
+  b.uses(young, 30_GiB);
+  look(40_GiB, milliseconds(1000));
+  EXPECT_EQ(frozen_and_thawed(), Moves());
+  look(4_GiB, milliseconds(60'000));  // 36 GiB are gone, and nobody here took them
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{young, true}}));
+  EXPECT_EQ(b.said("ladder.step"), 1);
+  look(4_GiB);
+  EXPECT_EQ(frozen_and_thawed(), Moves()) << "not twice for one cause";
+  // The stranger ends: it is calm for a while, then the younger goes on.
+  for (int i = 0; i < 300 && is_frozen(young); ++i) look(40_GiB, milliseconds(100));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{young, false}}));
+  EXPECT_FALSE(is_frozen(old));
+}
+
+TEST_F(Tight, WhoIsBeyondItsBookingStopsAndNobodyWithin) {
+  b.read();
+  const LeaseId within = job(20_GiB, 11, true, Priority::low);
+  const LeaseId beyond = job(20_GiB, 12, true, Priority::critical);
+  b.apply(Fenced{beyond, false});  // the kernel would not
+  b.uses(within, 15_GiB);
+  b.uses(beyond, 76_GiB);
+  look(5_GiB, milliseconds(1000));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{beyond, true}}));
+}
+
+TEST_F(Tight, ALeaseThatDeclinedItsFenceIsNotFrozen) {
+  b.read();
+  AskLease free = fenced(40_GiB, 11);
+  free.fence = false;
+  b.ask(free);
+  ++last_;
+  Group made;
+  made.memory = "/g/l-1";
+  made.unified = "/u/l-1";
+  b.apply(Placed{1, made, false, {}});
+  b.uses(1, 90_GiB);
+  look(5_GiB, milliseconds(1000));
+  look(3_GiB, milliseconds(1000));
+  EXPECT_EQ(frozen_and_thawed(), Moves());
+}
+
+TEST_F(Tight, WhileMemoryRunsShortNobodyNewComes) {
+  b.read();
+  b.control.apply(Configured{Bench::make()}, b.now());
+  look(100_GiB, milliseconds(1000));
+  look(10_GiB, milliseconds(20'000));
+  EXPECT_EQ(b.said("ladder.step"), 1);
+  const RequestId asked = b.ask(want(memory(1_GiB), 21));
+  const Refusal* refused = b.refusal(asked);
+  ASSERT_NE(refused, nullptr);
+  ASSERT_TRUE(refused->verdict);
+  EXPECT_THAT(refused->verdict->why, testing::HasSubstr("runs short"));
+  for (int i = 0; i < 200; ++i) look(70_GiB, milliseconds(1000));
+  EXPECT_NE(b.lease(b.ask(want(memory(1_GiB), 22))), nullptr);
+}
+
+TEST_F(Tight, APersonMaySayThatNothingIsDone) {
+  Config config = Bench::make();
+  config.pressure.most = Step::warn;
+  b.control.apply(Configured{config}, b.now());
+  b.read();
+  const LeaseId beyond = job(20_GiB, 12);
+  b.apply(Fenced{beyond, false});
+  b.uses(beyond, 90_GiB);
+  look(3_GiB, milliseconds(1000));
+  look(3_GiB, milliseconds(1000));
+  EXPECT_EQ(frozen_and_thawed(), Moves());
+  EXPECT_NE(b.control.state().ladder.step(), Step::freeze);
+}
+
+TEST_F(Tight, AtTheStepHoldWhatWasLentGoesBack) {
+  b.read();
+  const LeaseId id = job(20_GiB, 11, true);
+  b.uses(id, 20_GiB);
+  for (int i = 0; i < 6; ++i) look(80_GiB);
+  const Bytes raised = b.shadow.leases.at(id).fence_at;
+  ASSERT_GT(raised, 20_GiB);
+  look(9_GiB, milliseconds(60'000));
+  ASSERT_EQ(b.control.state().ladder.step(), Step::hold);
+  EXPECT_EQ(b.shadow.leases.at(id).fence_at, 20_GiB);
+  ASSERT_FALSE(moved_.empty());
+  EXPECT_EQ(moved_.back().at, 20_GiB);
+}
+
+TEST_F(Tight, WhoEndsOrIsEndedStandsStillNoMore) {
+  b.read();
+  job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  ASSERT_TRUE(is_frozen(grower));
+  b.apply(Exited{holder(11)});
+  EXPECT_FALSE(is_frozen(grower));
+  EXPECT_EQ(b.count<Freeze>(), 1) << "its children may want to end too";
+}
+
+TEST_F(Tight, AfterARestartEverybodyRunsAndTheFencesStandAgain) {
+  b.read();
+  job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  ASSERT_TRUE(is_frozen(grower));
+  b.restart({holder(11), holder(12)});
+  EXPECT_FALSE(is_frozen(grower));
+  int fences = 0;
+  int thaws = 0;
+  for (const Effect& effect : b.effects) {
+    if (const auto* fence = std::get_if<Fence>(&effect)) fences += fence->at.count() > 0;
+    if (const auto* freeze = std::get_if<Freeze>(&effect)) thaws += !freeze->frozen;
+  }
+  EXPECT_EQ(fences, 2) << "they went with the daemon that held them";
+  EXPECT_EQ(thaws, 1);
+}
+
+TEST_F(Tight, WhatCannotBeStoppedIsSaidAndNotTriedAllTheTime) {
+  b.read();
+  job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  look(80_GiB);
+  (void)frozen_and_thawed();
+  b.apply(Frozen{grower, true, "cannot freeze: there is no cgroup2 hierarchy"});
+  EXPECT_EQ(b.said("lease.frozen"), 1);
+  EXPECT_FALSE(is_frozen(grower));
+  for (int i = 0; i < 9; ++i) look(80_GiB, milliseconds(500));
+  EXPECT_EQ(frozen_and_thawed(), Moves());
+}
+
+TEST_F(Tight, AWeekOfAHealthyBusyMachineIsQuiet) {
+  b.read();
+  std::vector<LeaseId> jobs;
+  for (pid_t pid = 11; pid < 19; ++pid) jobs.push_back(job(8_GiB, pid));
+  std::uint64_t random = 88172645463325252ULL;
+  const auto next = [&random] {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+  };
+  int said = 0;
+  // A week in steps of a minute; all use up to 97 % of what they booked, of 64 GiB together.
+  for (int minute = 0; minute < 7 * 24 * 60; ++minute) {
+    Bytes used;
+    for (const LeaseId id : jobs) {
+      const Bytes mine = Bytes(static_cast<std::int64_t>(next() % (7800ULL << 20)));
+      b.uses(id, mine);
+      used += mine;
+    }
+    look(100_GiB - used, milliseconds(60'000));
+    said += b.said("ladder.step") + b.said("alert.opened") + b.said("lease.frozen") +
+            b.said("lease.held");
+  }
+  EXPECT_EQ(said, 0);
+}
+
+}  // namespace
+}  // namespace headroom::control
