@@ -121,7 +121,7 @@ TEST_F(Tight, OnV2TheKernelHoldsItAndItIsNotFrozen) {
   look(80_GiB);
   look(80_GiB);
   EXPECT_FALSE(is_frozen(grower));
-  EXPECT_TRUE(moved_.empty());
+  EXPECT_TRUE(moved_.empty()) << moved_[0].reason << " " << moved_[0].at.count();
 }
 
 TEST_F(Tight, NobodyStandsStillForLongerThanAPersonSaid) {

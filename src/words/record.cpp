@@ -256,7 +256,7 @@ void write(Writer& w, const Lease& l) {
   w.text(holder_group, l.holder.group);
   w.number(holder_inode, static_cast<std::int64_t>(l.holder.inode));
   w.number(moved, l.moved);
-  if (l.frozen) w.number(frozen, l.frozen->time_since_epoch().count());
+  w.maybe(frozen, l.frozen);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -520,7 +520,7 @@ Result<Record> read_lease(std::string_view bytes) {
         l.moved = v != 0;
         break;
       case frozen:
-        l.frozen = BootTime(std::chrono::nanoseconds(v));
+        l.frozen = boot(v);
         break;
       default:
         break;

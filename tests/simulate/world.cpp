@@ -135,6 +135,7 @@ void World::apply(const Event& event, bool forged) {
       outcome_.returned += say->line.type == "lease.returned" ? 1U : 0U;
       outcome_.unloaded += say->line.type == "model.unloaded" ? 1U : 0U;
       outcome_.kept += say->line.type == "model.kept" ? 1U : 0U;
+      outcome_.frozen += say->line.type == "lease.frozen" ? 1U : 0U;
     }
   }
   if (std::string broken = referee_.after(*control_, event, effects, at, forged); !broken.empty()) {

@@ -33,6 +33,7 @@ struct Outcome {
   std::uint64_t returned = 0;
   std::uint64_t unloaded = 0;
   std::uint64_t kept = 0;
+  std::uint64_t frozen = 0;
 };
 
 /// One run. Deterministic: seed, number of events and sabotage decide everything.
