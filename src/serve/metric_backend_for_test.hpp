@@ -163,7 +163,15 @@ inline void fill(StillMachine& machine) {
   cpu.resource = Resource::cpu;
   cpu.room = 7500;
   machine.view_.rooms.push_back(cpu);
-  machine.view_.pressures.push_back({Resource::memory, "", Level::warning, 77.0, 75.0, 70.0, {}, Step::warn, "in use are 77.0 %, line 75 %"});
+  machine.view_.pressures.push_back({Resource::memory,
+                                     "",
+                                     Level::warning,
+                                     77.0,
+                                     75.0,
+                                     70.0,
+                                     {},
+                                     Step::warn,
+                                     "in use are 77.0 %, line 75 %"});
   Alert alert;
   alert.id = 12;
   alert.level = Level::critical;
