@@ -57,6 +57,16 @@ test('hundreds of disks, leases and alerts are cut, and the rest is a number', (
     );
   }));
 
+test('while memory runs short the page says what is done about it, and who stands still', () =>
+  scene('tight', {}, async (page) => {
+    await page.getByText('step 6 of 7, freeze: in use are 94.1 %, line 93 %').waitFor();
+    assert.equal(await page.locator('.ladder-step').count(), 1);
+    await page.locator('[data-lease=l-71]').getByText('frozen').waitFor();
+    assert.equal(await page.getByText('frozen', { exact: true }).count(), 1);
+    await assert_no_overflow(page);
+    await shot(page, 'overview-tight');
+  }));
+
 test('what the stream says is on the page at once: a lease, an alert and its end, an event', () =>
   scene('empty', {}, async (page, stand_in) => {
     stand_in.send('lease', stand_in.lease('l-9', 'fresh', { booked: { memory_bytes: 2 ** 31 }, granted_at: new Date().toISOString() }));

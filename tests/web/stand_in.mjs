@@ -205,7 +205,7 @@ export class StandIn {
   }
 
   lease(id, name, more) {
-    return { id, name, state: 'active', owner: 'mia', uid: 1000, priority: 'normal', needs: {}, booked: {}, measured: null, peak: {}, over: false, device: null, gpu_index: null, mount: null, holder: { pid: 4121, command: 'python' }, parent: null, asked_at: null, granted_at: null, ended_at: null, expected_seconds: null, expected_from: null, expires_at: null, place: null, earliest: null, why: null, group: null, reason: null, exit_status: null, oom_kills: 0, gpu_fraction: null, ...more };
+    return { id, name, state: 'active', owner: 'mia', uid: 1000, priority: 'normal', needs: {}, booked: {}, measured: null, peak: {}, over: false, frozen: false, device: null, gpu_index: null, mount: null, holder: { pid: 4121, command: 'python' }, parent: null, asked_at: null, granted_at: null, ended_at: null, expected_seconds: null, expected_from: null, expires_at: null, place: null, earliest: null, why: null, group: null, reason: null, exit_status: null, oom_kills: 0, gpu_fraction: null, ...more };
   }
 
   leases() {
@@ -216,7 +216,7 @@ export class StandIn {
     const leases = [
       this.lease('l-70', 'render', { owner: 'joe', booked: amounts(31, 12, 4), measured: amounts(29 + v, 8.2 + v, 2.1 + v), peak: amounts(30.2, 9.9, 3.9), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-41), expected_seconds: 3180, expected_from: 'declared', idle: '3.1 of 12.0 GiB of memory not used for 34 min' }),
       this.lease('l-72', 'qwen-serve', { priority: 'high', model: 'qwen-serve', state: 'loading', booked: amounts(32.1, 24, 2), measured: amounts(27 + v, 9.1, 0.4), peak: amounts(28, 9.1, 1.2), device: 'GPU-5d1f7a52', gpu_index: 0, granted_at: at(-3) }),
-      this.lease('l-71', 'embedder', { booked: { memory_bytes: 12 * GiB, cpu_cores: 2 }, measured: { memory_bytes: 12.4 * GiB, cpu_cores: 0.6 }, peak: { memory_bytes: 12.4 * GiB, cpu_cores: 1.8 }, over: true, granted_at: at(-18), expires_at: at(42) }),
+      this.lease('l-71', 'embedder', { booked: { memory_bytes: 12 * GiB, cpu_cores: 2 }, measured: { memory_bytes: 12.4 * GiB, cpu_cores: 0.6 }, peak: { memory_bytes: 12.4 * GiB, cpu_cores: 1.8 }, over: true, frozen: this.scene === 'tight', granted_at: at(-18), expires_at: at(42) }),
       this.lease('l-73', 'train-b', { state: 'waiting', needs: amounts(24, 12, 2), booked: amounts(24, 12, 2), asked_at: at(-1.2), place: 1, earliest: at(12), why: 'waits for 8.6 GiB of GPU memory: lease render (l-70) holds 31.0 GiB' }),
       this.lease('l-74', 'sweep', { state: 'waiting', owner: 'joe', priority: 'low', needs: { memory_bytes: 96 * GiB }, booked: { memory_bytes: 96 * GiB }, place: 2, why: 'waits for 22.4 GiB of memory: three leases hold 48.0 GiB' }),
     ];
@@ -251,9 +251,11 @@ export class StandIn {
 
   pressure() {
     if (this.scene === 'hostile') return [null, { resource: 'memory' }].filter(Boolean);
-    const row = (resource, device, name, level, threshold) => ({ resource, device, name, level, value: 50, unit: 'percent', threshold, clears_below: threshold - 5, since: null });
+    const row = (resource, device, name, level, threshold) => ({ resource, device, name, level, value: 50, unit: 'percent', threshold, clears_below: threshold - 5, since: null, step: null, step_number: null, step_why: null });
+    const memory = row('memory', null, 'memory', this.scene === 'tight' ? 'critical' : 'ok', 85);
+    Object.assign(memory, this.scene === 'tight' ? { step: 'freeze', step_number: 6, step_why: 'in use are 94.1 %, line 93 %' } : { step: 'watch', step_number: 0 });
     return [
-      row('memory', null, 'memory', 'ok', 85), row('cpu', null, 'CPU', 'ok', 90),
+      memory, row('cpu', null, 'CPU', 'ok', 90),
       row('gpu_memory', 'GPU-5d1f7a52', 'GPU 0', 'ok', 90), row('gpu_memory', 'GPU-91c04be8', 'GPU 1', 'emergency', 95),
       { ...row('gpu_temperature', 'GPU-5d1f7a52', 'GPU 0', 'ok', 83), unit: 'celsius' },
       row('disk', '/', '/', 'ok', 85), row('disk', '/data', '/data', 'warning', 80),

@@ -222,6 +222,10 @@ export interface Pressure {
   unit?: Maybe<string>;
   threshold?: Maybe<number>;
   clears_below?: Maybe<number>;
+  /** What is done about it, and why; of the node's memory only. */
+  step?: Maybe<string>;
+  step_number?: Maybe<number>;
+  step_why?: Maybe<string>;
 }
 
 export interface Alert {
@@ -266,6 +270,8 @@ export interface Lease {
   measured?: Maybe<Amounts>;
   peak?: Maybe<Amounts>;
   over?: Maybe<boolean>;
+  /** Its processes stand still. */
+  frozen?: Maybe<boolean>;
   device?: Maybe<string>;
   gpu_index?: Maybe<number>;
   /** All of its GPUs, where it holds several. */

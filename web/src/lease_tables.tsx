@@ -99,6 +99,7 @@ export function RunningTable({ leases, now, buttons }: { leases: Lease[]; now: n
               <td role="cell" data-label="state">
                 <span class="cell-lines">
                   {lease.state ?? 'unknown'}
+                  {lease.frozen && <span class="badge badge-over" title="it stands still until there is memory for it">frozen</span>}
                   {lease.over && <span class="badge badge-over" title="it uses more than it booked">over</span>}
                 </span>
               </td>

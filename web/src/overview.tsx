@@ -1,6 +1,6 @@
 // The first page: what still fits, what is wrong, the past, who has what, what happened.
 import { AlertSection } from './alerts';
-import { list, number, type Gpu, type RoomItem } from './api';
+import { list, number, type Gpu, type Pressure, type RoomItem } from './api';
 import { Chart } from './chart';
 import { EventTable } from './events_page';
 import { format_ratio } from './format';
@@ -25,7 +25,22 @@ function gpu_facts(gpu: Gpu): string {
   return facts.join('  ·  ');
 }
 
-function RoomRow({ item, gpu, threshold }: { item: RoomItem; gpu: Gpu | undefined; threshold: number | null }) {
+/** The step of the ladder that memory is on, and what it was taken for; empty: nothing is done. */
+function step_text(pressures: Pressure[] | null, resource: string): string {
+  const found = resource === 'memory' ? pressures?.find((one) => one.resource === 'memory') : undefined;
+  if (!found?.step || (number(found.step_number) ?? 0) === 0) return '';
+  return `step ${found.step_number} of 7, ${found.step}${found.step_why ? `: ${found.step_why}` : ''}`;
+}
+
+interface RoomRowFacts {
+  item: RoomItem;
+  gpu: Gpu | undefined;
+  threshold: number | null;
+  /** What is done about its pressure; or empty. */
+  step: string;
+}
+
+function RoomRow({ item, gpu, threshold, step }: RoomRowFacts) {
   const terms = terms_of(item);
   const segments = segments_of(terms);
   const name = item.name ?? item.device ?? item.resource;
@@ -65,6 +80,7 @@ function RoomRow({ item, gpu, threshold }: { item: RoomItem; gpu: Gpu | undefine
           )}
         </div>
         {item.why && <p class="why">{item.why}</p>}
+        {step && <p class="why ladder-step">{step}</p>}
         <div class="room-foot">
           <dl class="room-text">
             <div>
@@ -149,6 +165,7 @@ function RoomSection({ state }: { state: State }) {
                 item={item}
                 gpu={item.resource === 'gpu_memory' ? gpus.find((gpu) => gpu.id === item.device) : undefined}
                 threshold={threshold_of(state, item.resource, item.device)}
+                step={step_text(state.pressure, item.resource)}
               />
             ))}
           </ul>
