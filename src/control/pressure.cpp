@@ -91,16 +91,15 @@ std::string Control::cause_text() const {
   const decide::StepCause& cause = state_.ladder.cause();
   const std::string_view sign = cause.sign;
   char text[96];
-  const auto write = [&](const char* what, const char* unit) {
-    std::snprintf(text, sizeof text, "%s %.1f %s, line %.0f %s", what, cause.value, unit,
-                  cause.line, unit);
-  };
   if (sign == "used") {
-    write("in use are", "%");
+    std::snprintf(text, sizeof text, "%.1f %% is in use, the line is %.0f %%", cause.value,
+                  cause.line);
   } else if (sign == "full_in") {
-    write("it would be full in", "s");
+    std::snprintf(text, sizeof text, "it would be full in %.1f s, the line is %.0f s", cause.value,
+                  cause.line);
   } else {
-    write(sign == "some" ? "somebody waited for it" : "everybody waited for it", "%");
+    std::snprintf(text, sizeof text, "%s waited for it %.1f %% of the time, the line is %.0f %%",
+                  sign == "some" ? "somebody" : "everybody", cause.value, cause.line);
   }
   return text;
 }

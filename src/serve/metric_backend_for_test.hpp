@@ -171,7 +171,7 @@ inline void fill(StillMachine& machine) {
                                      70.0,
                                      {},
                                      Step::warn,
-                                     "in use are 77.0 %, line 75 %"});
+                                     "77.0 % is in use, the line is 75 %"});
   Alert alert;
   alert.id = 12;
   alert.level = Level::critical;

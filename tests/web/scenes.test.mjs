@@ -59,7 +59,7 @@ test('hundreds of disks, leases and alerts are cut, and the rest is a number', (
 
 test('while memory runs short the page says what is done about it, and who stands still', () =>
   scene('tight', {}, async (page) => {
-    await page.getByText('step 6 of 7, freeze: in use are 94.1 %, line 93 %').waitFor();
+    await page.getByText('step 6 of 7, freeze: 94.1 % is in use, the line is 93 %').waitFor();
     assert.equal(await page.locator('.ladder-step').count(), 1);
     await page.locator('[data-lease=l-71]').getByText('frozen').waitFor();
     assert.equal(await page.getByText('frozen', { exact: true }).count(), 1);

@@ -253,7 +253,7 @@ export class StandIn {
     if (this.scene === 'hostile') return [null, { resource: 'memory' }].filter(Boolean);
     const row = (resource, device, name, level, threshold) => ({ resource, device, name, level, value: 50, unit: 'percent', threshold, clears_below: threshold - 5, since: null, step: null, step_number: null, step_why: null });
     const memory = row('memory', null, 'memory', this.scene === 'tight' ? 'critical' : 'ok', 85);
-    Object.assign(memory, this.scene === 'tight' ? { step: 'freeze', step_number: 6, step_why: 'in use are 94.1 %, line 93 %' } : { step: 'watch', step_number: 0 });
+    Object.assign(memory, this.scene === 'tight' ? { step: 'freeze', step_number: 6, step_why: '94.1 % is in use, the line is 93 %' } : { step: 'watch', step_number: 0 });
     return [
       memory, row('cpu', null, 'CPU', 'ok', 90),
       row('gpu_memory', 'GPU-5d1f7a52', 'GPU 0', 'ok', 90), row('gpu_memory', 'GPU-91c04be8', 'GPU 1', 'emergency', 95),
