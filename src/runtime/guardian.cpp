@@ -2,10 +2,9 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
@@ -31,45 +30,49 @@ constexpr auto kLastGuardian = 2s;
 
 std::string lock_file(const std::string& state_dir) { return state_dir + "/guardian.lock"; }
 
-/// "+" or "-", the lease, and for "+" what its group is, with a zero byte after each.
-std::string message(char what, LeaseId lease, const Group& group) {
-  std::string text(1, what);
+}  // namespace
+
+// "+" or "-", the lease, and for "+" what its group is, with a zero byte after each.
+std::string encode(const GuardianMessage& message) {
+  std::string text(1, message.hold ? '+' : '-');
   const auto add = [&](const std::string& field) {
     text += field;
     text += '\0';
   };
-  add(std::to_string(lease));
-  if (what != '+') return text;
-  add(group.memory);
-  add(group.cpu);
-  add(group.unified);
-  add(group.v2 ? "2" : "1");
+  add(std::to_string(message.lease));
+  if (!message.hold) return text;
+  add(message.group.memory);
+  add(message.group.cpu);
+  add(message.group.unified);
+  add(message.group.v2 ? "2" : "1");
   return text;
 }
 
-void take(const char* bytes, std::size_t count, std::map<LeaseId, Group>& held) {
-  if (count < 2) return;
-  std::array<std::string, 5> fields;
-  std::size_t field = 0;
-  for (std::size_t i = 1; i < count && field < fields.size(); ++i) {
-    if (bytes[i] == '\0') {
-      ++field;
-    } else {
-      fields[field] += bytes[i];
-    }
+std::optional<GuardianMessage> decode_guardian(std::string_view bytes) {
+  if (bytes.empty() || (bytes[0] != '+' && bytes[0] != '-')) return {};
+  GuardianMessage message;
+  message.hold = bytes[0] == '+';
+  bytes.remove_prefix(1);
+  std::array<std::string_view, 5> fields;
+  const std::size_t wanted = message.hold ? fields.size() : 1;
+  for (std::size_t i = 0; i < wanted; ++i) {
+    const std::size_t end = bytes.find('\0');
+    if (end == std::string_view::npos) return {};
+    fields[i] = bytes.substr(0, end);
+    bytes.remove_prefix(end + 1);
   }
-  const LeaseId lease = std::strtoull(fields[0].c_str(), nullptr, 10);
-  if (bytes[0] == '-') held.erase(lease);
-  if (bytes[0] != '+' || field < fields.size()) return;
-  Group group;
-  group.memory = fields[1];
-  group.cpu = fields[2];
-  group.unified = fields[3];
-  group.v2 = fields[4] == "2";
-  if (held.size() < kMostHeld || held.contains(lease)) held[lease] = std::move(group);
+  const auto [rest, problem] =
+      std::from_chars(fields[0].data(), fields[0].data() + fields[0].size(), message.lease);
+  if (problem != std::errc() || rest != fields[0].data() + fields[0].size()) return {};
+  if (!bytes.empty()) return {};
+  if (!message.hold) return message;
+  if (fields[4] != "1" && fields[4] != "2") return {};
+  message.group.memory = fields[1];
+  message.group.cpu = fields[2];
+  message.group.unified = fields[3];
+  message.group.v2 = fields[4] == "2";
+  return message;
 }
-
-}  // namespace
 
 Guardian::Guardian(Options options) : options_(std::move(options)) {}
 
@@ -124,13 +127,14 @@ Result<void> Guardian::start() {
   socket_ = ends[0];
   pid_ = pid;
   for (const auto& [lease, group] : held_) {
-    if (!send(message('+', lease, group))) break;
+    if (!send({true, lease, group})) break;
   }
   if (socket_ < 0) return fail(ErrorKind::unavailable, what, "it died at once", why_it_matters);
   return {};
 }
 
-bool Guardian::send(const std::string& text) {
+bool Guardian::send(const GuardianMessage& message) {
+  const std::string text = encode(message);
   if (socket_ < 0) return false;
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (::send(socket_, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
@@ -166,7 +170,7 @@ Result<void> Guardian::hold(LeaseId lease, const Group& group) {
     bury();
   }
   if (pid_ > 0 && told) return {};
-  if (pid_ > 0 && send(message('+', lease, group))) return {};
+  if (pid_ > 0 && send({true, lease, group})) return {};
   auto started = start();
   if (!started) held_.erase(lease);
   return started;
@@ -181,7 +185,7 @@ void Guardian::look() {
 
 void Guardian::forget(LeaseId lease) {
   if (held_.erase(lease) == 0) return;
-  (void)send(message('-', lease, {}));
+  (void)send({false, lease, {}});
 }
 
 int run_guardian() {
@@ -194,7 +198,13 @@ int run_guardian() {
   for (;;) {
     const ssize_t got = ::recv(kHelperDescriptor, buffer.data(), buffer.size(), 0);
     if (got > 0) {
-      take(buffer.data(), static_cast<std::size_t>(got), held);
+      const auto message = decode_guardian({buffer.data(), static_cast<std::size_t>(got)});
+      if (!message) continue;
+      if (!message->hold) {
+        held.erase(message->lease);
+      } else if (held.size() < kMostHeld || held.contains(message->lease)) {
+        held[message->lease] = message->group;
+      }
     } else if (got == 0 || errno != EINTR) {
       break;
     }

@@ -1,16 +1,27 @@
 // The guardian: a small process that lets everything go when the daemon dies.
 #pragma once
 
-#include <functional>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <headroom/lease.hpp>
 #include <headroom/result.hpp>
 
 namespace headroom::runtime {
+
+/// What the daemon tells its guardian.
+struct GuardianMessage {
+  bool hold = false;  ///< else: forget
+  LeaseId lease = 0;
+  Group group;  ///< its folders and version; of one that is held
+  bool operator==(const GuardianMessage&) const = default;
+};
+std::string encode(const GuardianMessage& message);
+/// Empty where it is none, or cut.
+std::optional<GuardianMessage> decode_guardian(std::string_view bytes);
 
 /// The daemon's side. What is fenced or frozen stands so only while somebody is there to raise and
 /// to thaw it: the guardian is told of it before it is done, and undoes it when its socket says
@@ -45,7 +56,7 @@ class Guardian {
 
  private:
   Result<void> start();
-  bool send(const std::string& message);
+  bool send(const GuardianMessage& message);
   void bury();
 
   Options options_;

@@ -58,6 +58,8 @@ class GuardianTest : public testing::Test {
     }
   }
   void TearDown() override {
+    // The groups of the next test have the same names.
+    EXPECT_TRUE(Guardian::wait_for_last(options_.state_dir));
     for (const auto& group : groups_->leftovers()) (void)groups_->remove(group);
   }
   Group held(LeaseId id) {
@@ -80,6 +82,23 @@ class GuardianTest : public testing::Test {
   act::GroupsConfig config_;
   std::unique_ptr<act::Groups> groups_;
 };
+
+TEST(GuardianMessages, AreReadAsTheyWereWritten) {
+  GuardianMessage hold{true, 73, {}};
+  hold.group.memory = "/m/lease-73";
+  hold.group.unified = "/u/lease-73";
+  EXPECT_EQ(decode_guardian(encode(hold)), hold);
+  hold.group.v2 = true;
+  EXPECT_EQ(decode_guardian(encode(hold)), hold);
+  const GuardianMessage forget{false, 73, {}};
+  EXPECT_EQ(decode_guardian(encode(forget)), forget);
+  const std::string text = encode(hold);
+  for (std::size_t cut = 0; cut < text.size(); ++cut) {
+    EXPECT_FALSE(decode_guardian(std::string_view(text).substr(0, cut))) << cut;
+  }
+  EXPECT_FALSE(decode_guardian(text + "x"));
+  EXPECT_FALSE(decode_guardian(std::string("-7x\0", 4)));
+}
 
 TEST_F(GuardianTest, LetsAllGoWhenItsDaemonIsKilled) {
   const Group one = held(1);
