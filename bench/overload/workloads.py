@@ -180,10 +180,10 @@ MAKERS = {"W1": _w1, "W2": _w2, "W3": _w3, "W4": _w4, "W5": _w5, "W6": _w6, "W7"
 
 
 def tiny(capacity):
-    """Three jobs of which any two fit and three do not: for the smoke test."""
+    """Three jobs of which any two fit and three do not, and whose kill always loses something: for the smoke test."""
     held = round(0.4 * capacity)
     jobs = (Job(f"tiny-{number}", 0.0, 2.0, ((0, held // 2), (0.8, held // 2), (0.8, held), (2.0, held)), overall(held),
-                checkpoint=0.5) for number in range(3))
+                checkpoint=60.0) for number in range(3))
     return Workload("tiny", capacity, tuple(jobs))
 
 
