@@ -96,6 +96,9 @@ _headroom_takes_value() {
     model:--ttl) return 0 ;;
     model:--state) return 0 ;;
     drain:--gpu) return 0 ;;
+    session:--older) return 0 ;;
+    session:--root) return 0 ;;
+    session:--pid) return 0 ;;
     check:-r|check:--resource) return 0 ;;
     check:--gpu) return 0 ;;
     check:--max-age) return 0 ;;
@@ -133,6 +136,7 @@ _headroom() {
     models) command=model ;;
     advice) command=advise ;;
     drains) command=drain ;;
+    sessions) command=session ;;
     esac
   done
   case "$command:$prev" in
@@ -229,6 +233,9 @@ _headroom() {
     model:--ttl) return ;;
     model:--state) return ;;
     drain:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
+    session:--older) return ;;
+    session:--root) return ;;
+    session:--pid) return ;;
     check:-r|check:--resource) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")); return ;;
     check:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     check:--max-age) return ;;
@@ -250,6 +257,7 @@ _headroom() {
     model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     drain|drains) options='--gpu --undo -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    session|sessions) options='--older --root --pid --dry-run -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     doctor) options='--api --self-test -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     check) options='-r --resource --gpu --max-age -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     config) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -263,7 +271,7 @@ _headroom() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain doctor check config metrics openapi completion version help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help' -- "$cur"))
     return
   fi
   case "$command:$verb" in
@@ -289,6 +297,7 @@ _headroom() {
     model:unload) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     model:rm) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     drain:) COMPREPLY=($(compgen -W 'ls' -- "$cur")) ;;
+    session:) COMPREPLY=($(compgen -W 'ls add clean rm' -- "$cur")) ;;
     config:) COMPREPLY=($(compgen -W 'show get set unset check defaults migrate path' -- "$cur")) ;;
     config:get) COMPREPLY=($(compgen -W "$(_headroom_ask config)" -- "$cur")) ;;
     config:set) COMPREPLY=($(compgen -W "$(_headroom_ask config)" -- "$cur")) ;;
@@ -296,7 +305,7 @@ _headroom() {
     config:check) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     config:migrate) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     completion:) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
-    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain doctor check config metrics openapi completion version help' -- "$cur")) ;;
+    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help' -- "$cur")) ;;
   esac
 }
 complete -F _headroom headroom

@@ -18,6 +18,7 @@ complete -c headroom -n __fish_use_subcommand -a free -d 'make room: ask idle mo
 complete -c headroom -n __fish_use_subcommand -a model -d 'what takes memory by name, and where it is'
 complete -c headroom -n __fish_use_subcommand -a advise -d 'what to change, why, and how'
 complete -c headroom -n __fish_use_subcommand -a drain -d 'a device, or the node, takes nobody new'
+complete -c headroom -n __fish_use_subcommand -a session -d 'folders of temporary files: how old, how large, which go'
 complete -c headroom -n __fish_use_subcommand -a doctor -d 'every check, with a fix for each that fails'
 complete -c headroom -n __fish_use_subcommand -a check -d 'one line and an exit code for monitoring systems'
 complete -c headroom -n __fish_use_subcommand -a config -d 'the settings in force, and where each comes from'
@@ -175,6 +176,11 @@ complete -c headroom -n '__fish_seen_subcommand_from model models; and __fish_se
 complete -c headroom -n '__fish_seen_subcommand_from drain drains' -l gpu -xa '(__headroom_ask gpu)' -d 'this device only: index or UUID'
 complete -c headroom -n '__fish_seen_subcommand_from drain drains' -l undo -d 'it takes leases again'
 complete -c headroom -n '__fish_seen_subcommand_from drain drains; and not __fish_seen_subcommand_from ls' -a 'ls'
+complete -c headroom -n '__fish_seen_subcommand_from session sessions' -l older -x -d 'clean: those unchanged for so long; sessions.max_age unless said'
+complete -c headroom -n '__fish_seen_subcommand_from session sessions' -l root -x -d 'in this folder only'
+complete -c headroom -n '__fish_seen_subcommand_from session sessions' -l pid -x -d 'add: in use as long as this process lives'
+complete -c headroom -n '__fish_seen_subcommand_from session sessions' -l dry-run -d 'clean, rm: only tell what would go'
+complete -c headroom -n '__fish_seen_subcommand_from session sessions; and not __fish_seen_subcommand_from ls add clean rm' -a 'ls add clean rm'
 complete -c headroom -n '__fish_seen_subcommand_from doctor' -l api -d 'ask every path of the interface, try the webhooks\' hosts'
 complete -c headroom -n '__fish_seen_subcommand_from doctor' -l self-test -d 'measure what a reading of this machine costs'
 complete -c headroom -n '__fish_seen_subcommand_from check' -s r -l resource -xa 'memory gpu_memory cpu disk gpu_temperature power network' -d 'only these: memory, gpu_memory, cpu, disk, gpu_temperature, power, network'
@@ -187,4 +193,4 @@ complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check' -rF
 complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from migrate' -rF
 complete -c headroom -n '__fish_seen_subcommand_from completion; and not __fish_seen_subcommand_from bash zsh fish' -a 'bash zsh fish'
-complete -c headroom -n '__fish_seen_subcommand_from help' -xa 'status top gpu ps history event alert fit run wait lease free model advise drain doctor check config metrics openapi completion version help'
+complete -c headroom -n '__fish_seen_subcommand_from help' -xa 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help'

@@ -23,6 +23,8 @@ const std::vector<Command>& commands() {
       {"model", "models", "what takes memory by name, and where it is", model_command},
       {"advise", "advice", "what to change, why, and how", advise_command},
       {"drain", "drains", "a device, or the node, takes nobody new", drain_command},
+      {"session", "sessions", "folders of temporary files: how old, how large, which go",
+       session_command},
       {"doctor", "", "every check, with a fix for each that fails", doctor_command},
       {"check", "", "one line and an exit code for monitoring systems", check_command},
       {"config", "", "the settings in force, and where each comes from", config_command},

@@ -33,6 +33,7 @@ int free_command(Words words);
 int model_command(Words words);
 int advise_command(Words words);
 int drain_command(Words words);
+int session_command(Words words);
 int doctor_command(Words words);
 int check_command(Words words);
 int config_command(Words words);

@@ -87,7 +87,8 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
       "daemon.otlp",      "daemon.token",      "decision.refused",  "lease.granted",
       "lease.waiting",    "lease.ended",       "lease.handed_over", "lease.held",
       "lease.returned",   "lease.over",        "lease.overrun",     "lease.within",
-      "lease.orphans",    "lease.quarantined", "lease.idle",        "sensor."};
+      "lease.orphans",    "lease.quarantined", "lease.idle",        "session.",
+      "sensor."};
   std::vector<std::string> known(kTypes.begin(), kTypes.end());
   for (const auto& event : client::list(seen)) known.push_back(client::text(event, "type"));
   std::vector<std::string_view> words;
@@ -97,11 +98,11 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
     words.push_back(std::string_view(one).substr(0, one.find('.')));
   }
   const auto near = settings::nearest(type, words);
-  return Error{
-      ErrorKind::invalid_request, "there is no type of event '" + printable(type) + "'",
-      near ? "did you mean " + *near + "?" : "",
-      "--type alert, lease, daemon, decision or sensor, or one of them as a whole, such as "
-      "lease.granted"};
+  return Error{ErrorKind::invalid_request, "there is no type of event '" + printable(type) + "'",
+               near ? "did you mean " + *near + "?" : "",
+               "--type alert, lease, session, daemon, decision or sensor, or one of them as a "
+               "whole, such as "
+               "lease.granted"};
 }
 
 int event_command(Words words) {

@@ -28,7 +28,8 @@ Effects Control::apply(const Event& event, Instant at) {
   // A question changes nothing.
   const auto is_question = [](const Ask& ask) {
     const auto* free = std::get_if<AskFree>(&ask);
-    return std::holds_alternative<AskFit>(ask) || (free != nullptr && free->dry_run);
+    return std::holds_alternative<AskFit>(ask) || (free != nullptr && free->dry_run) ||
+           std::holds_alternative<AskSessions>(ask);
   };
   if (asked == nullptr || !is_question(asked->ask)) ++state_.revision;
   return std::exchange(effects_, {});
@@ -250,6 +251,7 @@ void Control::on(const Restored& event) {
     }
   }
   drop_incomplete();
+  restore_sessions(event.same_boot);
   note_all_beyond();
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());
   std::vector<LeaseId> living;

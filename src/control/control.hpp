@@ -50,6 +50,9 @@ class Control {
   void on(const Released& event);
   void on(const HookAnswered& event);
   void on(const EngineRead& event);
+  void on(const SessionsSeen& event);
+  void on(const SessionsCleaned& event);
+  void on(const SessionMade& event);
 
   // Requests (requests.cpp). Each answers, or leaves a poll behind.
   void ask(const Asked& asked, const AskFit& ask);
@@ -62,6 +65,7 @@ class Control {
   void ask(const Asked& asked, const AskDrain& ask);
   void ask(const Asked& asked, const AskModel& ask);
   void ask(const Asked& asked, const AskFree& ask);
+  void ask(const Asked& asked, const AskSessions& ask);
   std::optional<Error> counted_twice(const AskLease& ask) const;
   Error measured_beside(const std::string& what, LeaseId id) const;
   /// Moves a lease whose device would not give `bytes` to another one; refuses where it cannot.
@@ -201,6 +205,18 @@ class Control {
   bool is_unloading(LeaseId lease, const std::string& engine, const std::string& model) const;
   ModelView model_view(const std::string& name) const;
   std::vector<ModelView> model_views() const;
+
+  // Session folders (sessions.cpp).
+  void start_session_run();
+  void clean_sessions_when_due();
+  /// What becomes of the folders, in the report of the run; false: it was refused, and is over.
+  bool plan_session_run(SessionRun& run);
+  void end_session_run();
+  void note_sessions(const std::vector<SessionRoot>& roots);
+  Bytes missing_on(const SessionRoot& root) const;
+  bool disk_is_full_under(const std::string& root) const;
+  void restore_sessions(bool same_boot);
+  std::vector<SessionRootView> session_root_views() const;
 
   // Readings (readings.cpp).
   /// A lease that a sample says something new about, and what: none where it was not read.

@@ -113,6 +113,7 @@ void Control::on(const Sampled& event) {
   check_unloading();
   unload_idle();
   run_queue();
+  clean_sessions_when_due();
 }
 
 // Both samples are by lease: they are walked in step, and nothing is looked up for a lease that

@@ -97,6 +97,8 @@ void Control::on(const Asked& asked) {
 void Control::on(const Withdrawn& event) {
   state_.polls.erase(event.request);
   state_.freeing.erase(event.request);
+  std::erase_if(state_.session_runs,
+                [&](const SessionRun& run) { return run.request == event.request; });
 }
 
 void Control::ask(const Asked& asked, const AskFit& ask) {

@@ -105,6 +105,15 @@ struct Freeing {
   BootTime until{};
 };
 
+/// What is being done about session folders: one thing at a time.
+struct SessionRun {
+  std::uint64_t number = 0;
+  RequestId request = 0;  ///< who waits for it; 0: headroom began it by itself
+  Caller caller;
+  AskSessions ask;
+  Sessions report;  ///< once the plan is made
+};
+
 /// A client that waits for a lease to leave the queue.
 struct Poll {
   LeaseId lease = 0;
@@ -169,9 +178,17 @@ struct State {
   Filling filling;
   std::set<std::pair<Resource, std::string>> shrinking;  ///< until use is at cleanup_to
   std::set<LeaseId> frozen;                              ///< an index of the promises
-  std::set<LeaseId> lent;           ///< whose fence was raised, and may not be there yet
-  std::optional<BootTime> thawed;   ///< when the last one was let go because there is room
-  std::optional<BootTime> touched;  ///< when somebody last came to its fence
+  std::set<LeaseId> lent;                 ///< whose fence was raised, and may not be there yet
+  std::optional<BootTime> thawed;         ///< when the last one was let go because there is room
+  std::optional<BootTime> touched;        ///< when somebody last came to its fence
+  std::optional<SessionRun> session_run;  ///< under way
+  std::deque<SessionRun> session_runs;    ///< waiting
+  std::uint64_t last_session_run = 0;
+  std::map<std::string, SessionRootView> session_roots;
+  std::vector<SessionRoot> sessions_seen;  ///< by the last look
+  std::optional<BootTime> sessions_seen_at;
+  std::optional<BootTime> session_due;  ///< when cleaning by itself is thought of again
+  bool sessions_interrupted = false;    ///< the daemon died in a cleaning
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;
   std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute

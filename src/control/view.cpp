@@ -107,6 +107,7 @@ View Control::view(Instant at) const {
   view.config = state_.config;
   view.rooms = state_.ledger.rooms();
   view.drains = drains().items;
+  view.session_roots = session_root_views();
   for (const auto& [key, gauge] : state_.gauges) {
     Pressure& pressure = view.pressures.emplace_back(gauge.pressure());
     if (key.first != Resource::memory) continue;

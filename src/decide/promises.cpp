@@ -41,6 +41,12 @@ void Promises::keep(const Record& record) {
     } else {
       models.erase(model->model.name);
     }
+  } else if (const auto* session = std::get_if<PutSession>(&record)) {
+    if (session->known) {
+      sessions.insert_or_assign({session->session.root, session->session.name}, session->session);
+    } else {
+      sessions.erase({session->session.root, session->session.name});
+    }
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -49,7 +55,7 @@ void Promises::keep(const Record& record) {
 std::vector<Record> Promises::records() const {
   std::vector<Record> all;
   all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size() +
-              drained.size() + models.size());
+              drained.size() + models.size() + sessions.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [key, set] : learned) {
@@ -61,6 +67,7 @@ std::vector<Record> Promises::records() const {
   for (const auto& [key, until] : muted) all.emplace_back(PutMuted{key.first, key.second, until});
   for (const auto& [device, drain] : drained) all.emplace_back(PutDrain{drain, true});
   for (const auto& [name, model] : models) all.emplace_back(PutModel{model, true});
+  for (const auto& [key, session] : sessions) all.emplace_back(PutSession{session, true});
   return all;
 }
 

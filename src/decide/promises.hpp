@@ -34,9 +34,10 @@ struct Promises {
   std::map<LeaseId, Lease> leases;  ///< living, and those that ended lately
   std::map<LearnedKey, Learned> learned;
   std::set<std::pair<Resource, std::string>> acknowledged;
-  std::map<std::pair<Resource, std::string>, WallTime> muted;  ///< until when nobody is told
-  std::map<std::string, Drain> drained;                        ///< by device; "" = the node
-  std::map<std::string, Model> models;                         ///< that somebody told of
+  std::map<std::pair<Resource, std::string>, WallTime> muted;       ///< until when nobody is told
+  std::map<std::string, Drain> drained;                             ///< by device; "" = the node
+  std::map<std::string, Model> models;                              ///< that somebody told of
+  std::map<std::pair<std::string, std::string>, Session> sessions;  ///< by root and name
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

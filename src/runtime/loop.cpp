@@ -42,6 +42,7 @@
 #include "runtime/recorder.hpp"
 #include "runtime/secret.hpp"
 #include "runtime/series.hpp"
+#include "runtime/session_worker.hpp"
 #include "runtime/slow_sensors.hpp"
 #include "sense/account.hpp"
 #include "sense/cgroup.hpp"
@@ -169,6 +170,7 @@ class Loop final : public serve::Backend {
   void ask_others();
   void ask(const AskHook& ask);
   void arm_hooks();
+  void ask(SessionWorker::Work work);
   void arm_listeners();
   void log(const EventLine& line);
   void say(std::string type, std::string text);
@@ -199,6 +201,7 @@ class Loop final : public serve::Backend {
   std::optional<ProcessReader> process_reader_;
   std::optional<OtlpPush> otlp_;
   std::optional<HookWorker> hook_worker_;
+  std::optional<SessionWorker> session_worker_;  ///< with the first thing to do
   Counting counting_;
   SeriesOf series_;
   judge::History history_;
@@ -690,6 +693,12 @@ void Loop::carry_out(Effect& effect) {
     pending_.emplace_back(machine_.freeze(*freeze));
   } else if (const auto* release = std::get_if<Release>(&effect)) {
     pending_.emplace_back(machine_.release(*release));
+  } else if (auto* look = std::get_if<LookAtSessions>(&effect)) {
+    ask(std::move(*look));
+  } else if (auto* clean = std::get_if<CleanSessions>(&effect)) {
+    ask(std::move(*clean));
+  } else if (auto* make = std::get_if<MakeSession>(&effect)) {
+    ask(std::move(*make));
   }
 }
 
@@ -823,6 +832,16 @@ void Loop::ask(const AskHook& ask) {
   }
   hook_worker_->ask(ask, std::move(process));
   arm_hooks();
+}
+
+void Loop::ask(SessionWorker::Work work) {
+  if (!session_worker_) {
+    session_worker_.emplace(
+        options_.root != "/",
+        [this](std::function<void()> done) { asio::post(io_, std::move(done)); },
+        [this](Event event) { dispatch(std::move(event)); });
+  }
+  session_worker_->ask(std::move(work));
 }
 
 void Loop::arm_hooks() {
@@ -1163,10 +1182,10 @@ void Loop::say(std::string type, std::string text) {
 }
 
 void Loop::log(const EventLine& line) {
-  if (line.type.starts_with("alert.")) {
+  if (line.type.starts_with("alert.") || line.type == "session.left") {
     spdlog::warn("{} {}", line.type, line.text);
   } else if (line.type.starts_with("daemon.") || line.type == "lease.quarantined" ||
-             line.type == "lease.held") {
+             line.type == "lease.held" || line.type == "session.removed") {
     spdlog::info("{} {}", line.type, line.text);
   } else {
     spdlog::debug("{} {}", line.type, line.text);

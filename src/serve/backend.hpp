@@ -80,7 +80,8 @@ struct GroupHolder {
   LeaseId beside = 0;  ///< a living lease of a process in the group; 0: none
 };
 
-using Answered = std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed>;
+using Answered =
+    std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed, Sessions>;
 
 /// All on the loop thread.
 class Backend {

@@ -18,6 +18,8 @@ namespace json = boost::json;
 constexpr std::size_t kLongestText = 256;
 constexpr std::size_t kLongestPath = 1024;
 constexpr std::size_t kLongestModel = 200;
+constexpr std::size_t kLongestFolder = 255;
+constexpr double kLargestPid = 1 << 30;
 // Amounts and times above this are mistakes, and sums of them must not overflow.
 constexpr double kLargest = 4e18;
 constexpr double kLongestWait = 10.0 * 365 * 86400;
@@ -444,6 +446,41 @@ Result<AskModel> parse_model_change(std::string_view text) {
   return ask;
 }
 
+Result<AskSessions> parse_session(std::string_view text, std::optional<pid_t>& pid) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskSessions ask;
+  ask.what = AskSessions::What::add;
+  Fields fields(**object, "");
+  fields.text("name", ask.name, kLongestFolder);
+  fields.text("root", ask.root, kLongestPath);
+  if (const auto number = fields.number("pid", 1, kLargestPid)) {
+    pid = static_cast<pid_t>(std::llround(*number));
+  }
+  if (auto done = fields.done({"name", "root", "pid"}); !done) return tl::unexpected(done.error());
+  if (ask.name.empty()) {
+    return refuse("a session wants a name", "field name is not there", R"({"name":"run-1"})");
+  }
+  return ask;
+}
+
+Result<AskSessions> parse_session_clean(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskSessions ask;
+  ask.what = AskSessions::What::clean;
+  Fields fields(**object, "");
+  fields.seconds("older_seconds", ask.older, 1);
+  fields.text("root", ask.root, kLongestPath);
+  fields.boolean("dry_run", ask.dry_run);
+  if (auto done = fields.done({"older_seconds", "root", "dry_run"}); !done) {
+    return tl::unexpected(done.error());
+  }
+  return ask;
+}
+
 Result<AskFree> parse_cleanup(std::string_view text) {
   Body body;
   const auto object = body.read(text);
@@ -668,6 +705,18 @@ void describe_bodies(Schemas& all) {
        R"("dry_run":{"type":"boolean","description":"Says what would be asked, and asks nobody."})",
        R"("wait_seconds":{"type":["number","null"],"minimum":0,"maximum":3600,"default":30,"description":"Answers then at the latest, with what came back until then."})"},
       R"(,"example":{"needs":{"gpu_memory_bytes":1073741824},"dry_run":true})");
+  object(
+      "SessionRequest",
+      {R"("name":{"type":"string","minLength":1,"maxLength":255,"description":"Of the folder, or what stands for the * of sessions.pattern."})",
+       R"("root":{"type":["string","null"],"maxLength":1024,"description":"One of sessions.roots; without it the first."})",
+       R"("pid":{"type":["integer","null"],"minimum":1,"description":"As long as this process lives the session is in use."})"},
+      R"(,"required":["name"],"example":{"name":"run-1"})");
+  object(
+      "SessionClean",
+      {R"("older_seconds":{"type":["number","null"],"minimum":1,"description":"Those that nothing has changed in for so long; without it, sessions.max_age."})",
+       R"("root":{"type":["string","null"],"maxLength":1024,"description":"In this one of sessions.roots only."})",
+       R"("dry_run":{"type":"boolean","description":"Says what would go, and removes nothing."})"},
+      R"(,"example":{"older_seconds":86400,"dry_run":true})");
   object(
       "HolderAnswer",
       {R"("ask":{"type":"integer","minimum":1,"description":"Its number, as the stream had it."})",

@@ -34,6 +34,11 @@ Result<AskModel> parse_model(std::string_view body);
 /// {"resident": false}, {"pinned": true}, {"touched": true} and so on, at least one.
 Result<AskModel> parse_model_change(std::string_view body);
 Result<AskFree> parse_cleanup(std::string_view body);
+/// {"name": "run-1", "root": "/srv/sessions", "pid": 4121}: `pid` gets the process, if one is
+/// named.
+Result<AskSessions> parse_session(std::string_view body, std::optional<pid_t>& pid);
+/// {"older_seconds": 86400, "root": "/srv/sessions", "dry_run": true}
+Result<AskSessions> parse_session_clean(std::string_view body);
 /// {"ask": 17, "result": "freed", "said": "…"}: what a holder says to what it was asked.
 struct HolderAnswer {
   std::uint64_t ask = 0;
@@ -54,7 +59,8 @@ Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
     std::string_view body);
 
 /// Adds "FitRequest", "LeaseRequest", "LeaseChange", "ModelRequest", "ModelChange",
-/// "CleanupRequest", "HolderAnswer", "AlertChange" and "ConfigChange".
+/// "CleanupRequest", "SessionRequest", "SessionClean", "HolderAnswer", "AlertChange" and
+/// "ConfigChange".
 void describe_bodies(Schemas& all);
 
 }  // namespace headroom::serve

@@ -30,6 +30,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (free->gpu_memory && free->gpu_memory->count() <= 0) std::abort();
     if (free->patience.count() < 0) std::abort();
   }
+  std::optional<pid_t> pid;
+  if (const auto add = serve::parse_session(text, pid)) {
+    if (add->name.empty() || add->name.size() > 255 || (pid && *pid <= 0)) std::abort();
+  }
+  if (const auto clean = serve::parse_session_clean(text)) {
+    if (clean->older && clean->older->count() < 1) std::abort();
+  }
   if (const auto answer = serve::parse_answer(text); answer && answer->ask == 0) std::abort();
   serve::HolderField next;
   if (serve::parse_change(text, next) && next.pid && *next.pid <= 0) std::abort();

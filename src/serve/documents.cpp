@@ -8,6 +8,7 @@
 #include "serve/lists.hpp"
 #include "serve/model_document.hpp"
 #include "serve/readings.hpp"
+#include "serve/session_document.hpp"
 
 namespace headroom::serve {
 namespace {
@@ -734,6 +735,7 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<DrainDocument>>(all);
   (void)schema_of<ModelsDocument>(all);
   (void)schema_of<Freed>(all);
+  (void)schema_of<SessionsDocument>(all);
   (void)schema_of<ListOf<Advice>>(all);
   (void)schema_of<AskDocument>(all);
   (void)schema_of<TakenDocument>(all);
@@ -840,6 +842,11 @@ void write_models(Json& json, const View& view,
   put(json, list);
 }
 void write_freed(Json& json, const Freed& freed) { put(json, freed); }
+void write_sessions(Json& json, const Sessions& sessions, UserNames& names) {
+  SessionsDocument list{sessions, {}};
+  for (const SessionView& session : sessions.items) list.items.push_back({session, names});
+  put(json, list);
+}
 void write_advice(Json& json, const View& view) { put(json, ListOf<Advice>{advice(view)}); }
 void write_ask(Json& json, const AskHook& ask, bool on_gpu) { put(json, AskDocument{ask, on_gpu}); }
 void write_taken(Json& json, std::uint64_t ask) { put(json, TakenDocument{ask}); }

@@ -32,6 +32,7 @@ void write_models(Json& json, const View& view,
                   const std::function<bool(const ModelView&)>& wanted);
 /// What was done to make room.
 void write_freed(Json& json, const Freed& freed);
+void write_sessions(Json& json, const Sessions& sessions, UserNames& names);
 void write_advice(Json& json, const View& view);
 /// What the holder of a lease is asked; `on_gpu`: the bytes are a device's.
 void write_ask(Json& json, const AskHook& ask, bool on_gpu);

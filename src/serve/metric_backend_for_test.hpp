@@ -217,6 +217,8 @@ inline void fill(StillMachine& machine) {
   counts.freed_gpu_memory = 1 << 30;
   machine.view_.drains.push_back({"GPU-3", 0, {}, "XID 79"});
   machine.view_.drains.push_back({});
+  machine.view_.session_roots.push_back(
+      {"/srv/sessions", Bytes(1LL << 30), 2, 3, Bytes(5LL << 30)});
   counts.answered("/api/v1/leases/*", 200);
   machine.costs_.pressure_events[0][0] = 4;
 }

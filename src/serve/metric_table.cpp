@@ -291,6 +291,20 @@ void drained(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
+void session_bytes(const MetricFacts& facts, MetricSink& sink) {
+  for (const SessionRootView& root : facts.view->session_roots) give(sink, {root.root}, root.bytes);
+}
+void sessions(const MetricFacts& facts, MetricSink& sink) {
+  for (const SessionRootView& root : facts.view->session_roots) {
+    if (root.bytes) sink.whole({root.root}, static_cast<std::int64_t>(root.sessions));
+  }
+}
+void sessions_removed(const MetricFacts& facts, MetricSink& sink) {
+  for (const SessionRootView& root : facts.view->session_roots) {
+    sink.whole({root.root}, static_cast<std::int64_t>(root.removed));
+  }
+}
+
 void process_cpu(const MetricFacts& facts, MetricSink& sink) {
   if (facts.sample == nullptr || facts.sample->cpu.cores <= 0) return;
   for (const MetricFacts::LeaseGroup& lease : facts.leases) {
@@ -770,6 +784,19 @@ constexpr Row kRows[] = {
      "fault.",
      {"device", "cause"},
      drained},
+    {"headroom.session",
+     gauge,
+     "By",
+     "What the session folders of a root took when they were last looked at.",
+     {"root"},
+     session_bytes},
+    {"headroom.sessions", gauge, "{session}", "How many they were.", {"root"}, sessions},
+    {"headroom.sessions.removed",
+     counter,
+     "{session}",
+     "Session folders that were removed since the start.",
+     {"root"},
+     sessions_removed},
     {"headroom.models_resident",
      gauge,
      "{model}",

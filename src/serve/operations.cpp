@@ -61,6 +61,13 @@ constexpr Parameter kModelsQuery[] = {
 constexpr Parameter kCleanupQuery[] = {
     {"force", Kind::flag, "Models used in the last minute too; never those in use or pinned."},
 };
+constexpr Parameter kSessionsQuery[] = {
+    {"root", Kind::text, "In this one of sessions.roots only."},
+};
+constexpr Parameter kSessionQuery[] = {
+    {"root", Kind::text, "In this one of sessions.roots."},
+    {"dry_run", Kind::flag, "Says what would go, and removes nothing."},
+};
 constexpr Parameter kLeaseQuery[] = {
     {"wait", Kind::seconds,
      "Answers when it is no longer waiting, or after so long with what it is then.", "", 0, kDay},
@@ -370,6 +377,47 @@ constexpr Operation kOperations[] = {
      .body = "CleanupRequest",
      .answers = {json("Cleanup")},
      .begin = post_cleanup},
+
+    {.path = "/api/v1/sessions",
+     .id = "list_sessions",
+     .noun = "session",
+     .summary = "Session folders: their age and size, and what becomes of them",
+     .about = "From a look that is five seconds old at most. A look reads all of the folders.",
+     .parameters = kSessionsQuery,
+     .answers = {json("Sessions")},
+     .begin = get_sessions},
+    {.method = Method::post,
+     .path = "/api/v1/sessions",
+     .id = "add_session",
+     .noun = "session",
+     .summary = "Makes a session folder that belongs to the caller",
+     .who = Who::writer,
+     .body_type = kJson,
+     .body = "SessionRequest",
+     .answers = {{{201, kJson, "Sessions"}}},
+     .begin = post_session},
+    {.method = Method::post,
+     .path = "/api/v1/sessions/clean",
+     .id = "clean_sessions",
+     .noun = "session",
+     .summary = "Removes the session folders that are old enough and not in use",
+     .about = "Answers when it is done. Root and the group headroom remove everybody's, others "
+              "their own. What could not be removed is named with why.",
+     .who = Who::writer,
+     .body_type = kJson,
+     .body = "SessionClean",
+     .answers = {json("Sessions")},
+     .begin = post_session_clean},
+    {.method = Method::del,
+     .path = "/api/v1/sessions/{name}",
+     .id = "remove_session",
+     .noun = "session",
+     .summary = "Removes one session folder, whatever its age, unless it is in use",
+     .who = Who::writer,
+     .item = "Of the folder, or what stands for the * of sessions.pattern.",
+     .parameters = kSessionQuery,
+     .answers = {json("Sessions")},
+     .begin = delete_session},
 
     {.path = "/api/v1/advice",
      .id = "read_advice",

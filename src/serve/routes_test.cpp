@@ -996,6 +996,12 @@ TEST(OpenApi, BodiesAreDescribedAsTheyAreRead) {
   EXPECT_EQ(known([](auto t) { return parse_model(t); }), described("ModelRequest"));
   EXPECT_EQ(known([](auto t) { return parse_model_change(t); }), described("ModelChange"));
   EXPECT_EQ(known([](auto t) { return parse_cleanup(t); }), described("CleanupRequest"));
+  EXPECT_EQ(known([](auto t) {
+              std::optional<pid_t> pid;
+              return parse_session(t, pid);
+            }),
+            described("SessionRequest"));
+  EXPECT_EQ(known([](auto t) { return parse_session_clean(t); }), described("SessionClean"));
   EXPECT_EQ(known([](auto t) { return parse_alert_change(t); }), described("AlertChange"));
   EXPECT_EQ(known([](auto t) { return parse_fit(std::string(R"({"needs":)") + t + "}"); }),
             described("NeedsRequest"));

@@ -26,6 +26,7 @@
 #include <headroom/units.hpp>
 
 #include "serve/json.hpp"
+#include "words/session.hpp"
 
 namespace headroom::serve {
 
@@ -147,6 +148,8 @@ template <>
 inline constexpr FreeStep::Outcome last<FreeStep::Outcome> = FreeStep::Outcome::skipped;
 template <>
 inline constexpr Answer last<Answer> = Answer::never;
+template <>
+inline constexpr SessionState last<SessionState> = SessionState::left;
 template <>
 inline constexpr GpuState last<GpuState> = GpuState::lost;
 

@@ -34,6 +34,8 @@ int write_answer(Json& json, const Answered& answered, Backend& backend, UserNam
     write_model(json, *model);
   } else if (const auto* freed = std::get_if<Freed>(&answered)) {
     write_freed(json, *freed);
+  } else if (const auto* sessions = std::get_if<Sessions>(&answered)) {
+    write_sessions(json, *sessions, names);
   }
   return 200;
 }
@@ -46,6 +48,11 @@ int write_new_lease(Json& json, const Answered& answered, Backend& backend, User
 }
 
 int write_new_model(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
+  write_answer(json, answered, backend, names);
+  return 201;
+}
+
+int write_new_session(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
   write_answer(json, answered, backend, names);
   return 201;
 }
@@ -217,6 +224,39 @@ void post_cleanup(const Call& call, Client client) {
   auto free = parse_cleanup(call.body());
   if (!free) return client.send(problem(free.error()));
   ask(call, std::move(*free), std::move(client));
+}
+
+void get_sessions(const Call& call, Client client) {
+  AskSessions list;
+  list.root = call.arguments.text("root").value_or("");
+  ask(call, std::move(list), std::move(client));
+}
+
+void post_session(const Call& call, Client client) {
+  std::optional<pid_t> pid;
+  auto add = parse_session(call.body(), pid);
+  if (!add) return client.send(problem(add.error()));
+  if (pid) {
+    auto found = call.backend.holder(call.caller(), *pid);
+    if (!found) return client.send(problem(found.error()));
+    add->holder = *found;
+  }
+  ask(call, std::move(*add), std::move(client), write_new_session);
+}
+
+void delete_session(const Call& call, Client client) {
+  AskSessions remove;
+  remove.what = AskSessions::What::remove;
+  remove.name = call.item;
+  remove.root = call.arguments.text("root").value_or("");
+  remove.dry_run = call.arguments.flag("dry_run");
+  ask(call, std::move(remove), std::move(client));
+}
+
+void post_session_clean(const Call& call, Client client) {
+  auto clean = parse_session_clean(call.body());
+  if (!clean) return client.send(problem(clean.error()));
+  ask(call, std::move(*clean), std::move(client));
 }
 
 void post_monitoring_cleanup(const Call& call, Client client) {

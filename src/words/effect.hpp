@@ -14,6 +14,7 @@
 
 #include "words/event.hpp"
 #include "words/record.hpp"
+#include "words/session.hpp"
 #include "words/view.hpp"
 
 namespace headroom {
@@ -39,7 +40,7 @@ struct Freed {
 /// Tell the client of `request`.
 struct Respond {
   RequestId request = 0;
-  std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed> what;
+  std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed, Sessions> what;
 };
 /// Keep this. Journal records are written before any other effect of the same event leaves.
 struct Journal {
@@ -125,8 +126,34 @@ struct AskHook {
   std::string reason;
 };
 
-using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
-                            Freeze, Release, Notify, AskHook>;
+/// Look at the session folders of these roots; the answer comes back as SessionsSeen.
+struct LookAtSessions {
+  std::uint64_t run = 0;
+  std::vector<std::string> roots;
+  std::string pattern;
+  std::vector<Session> told;  ///< of which somebody told: in use while their holders live
+};
+/// Finish what earlier runs have left in these roots, and remove these folders unless they are in
+/// use; the outcome comes back as SessionsCleaned.
+struct CleanSessions {
+  std::uint64_t run = 0;
+  std::vector<std::string> roots;
+  std::vector<SessionFolder> folders;
+  bool even_if_changed = false;  ///< since they were looked at
+  std::optional<uid_t> owner;    ///< for this user, who may not remove what lies in others' folders
+  std::string reason;
+};
+/// Make a session folder; it comes back as SessionMade.
+struct MakeSession {
+  std::uint64_t run = 0;
+  std::string root;
+  std::string name;
+  uid_t owner = 0;
+};
+
+using Effect =
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Release,
+                 Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

@@ -15,6 +15,7 @@
 
 #include "words/config.hpp"
 #include "words/record.hpp"
+#include "words/session.hpp"
 
 namespace headroom {
 
@@ -132,8 +133,18 @@ struct AskFree {
   bool dry_run = false;
   std::chrono::milliseconds patience{30000};  ///< answers then, with what was seen until then
 };
+/// Look at session folders, remove them, or make one.
+struct AskSessions {
+  enum class What { list, clean, remove, add };
+  What what = What::list;
+  std::string name;  ///< remove, add
+  std::string root;  ///< one of sessions.roots; "": all of them; for add: the first
+  std::optional<std::chrono::seconds> older;  ///< clean: empty: sessions.max_age
+  bool dry_run = false;
+  Holder holder;  ///< add: as long as it lives the folder is in use
+};
 using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute,
-                         AskDrain, AskModel, AskFree>;
+                         AskDrain, AskModel, AskFree, AskSessions>;
 
 /// The machine was read.
 struct Sampled {
@@ -256,7 +267,25 @@ struct EngineRead {
   std::vector<EngineModel> models;
 };
 
+/// The roots were looked at.
+struct SessionsSeen {
+  std::uint64_t run = 0;
+  std::vector<SessionRoot> roots;
+};
+/// What came of a cleaning: of what was asked for in that order, then of what earlier runs had
+/// left.
+struct SessionsCleaned {
+  std::uint64_t run = 0;
+  std::vector<SessionRemoval> removals;
+  std::vector<SessionRemoval> finished;
+};
+struct SessionMade {
+  std::uint64_t run = 0;
+  Result<SessionFolder> folder;
+};
+
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
-                           Fenced, Frozen, Touched, Released, HookAnswered, EngineRead>;
+                           Fenced, Frozen, Touched, Released, HookAnswered, EngineRead,
+                           SessionsSeen, SessionsCleaned, SessionMade>;
 
 }  // namespace headroom

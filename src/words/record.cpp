@@ -16,7 +16,8 @@ enum class Kind : std::uint8_t {
   next_lease,
   muted,
   drain,
-  model
+  model,
+  session
 };
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
@@ -582,6 +583,71 @@ void write(Writer& w, const PutModel& put) {
   w.number(model_known, put.known);
 }
 
+enum SessionTag : std::uint8_t {
+  session_root = 1,
+  session_name,
+  session_owner,
+  session_pid,
+  session_start_time,
+  session_since,
+  session_going,
+  session_known,
+};
+
+void write(Writer& w, const PutSession& put) {
+  const Session& s = put.session;
+  w.text(session_root, s.root);
+  w.text(session_name, s.name);
+  w.number(session_owner, s.owner);
+  w.number(session_pid, s.holder.pid);
+  w.number(session_start_time, static_cast<std::int64_t>(s.holder.start_time));
+  w.number(session_since, s.since.time_since_epoch().count());
+  w.number(session_going, s.going);
+  w.number(session_known, put.known);
+}
+
+Result<Record> read_session(std::string_view bytes) {
+  PutSession put;
+  put.known = false;
+  Session& s = put.session;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == session_root || field.tag == session_name) {
+      (field.tag == session_root ? s.root : s.name) = std::string(field.value);
+      continue;
+    }
+    if (field.tag > session_known) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    switch (field.tag) {
+      case session_owner:
+        s.owner = static_cast<uid_t>(v);
+        break;
+      case session_pid:
+        s.holder.pid = static_cast<pid_t>(v);
+        break;
+      case session_start_time:
+        s.holder.start_time = static_cast<std::uint64_t>(v);
+        break;
+      case session_since:
+        s.since = WallTime(std::chrono::nanoseconds(v));
+        break;
+      case session_going:
+        s.going = v != 0;
+        break;
+      case session_known:
+        put.known = v != 0;
+        break;
+      default:
+        break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (s.root.empty() || s.name.empty()) return broken("a session has no name");
+  return Record(std::move(put));
+}
+
 Result<Record> read_model(std::string_view bytes) {
   PutModel put;
   put.known = false;
@@ -750,6 +816,9 @@ void encode(const Record& record, std::string& out) {
   } else if (const auto* put_model = std::get_if<PutModel>(&record)) {
     out += static_cast<char>(Kind::model);
     write(w, *put_model);
+  } else if (const auto* put_session = std::get_if<PutSession>(&record)) {
+    out += static_cast<char>(Kind::session);
+    write(w, *put_session);
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -764,6 +833,7 @@ Result<Record> decode(std::string_view bytes) {
   if (kind == Kind::put_learned) return read_learned(fields);
   if (kind == Kind::drain) return read_drain(fields);
   if (kind == Kind::model) return read_model(fields);
+  if (kind == Kind::session) return read_session(fields);
   if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
       kind != Kind::muted) {
     return broken("unknown kind of record");

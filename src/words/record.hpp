@@ -14,6 +14,8 @@
 #include <headroom/pressure.hpp>
 #include <headroom/result.hpp>
 
+#include "words/session.hpp"
+
 namespace headroom {
 
 /// What a run used at most and how long it took.
@@ -77,6 +79,12 @@ struct PutModel {
   bool known = true;  ///< false: it is forgotten
   bool operator==(const PutModel&) const = default;
 };
+/// Somebody told of a session folder, or its removal begins.
+struct PutSession {
+  Session session;
+  bool known = true;  ///< false: it is forgotten
+  bool operator==(const PutSession&) const = default;
+};
 /// The counter of lease ids: the next one to be given. Never goes back.
 struct PutNextLease {
   LeaseId next = 1;
@@ -84,7 +92,7 @@ struct PutNextLease {
 };
 
 using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease,
-                            PutMuted, PutDrain, PutModel>;
+                            PutMuted, PutDrain, PutModel, PutSession>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

@@ -114,7 +114,7 @@ class Any {
     return m;
   }
   Record record() {
-    switch (below(8)) {
+    switch (below(9)) {
       case 0:
         return PutLease{lease()};
       case 1:
@@ -141,6 +141,18 @@ class Any {
             yes()};
       case 6:
         return PutModel{model(), yes()};
+      case 7: {
+        PutSession put;
+        put.session.root = "/" + text();
+        put.session.name = "s" + text();
+        put.session.owner = static_cast<uid_t>(engine_());
+        put.session.holder.pid = static_cast<pid_t>(below(1'000'000));
+        put.session.holder.start_time = below(1'000'000);
+        put.session.since = WallTime(WallTime::duration(number()));
+        put.session.going = yes();
+        put.known = yes();
+        return put;
+      }
       default:
         return PutNextLease{1 + below(1'000'000)};
     }
@@ -167,6 +179,9 @@ bool sane(const Record& record) {
     return seen->resource <= Resource::network;
   if (const auto* learned = std::get_if<PutLearned>(&record)) {
     return !learned->name.empty() && learned->runs.size() <= kLearnedRuns;
+  }
+  if (const auto* session = std::get_if<PutSession>(&record)) {
+    return !session->session.root.empty() && !session->session.name.empty();
   }
   if (const auto* model = std::get_if<PutModel>(&record)) {
     return !model->model.name.empty() && model->model.priority <= Priority::critical &&

@@ -15,6 +15,7 @@
 
 #include "words/config.hpp"
 #include "words/record.hpp"
+#include "words/session.hpp"
 
 namespace headroom {
 
@@ -61,8 +62,9 @@ struct View {
   std::vector<LeaseView> leases;
   std::vector<ModelView> models;  ///< by name; a resident one before those that are only known
   Level health = Level::ok;
-  std::string readiness;      ///< why not ready, or empty
-  std::vector<Drain> drains;  ///< what takes nobody new
+  std::string readiness;                       ///< why not ready, or empty
+  std::vector<Drain> drains;                   ///< what takes nobody new
+  std::vector<SessionRootView> session_roots;  ///< as configured
   std::shared_ptr<const Config> config;
 };
 

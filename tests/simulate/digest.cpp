@@ -62,6 +62,19 @@ struct Parts {
     number(e.models.size());
   }
 
+  void operator()(const SessionsSeen& e) {
+    number(e.run);
+    number(e.roots.size());
+  }
+  void operator()(const SessionsCleaned& e) {
+    number(e.run);
+    number(e.removals.size());
+  }
+  void operator()(const SessionMade& e) {
+    number(e.run);
+    number(e.folder.has_value());
+  }
+
   void operator()(const Respond& e) {
     number(e.request);
     number(e.what.index());
@@ -105,6 +118,15 @@ struct Parts {
     number(e.ask);
     number(e.lease);
     d.add(e.model);
+  }
+  void operator()(const LookAtSessions& e) { number(e.run); }
+  void operator()(const CleanSessions& e) {
+    number(e.run);
+    number(e.folders.size());
+  }
+  void operator()(const MakeSession& e) {
+    number(e.run);
+    d.add(e.name);
   }
 };
 
