@@ -20,7 +20,6 @@ constexpr seconds kWitness{10};          // a second sign counts for so long
 constexpr milliseconds kLeastGap{20};    // between two looks, for a speed to say anything
 constexpr seconds kRest{5};              // after the longest freeze, before the next one
 constexpr seconds kBetweenThaws{5};      // so that what one takes shows before the next goes on
-constexpr std::int64_t kKeptBack = 33;   // a 33rd of memory is not counted on: 3 %
 constexpr seconds kUsedLately{60};       // a model used since then is not asked to go
 constexpr milliseconds kFreshSample{5};  // no need to look again
 
@@ -107,7 +106,8 @@ std::string Control::cause_text() const {
 void Control::climb(const Sample& sample) {
   state_.ladder.limit(state_.config->pressure.most);
   const Step before = state_.ladder.step();
-  const Step step = state_.ladder.update(strain_of(sample), at_.boot);
+  const decide::Strain strain = strain_of(sample);
+  const Step step = state_.ladder.update(strain, at_.boot);
   if (step != before) {
     EventLine line;
     line.at = at_.wall;
@@ -117,7 +117,14 @@ void Control::climb(const Sample& sample) {
                 (step < before ? std::string(": it is calm again") : ": " + cause_text());
     effects_.emplace_back(Say{std::move(line)});
   }
-  state_.ledger.set_tight(step >= Step::shut);
+  // Use alone is no reason to take nobody: the room knows what was promised and what is there. But
+  // that everybody waits for memory is in no room.
+  const auto stalled = decide::Ladder::lines(Step::shut).full;
+  if (step < Step::shut) {
+    state_.ledger.set_tight(false);
+  } else if (strain.witness && strain.full && *strain.full >= stalled.value_or(100)) {
+    state_.ledger.set_tight(true);
+  }
   if (step >= Step::hold && before < Step::hold) pull_fences();
   shrink();
   contain(sample);
@@ -220,7 +227,8 @@ void Control::contain(const Sample& sample) {
   }
   std::int64_t capacity = 0;
   const std::int64_t used = used_bytes(sample.memory, capacity);
-  std::int64_t available = capacity - used - capacity / kKeptBack;
+  // Less is kept back than at a grant: what was granted and is as it was then stops nobody.
+  std::int64_t available = capacity - used - state_.ledger.pool(decide::Ledger::kMemory).margin / 2;
   std::vector<decide::Runner> runners;
   for (const auto& [id, entry] : state_.ledger.entries()) {
     const Lease& lease = state_.promises.leases.at(id);

@@ -191,12 +191,49 @@ TEST_F(Tight, ALeaseThatDeclinedItsFenceIsNotFrozen) {
   EXPECT_EQ(frozen_and_thawed(), Moves());
 }
 
+TEST_F(Tight, AMachineThatIsFullOfWhatWasGrantedStopsNobody) {
+  Config config;  // with the margins that people have
+  b.control.apply(Configured{config}, b.now());
+  b.sample.memory.available = 98_GiB;  // 2 GiB are somebody else's
+  b.read();
+  std::vector<LeaseId> jobs;
+  for (pid_t pid = 11; pid < 100; ++pid) {
+    if (b.refusal(b.ask(fenced(4_GiB, pid))) != nullptr) break;
+    const LeaseId id = b.shadow.leases.rbegin()->first;
+    Group made;
+    made.memory = "/g/l-" + std::to_string(id);
+    made.unified = "/u/l-" + std::to_string(id);
+    b.apply(Placed{id, made, true, {}});
+    b.uses(id, Bytes());
+    jobs.push_back(id);
+  }
+  ASSERT_GT(jobs.size(), 20U);
+  Bytes used;
+  for (const LeaseId id : jobs) {
+    for (int step = 1; step <= 4; ++step) {
+      used += Bytes(1_GiB - 30_MiB);
+      b.uses(id, Bytes(step * (1_GiB - 30_MiB).count()));
+      look(98_GiB - used, milliseconds(1000));
+    }
+  }
+  EXPECT_GE(b.control.state().ladder.step(), Step::hold);
+  EXPECT_EQ(frozen_and_thawed(), Moves());
+}
+
 TEST_F(Tight, WhileMemoryRunsShortNobodyNewComes) {
   b.read();
   b.control.apply(Configured{Bench::make()}, b.now());
   look(100_GiB, milliseconds(1000));
-  look(10_GiB, milliseconds(20'000));
+  look(9_GiB, milliseconds(20'000));
   EXPECT_EQ(b.said("ladder.step"), 1);
+  EXPECT_NE(b.lease(b.ask(want(memory(1_GiB), 20))), nullptr) << "that is what the room is for";
+  b.sample.stall.memory_full = StallLine{Ratio(0.07), Ratio(0), Ratio(0), {}};
+  look(9_GiB, milliseconds(1000));
+  EXPECT_NE(b.lease(b.ask(want(memory(1_GiB), 23))), nullptr) << "a slow disk does that too";
+  b.sample.memory.swap_free = 2_GiB;
+  look(9_GiB, milliseconds(1000));
+  b.sample.memory.swap_free = 1_GiB;
+  look(9_GiB, milliseconds(1000));
   const RequestId asked = b.ask(want(memory(1_GiB), 21));
   const Refusal* refused = b.refusal(asked);
   ASSERT_NE(refused, nullptr);

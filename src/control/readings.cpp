@@ -325,8 +325,9 @@ void Control::credit_fences(const std::vector<Read>& reads) {
                 ", and there is no room to raise it");
       }
       use.held = true;
-      // v2 slows it. v1 would stop it inside a system call, which may then fail.
-      if (!lease.group.v2 && !rests) {
+      // v2 slows it. v1 would stop it inside a system call, which may then fail. Up to the fence
+      // itself it is what it was promised.
+      if (!lease.group.v2 && !rests && use.measured->memory >= lease.fence_at) {
         freeze(id, "it is at its fence, and there is no room to raise it");
       }
       continue;

@@ -67,6 +67,7 @@ using namespace std::chrono_literals;
 constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
 constexpr auto kTight = 80ms;          // between two looks while memory is tight
 constexpr auto kBetweenTouches = 5ms;  // of fences
+constexpr auto kAfterTouch = 2s;       // whoever came to his fence may be past it soon
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
 
@@ -918,6 +919,7 @@ bool Loop::memory_is_tight() const {
   }
   const control::State& state = control_.state();
   if (!state.frozen.empty() || state.ladder.step() > Step::watch) return true;
+  if (state.touched && runtime::now().boot - *state.touched < kAfterTouch) return true;
   return false;
 }
 
