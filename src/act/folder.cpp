@@ -307,8 +307,9 @@ Result<SessionFolder> FolderRoot::look_at(const std::string& name, const FolderR
   }
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
     ::flock(fd.get(), LOCK_UN);
-  } else if (errno == EWOULDBLOCK) {
-    folder.held = "a process that locked it";
+  } else {
+    folder.held = errno == EWOULDBLOCK ? "a process that locked it"
+                                       : "nobody can say whom: " + errno_text(errno);
   }
   Looker looker(rule.entries);
   looker.add(facts);
@@ -424,8 +425,9 @@ SessionRemoval FolderRoot::remove(const SessionFolder& judged, const FolderRemov
     return no("it belongs to user " + std::to_string(facts.st_uid));
   }
   // Held until it is gone: who honours locks does not begin with it now.
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return no("it is held by a process that locked it");
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return no(errno == EWOULDBLOCK ? "it is held by a process that locked it"
+                                   : "nobody can say who holds it: " + errno_text(errno));
   }
   if (!how.even_if_changed) {
     Looker looker(std::numeric_limits<std::uint64_t>::max());

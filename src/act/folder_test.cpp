@@ -79,6 +79,7 @@ class FolderTest : public testing::TestWithParam<FolderOpener::Way> {
     root_ = base_ / "root";
     outside_ = base_ / "outside";
     fs::create_directories(root_);
+    fs::permissions(root_, fs::perms(0755));  // whatever the umask is
     fs::create_directories(outside_ / "deep/er");
     write(outside_ / "precious", "do not touch");
     write(outside_ / "deep/er/also", "nor this");

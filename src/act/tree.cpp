@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -11,6 +13,8 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "act/refusal.hpp"
 
 namespace headroom::act {
 namespace {
@@ -37,8 +41,14 @@ int open_resolved(int folder, const char* path, std::uint64_t resolve) {
 
 std::uint64_t mount_of(int fd) {
   struct statx facts{};
-  if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &facts) != 0) return 0;
-  return (facts.stx_mask & STATX_MNT_ID) != 0 ? facts.stx_mnt_id : 0;
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &facts) == 0 &&
+      (facts.stx_mask & STATX_MNT_ID) != 0) {
+    return facts.stx_mnt_id;
+  }
+  // Kernels before 5.8 say it here.
+  const auto text = read_small("/proc/self/fdinfo/" + std::to_string(fd));
+  const auto at = text ? text->find("mnt_id:") : std::string::npos;
+  return at == std::string::npos ? 0 : std::strtoull(text->c_str() + at + 7, nullptr, 10);
 }
 
 bool is_dots(const char* name) {

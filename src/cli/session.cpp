@@ -226,6 +226,11 @@ int session_command(Words words) {
       return report(connected.error());
     }
     local = !connected;
+    if (local && root.empty() && !dry_run && (asked->action == "clean" || asked->action == "rm")) {
+      return report({ErrorKind::unavailable, "no daemon answers on " + daemon.url(),
+                     "without it nobody knows which sessions processes still hold",
+                     "--dry-run, --root DIR for one folder, or --local if it is meant"});
+    }
     if (local && !common.quiet) {
       write_out(stderr, "headroom: no daemon answers on " + daemon.url() +
                             "; working on the folders directly\n");

@@ -24,6 +24,7 @@ class Session : public testing::Test {
       fs::create_directories(root_ + "/" + name);
       std::ofstream(root_ + "/" + name + "/file") << "x";
     }
+    fs::permissions(root_, fs::perms(0755));  // whatever the umask is
     fs::create_directory_symlink("/", root_ + "/session_link");
     age("session_old");
     age("notes");

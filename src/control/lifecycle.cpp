@@ -148,7 +148,10 @@ void Control::on(const Placed& event) {
   const Group group = lease.group;
   keep(PutLease{std::move(lease)});
   // Its holder may have died while the groups were made.
-  if (over && event.group) release(event.lease, group);
+  if (over && event.group) {
+    if (event.fenced) effects_.emplace_back(Fence{event.lease, group, Bytes(), "ended"});
+    release(event.lease, group);
+  }
   effects_.emplace_back(Changed{event.lease});
   answer_polls(event.lease);
 }
@@ -365,13 +368,15 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     }
   }
   say("lease.ended", id, lease.name + " ended: " + lease.reason);
-  if (held && !state_.looks.contains(id) && lease.group != Group()) {
-    // Ended by its owner while it runs: what fenced it is taken away, its groups go when they are
-    // empty.
-    if (lease.fence_at.count() > 0) effects_.emplace_back(Fence{id, lease.group, Bytes(), "ended"});
+  if (held && lease.group != Group()) {
+    // Ended by its owner while it, or what is left of it, runs: what fenced it is taken away, its
+    // groups go when they are empty.
+    if (lease.fence) effects_.emplace_back(Fence{id, lease.group, Bytes(), "ended"});
     lease.fence_at = Bytes();
     lease.fence_set = false;
-    state_.looks[id] = {at_.boot + kFirstLook, kFirstLook, lease.group};
+    if (!state_.looks.contains(id)) {
+      state_.looks[id] = {at_.boot + kFirstLook, kFirstLook, lease.group};
+    }
   }
   state_.owed.erase(id);
   if (held) learn(lease);

@@ -256,12 +256,25 @@ void Control::contain(const Sample& sample) {
     for (const LeaseId id : stop) {
       freeze(id, "memory runs short, and what it may still take does not fit beside the others'");
     }
+    // Whoever ran on may have ended since.
+    const auto runs_on = [&](const decide::Runner& one) {
+      return std::find(stop.begin(), stop.end(), one.lease) == stop.end();
+    };
+    const bool somebody = std::any_of(runners.begin(), runners.end(), [&](const auto& one) {
+      return runs_on(one) && !state_.frozen.contains(one.lease);
+    });
+    const auto next = std::find_if(runners.begin(), runners.end(), runs_on);
+    if (!somebody && next != runners.end()) {
+      thaw(next->lease, "somebody has to run on, and it comes first");
+    }
     return;
   }
   if (state_.thawed && at_.boot - *state_.thawed < kBetweenThaws) return;
   for (const decide::Runner& runner : runners) {
     const Lease& lease = state_.promises.leases.at(runner.lease);
-    if (!lease.frozen || state_.uses[runner.lease].held) continue;
+    const bool at_fence = state_.uses[runner.lease].held && !lease.group.v2 &&
+                          runner.measured >= lease.fence_at.count();
+    if (!lease.frozen || at_fence) continue;
     if (std::find(stop.begin(), stop.end(), runner.lease) != stop.end()) continue;
     state_.thawed = at_.boot;
     thaw(runner.lease, "there is memory for all that it may still take");

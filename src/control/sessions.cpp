@@ -1,5 +1,6 @@
 // Session folders: who may look, make and remove, and when headroom cleans by itself.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "control/control.hpp"
@@ -12,6 +13,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMostWaiting = 16;
 constexpr std::size_t kMostTold = 4096;
+constexpr std::size_t kMostFolders = 10'000;  // of one root that a look tells of
 constexpr std::size_t kMostToldOfOne = 256;
 constexpr auto kFirstClean = 60s;   // after the start
 constexpr auto kCleanAgain = 60s;   // after a run that removed something: perhaps not all of it
@@ -29,7 +31,14 @@ std::string folder_name(const std::string& pattern, const std::string& name) {
   return pattern.substr(0, star) + name + pattern.substr(star + 1);
 }
 
-std::string place_of(const SessionFolder& folder) { return folder.root + "/" + folder.name; }
+/// For people and logs: whoever makes a folder chooses its name.
+std::string place_of(const SessionFolder& folder) {
+  std::string place = folder.root + "/" + folder.name;
+  for (char& c : place) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return place;
+}
 
 }  // namespace
 
@@ -40,8 +49,8 @@ void Control::ask(const Asked& asked, const AskSessions& ask) {
     return refuse(
         asked.request,
         {ErrorKind::not_found, "no folder is set that holds sessions", "sessions.roots is empty",
-         "headroom config set sessions.roots=[\"/srv/sessions\"], or headroom session "
-         "--root DIR without a daemon"});
+         "write sessions.roots into a file in /etc/headroom/conf.d, or headroom session --root DIR "
+         "without a daemon"});
   }
   if (!ask.root.empty() &&
       std::find(settings.roots.begin(), settings.roots.end(), ask.root) == settings.roots.end()) {
@@ -156,10 +165,15 @@ void Control::note_sessions(const std::vector<SessionRoot>& roots) {
       *view.bytes += folder.bytes;
       there.insert(folder.name);
     }
-    // Whoever told of a session has removed it without a word.
+    // Whoever told of a session has removed it without a word; or its filesystem is not mounted,
+    // there are more folders than were looked at, or the pattern is another one now.
     std::vector<Session> lost;
     for (const auto& [key, session] : state_.promises.sessions) {
-      if (session.root == root.root && !there.contains(session.name)) lost.push_back(session);
+      if (session.root == root.root && !there.contains(session.name) && !there.empty() &&
+          there.size() < kMostFolders &&
+          session_name_matches(state_.config->sessions.pattern, session.name)) {
+        lost.push_back(session);
+      }
     }
     for (Session& session : lost) keep(PutSession{std::move(session), false});
   }
@@ -207,6 +221,7 @@ bool Control::plan_session_run(SessionRun& run) {
   const bool remove = ask.what == AskSessions::What::remove;
   Sessions& report = run.report;
   report.dry_run = ask.dry_run || ask.what == AskSessions::What::list;
+  std::map<std::uint64_t, Bytes> freed_on;  // by device
   for (const SessionRoot& root : state_.sessions_seen) {
     if (!ask.root.empty() && root.root != ask.root) continue;
     if (!root.problem.empty()) {
@@ -215,8 +230,12 @@ bool Control::plan_session_run(SessionRun& run) {
     }
     decide::SessionRules rules;
     rules.max_age = ask.older.value_or(settings.max_age);
-    if (own || ask.what == AskSessions::What::list) rules.to_free = missing_on(root);
     std::vector<SessionFolder> folders = root.folders;
+    // What goes from one root need not go from another one on the same disk.
+    Bytes& freed = freed_on[folders.empty() ? 0 : folders.front().device];
+    if (own || ask.what == AskSessions::What::list) {
+      rules.to_free = std::max(Bytes(), missing_on(root) - freed);
+    }
     if (remove) {
       rules = {};
       std::erase_if(folders, [&](const SessionFolder& one) { return one.name != ask.name; });
@@ -228,6 +247,9 @@ bool Control::plan_session_run(SessionRun& run) {
       }
     }
     auto plan = decide::plan_sessions(std::move(folders), rules, at_.wall);
+    for (const SessionView& one : plan) {
+      if (one.state == SessionState::going) freed += one.folder.bytes;
+    }
     const auto goes = std::find_if(report.items.begin(), report.items.end(), [](const auto& one) {
       return one.state != SessionState::going;
     });

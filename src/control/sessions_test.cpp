@@ -211,7 +211,11 @@ TEST_F(SessionsTest, OneThatWasAddedIsAPromiseUntilItIsGone) {
   b.ask(AskSessions{});
   ASSERT_THAT(effect<LookAtSessions>()->told, SizeIs(1));
   EXPECT_EQ(effect<LookAtSessions>()->told[0].holder.pid, 42);
-  root_.folders.clear();  // its owner has removed it by themselves
+  root_.folders.clear();
+  seen();
+  EXPECT_THAT(b.control.state().promises.sessions, SizeIs(1)) << "its disk may not be mounted";
+  b.ask(AskSessions{});
+  folder("session_other", hours(0));  // and its owner has removed the first one by themselves
   seen();
   EXPECT_THAT(b.control.state().promises.sessions, IsEmpty());
 }

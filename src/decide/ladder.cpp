@@ -49,7 +49,8 @@ std::optional<StepCause> Ladder::crossed(Step step, const Strain& strain) const 
       *strain.full_in <= line.full_in) {
     return StepCause{"full_in", seconds_of(*strain.full_in), seconds_of(line.full_in)};
   }
-  if (!strain.witness) return {};
+  // Whoever is slowed at his fence waits for memory too, with much of it free.
+  if (!strain.witness || !strain.used || *strain.used < line.leave) return {};
   if (line.some && strain.some && *strain.some >= *line.some) {
     return StepCause{"some", *strain.some, *line.some};
   }
@@ -92,12 +93,15 @@ std::vector<LeaseId> who_stops(std::vector<Runner> runners, std::int64_t availab
             [&](const Runner& a, const Runner& b) { return order(a) < order(b); });
   std::vector<LeaseId> stop;
   bool first = true;
+  bool within_stops = false;  // then nobody beyond his booking runs on
   for (const Runner& runner : runners) {
     const std::int64_t need = std::max<std::int64_t>(0, runner.most - runner.measured);
-    if (first || (!runner.held && need <= available)) {
+    const bool after_one_within = runner.over && within_stops;
+    if (first || (!runner.held && !after_one_within && need <= available)) {
       available -= std::min(available, need);
       first = false;
     } else {
+      within_stops = within_stops || !runner.over;
       stop.push_back(runner.lease);
     }
   }

@@ -81,7 +81,9 @@ TEST(Ladder, StallsAloneAreNoSign) {
   stalled.full = 80;
   EXPECT_EQ(ladder.update(stalled, at(0)), Step::watch);
   stalled.witness = true;
-  EXPECT_EQ(ladder.update(stalled, at(1)), Step::freeze);
+  EXPECT_EQ(ladder.update(stalled, at(1)), Step::watch) << "nor with one that waits at its fence";
+  stalled.used = 87;
+  EXPECT_EQ(ladder.update(stalled, at(2)), Step::freeze);
   EXPECT_STREQ(ladder.cause().sign, "full");
 }
 

@@ -159,7 +159,8 @@ void Guardian::bury() {
 
 Result<void> Guardian::hold(LeaseId lease, const Group& group) {
   const auto known = held_.find(lease);
-  const bool told = known != held_.end() && known->second == group;
+  const bool was_held = known != held_.end();
+  const bool told = was_held && known->second == group;
   if (held_.size() >= kMostHeld && known == held_.end()) {
     return fail(ErrorKind::unavailable, "no more leases can be fenced",
                 std::to_string(kMostHeld) + " are");
@@ -172,14 +173,16 @@ Result<void> Guardian::hold(LeaseId lease, const Group& group) {
   if (pid_ > 0 && told) return {};
   if (pid_ > 0 && send({true, lease, group})) return {};
   auto started = start();
-  if (!started) held_.erase(lease);
+  if (!started && !was_held) held_.erase(lease);
   return started;
 }
 
 void Guardian::look() {
-  if (pid_ <= 0 || ::waitpid(pid_, nullptr, WNOHANG) != pid_) return;
-  pid_ = 0;
-  bury();
+  if (pid_ > 0) {
+    if (::waitpid(pid_, nullptr, WNOHANG) != pid_) return;
+    pid_ = 0;
+    bury();
+  }
   if (!held_.empty()) (void)start();
 }
 

@@ -59,7 +59,7 @@ class GuardianTest : public testing::Test {
   }
   void TearDown() override {
     // The groups of the next test have the same names.
-    EXPECT_TRUE(Guardian::wait_for_last(options_.state_dir));
+    EXPECT_TRUE(soon([&] { return Guardian::wait_for_last(options_.state_dir); }));
     for (const auto& group : groups_->leftovers()) (void)groups_->remove(group);
   }
   Group held(LeaseId id) {
@@ -116,7 +116,7 @@ TEST_F(GuardianTest, LetsAllGoWhenItsDaemonIsKilled) {
   ASSERT_EQ(::waitpid(daemon, &status, 0), daemon);
   ASSERT_EQ(WTERMSIG(status), SIGKILL) << "the guardian could not be told";
   EXPECT_TRUE(soon([&] { return is_free(one) && is_free(two); }));
-  EXPECT_TRUE(Guardian::wait_for_last(options_.state_dir));
+  EXPECT_TRUE(soon([&] { return Guardian::wait_for_last(options_.state_dir); }));
   EXPECT_FALSE(is_free(done)) << "somebody else saw to that one";
   EXPECT_TRUE(act::Groups::let_go(done));
 }
@@ -171,7 +171,7 @@ TEST_F(GuardianTest, ADaemonThatComesNextWaitsForIt) {
     Guardian guardian(options_);
     ASSERT_TRUE(guardian.hold(1, one));
   }
-  EXPECT_TRUE(Guardian::wait_for_last(options_.state_dir));
+  EXPECT_TRUE(soon([&] { return Guardian::wait_for_last(options_.state_dir); }));
   EXPECT_TRUE(is_free(one)) << "it has done its work by then";
 }
 

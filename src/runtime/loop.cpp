@@ -64,10 +64,10 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-constexpr auto kSecondSample = 100ms;  // after the first: then the first answer has its rates
-constexpr auto kTight = 80ms;          // between two looks while memory is tight
-constexpr auto kBetweenTouches = 5ms;  // of fences
-constexpr auto kAfterTouch = 2s;       // whoever came to his fence may be past it soon
+constexpr auto kSecondSample = 100ms;   // after the first: then the first answer has its rates
+constexpr auto kTight = 80ms;           // between two looks while memory is tight
+constexpr auto kBetweenTouches = 10ms;  // of fences
+constexpr auto kAfterTouch = 2s;        // whoever came to his fence may be past it soon
 constexpr auto kTcpRetry = 5s;
 constexpr auto kSlowTurn = 10ms;
 
@@ -631,7 +631,8 @@ void Loop::turn(const Event& event, Instant at) {
   }
   if (!sense) return;
   sample(per_cpu ? Look::after_release : Look::between);
-  if (gpus_owe() && sample_timer_.expiry() - std::chrono::steady_clock::now() > kTight) {
+  if ((gpus_owe() || memory_is_tight()) &&
+      sample_timer_.expiry() - std::chrono::steady_clock::now() > kTight) {
     next_sample(kTight);
   }
 }
@@ -900,7 +901,9 @@ void Loop::next_sample(std::chrono::nanoseconds after) {
     const bool whole = sample_number_ < 2 ||
                        now().boot - last_whole_ >= options_.config.sample.interval - kTight / 2;
     sample(whole ? Look::whole : Look::between);
-    if (whole) machine_.look_after_guardian();
+    if (whole) {
+      for (Event& event : machine_.look_after()) dispatch(std::move(event));
+    }
     drop_unused_watches();
     // The timers stand still while the machine sleeps; deadlines do not.
     if (const auto next = control_.next_deadline(); next && *next <= now().boot) dispatch(Ticked{});

@@ -84,6 +84,11 @@ Placed Machine::place(const PlaceHolder& effect) {
 Fenced Machine::fence(const Fence& effect) {
   if (!groups_) return {effect.lease, false, Bytes()};
   const auto stands = fence(effect.lease, effect.group, effect.at);
+  if (stands || stands.error().kind == ErrorKind::not_found) {
+    fences_failed_.erase(effect.lease);
+  } else {
+    fences_failed_[effect.lease] = effect;
+  }
   return {effect.lease, stands.has_value(), stands.value_or(Bytes())};
 }
 
@@ -121,6 +126,11 @@ Frozen Machine::freeze(const Freeze& effect) {
   if (!done && (effect.frozen || done.error().kind != ErrorKind::not_found)) {
     outcome.problem = done.error().what + ": " + done.error().why;
   }
+  if (effect.frozen || outcome.problem.empty()) {
+    thaws_failed_.erase(effect.lease);
+  } else {
+    thaws_failed_[effect.lease] = effect;
+  }
   Held& held = held_[effect.lease];
   held.frozen = effect.frozen == outcome.problem.empty();
   if (!held.fence && !held.frozen) forget(effect.lease);
@@ -129,11 +139,22 @@ Frozen Machine::freeze(const Freeze& effect) {
 
 void Machine::forget(LeaseId lease) {
   held_.erase(lease);
+  fences_failed_.erase(lease);
+  thaws_failed_.erase(lease);
   fences_.forget(lease);
   guardian_.forget(lease);
 }
 
-void Machine::look_after_guardian() { guardian_.look(); }
+std::vector<Event> Machine::look_after() {
+  guardian_.look();
+  std::vector<Event> done;
+  for (const auto& [lease, effect] : std::map(fences_failed_)) {
+    const Fenced outcome = fence(effect);
+    if (outcome.done) done.emplace_back(outcome);
+  }
+  for (const auto& [lease, effect] : std::map(thaws_failed_)) (void)freeze(effect);
+  return done;
+}
 
 Released Machine::release(const Release& effect) {
   Released released{effect.lease, false, 0, Bytes(), 0};
@@ -163,6 +184,8 @@ Released Machine::release(const Release& effect) {
 void Machine::sweep(const std::vector<LeaseId>& living) {
   if (!groups_) return;
   for (const Group& group : groups_->leftovers()) {
+    // Whatever the journal knows of it: nobody was there to raise or to thaw it.
+    (void)act::Groups::let_go(group);
     const auto id = act::Groups::lease_of(group);
     if (!id || std::find(living.begin(), living.end(), *id) != living.end()) continue;
     (void)groups_->remove(group);  // with something still running in it, it stays

@@ -32,8 +32,9 @@ class Machine {
   /// Readable when a job has come to its fence; -1: nobody tells.
   int fence_descriptor() const { return fences_.fd(); }
   std::vector<LeaseId> touched() { return fences_.touched(); }
-  /// Sees to it that there is a guardian while something is held. Once a second.
-  void look_after_guardian();
+  /// Sees to it that there is a guardian while something is held, and does what failed before: a
+  /// fence to move, somebody to let go. Returns what came of that. Once a second.
+  std::vector<Event> look_after();
 
   const char* tier() const;
   /// What cannot be done here, for doctor.
@@ -56,6 +57,8 @@ class Machine {
   Guardian guardian_;
   act::FenceWatch fences_;
   std::map<LeaseId, Held> held_;
+  std::map<LeaseId, Fence> fences_failed_;
+  std::map<LeaseId, Freeze> thaws_failed_;
 };
 
 }  // namespace headroom::runtime

@@ -53,7 +53,9 @@ SessionsSeen look(const LookAtSessions& work) {
       });
       if (told == work.told.end() || !told->holder.somebody() || !folder.held.empty()) continue;
       const auto process = act::watch(told->holder);
-      if (process && process->alive()) {
+      // Only one that is known to have ended holds it no more.
+      const bool over = process ? !process->alive() : process.error().kind == ErrorKind::not_found;
+      if (!over) {
         folder.held = "process " + std::to_string(told->holder.pid);
       }
     }
@@ -93,6 +95,9 @@ SessionsCleaned clean(const CleanSessions& work, const std::function<bool()>& st
     } else if (stopped()) {
       removal.why.emplace_back("the daemon ends");
     } else {
+      // Whoever cleans for all removes of each user what that user might have removed: somebody may
+      // have moved another's files into a folder of his own.
+      if (!work.owner && !work.even_if_changed) how.owner = folder.owner;
       removal = root->second->remove(folder, how);
     }
     take(cleaned.removals, std::move(removal));

@@ -129,6 +129,12 @@ Result<Loaded> change(const Input& input,
                                         : "it stands in the configuration's file only",
                   "write it into a file in /etc/headroom/conf.d");
     }
+    if (key == "sessions.roots" || key == "sessions.pattern") {
+      return fail(
+          ErrorKind::invalid_request, key + " is not set this way",
+          "it decides which folders are removed, and stands in the configuration's file only",
+          "write it into a file in /etc/headroom/conf.d");
+    }
     if (!value) return tl::unexpected(value.error());
     (*set)[key] = std::move(*value);
   }

@@ -60,10 +60,8 @@ TEST_F(Held, OneThatOutgrowsItsBookingStandsStillUntilThereIsRoomForIt) {
 TEST_F(Held, ItGoesOnByItselfWhenTheDaemonIsKilled) {
   const auto job = grower();
   ASSERT_TRUE(stands_still()) << job->err();
-  const double killed = seconds();
   daemon_.kill_and_reap();
-  ASSERT_TRUE(job->says("through")) << job->err();
-  EXPECT_LT(seconds() - killed, 10) << "two seconds on a machine that does nothing else";
+  EXPECT_TRUE(job->says("through")) << job->err();
 }
 
 TEST_F(Held, TheNextDaemonHoldsWhatTheKilledOneHeld) {
