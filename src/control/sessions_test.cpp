@@ -214,6 +214,7 @@ TEST_F(SessionsTest, OneThatWasAddedIsAPromiseUntilItIsGone) {
   root_.folders.clear();
   seen();
   EXPECT_THAT(b.control.state().promises.sessions, SizeIs(1)) << "its disk may not be mounted";
+  b.pass(hours(1));
   b.ask(AskSessions{});
   folder("session_other", hours(0));  // and its owner has removed the first one by themselves
   seen();
