@@ -77,6 +77,22 @@ TEST_F(Devices, AreBookedInOneEventAndShownAsOneLease) {
   EXPECT_NE(refusal(ask(want(one, 51))), nullptr) << "shared with nobody";
 }
 
+TEST_F(Devices, MoreMemoryAloneForALeaseOfSeveralLooksAtNoDeviceThatIsNotThere) {
+  const LeaseId id = granted(several(2, 20_GiB, 50));
+  AskLease timed = want(memory(60_GiB), 51);
+  timed.expected = seconds(60);
+  granted(timed);
+  ask(patient(memory(80_GiB), 52));  // the head of the queue, whose start is known
+  AskChange change;
+  change.lease = id;
+  change.needs = memory(2_GiB);
+  change.needs->gpus = 2;
+  change.needs->gpu_memory = 20_GiB;
+  const RequestId more = ask(change);
+  ASSERT_NE(lease(more), nullptr);
+  EXPECT_EQ(lease(more)->lease.booked.memory, 2_GiB);
+}
+
 TEST_F(Devices, UnequalOnesAreBookedByWhatEachHas) {
   const LeaseId id = granted(several(3, {}, 50));
   const LeaseView view = shown(id);

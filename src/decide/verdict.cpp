@@ -417,7 +417,7 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
   if (head.starts) {
     if (wanted.expected && books.now.boot + *wanted.expected <= *head.starts + kGrace) return true;
     Wanted there = wanted;
-    if (wanted.count > 1) {
+    if (wanted.count > 1 && gpu >= 0) {  // more memory alone wants no device
       there.gpus = fit.others;
       there.gpus.push_back(gpu);
     } else {

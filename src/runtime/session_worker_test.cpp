@@ -100,7 +100,8 @@ TEST_F(SessionWorkerTest, AProcessThatLivesKeepsItsSession) {
   dead.holder.start_time += 1;  // the pid is another's by now
   SessionWorker worker = make();
   worker.ask(look({told, dead}));
-  for (const SessionFolder& folder : turn<SessionsSeen>().roots.at(0).folders) {
+  const SessionsSeen seen = turn<SessionsSeen>();
+  for (const SessionFolder& folder : seen.roots.at(0).folders) {
     EXPECT_EQ(folder.held,
               folder.name == "session_a" ? "process " + std::to_string(::getpid()) : "");
   }
