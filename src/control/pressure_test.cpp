@@ -170,8 +170,8 @@ TEST_F(Tight, WhoIsBeyondItsBookingStopsAndNobodyWithin) {
   const LeaseId beyond = job(20_GiB, 12, true, Priority::critical);
   b.apply(Fenced{beyond, false});  // the kernel would not
   b.uses(within, 15_GiB);
-  b.uses(beyond, 76_GiB);
-  look(5_GiB, milliseconds(1000));
+  b.uses(beyond, 77_GiB);
+  look(4_GiB, milliseconds(1000));  // and 5 are promised to the one within
   EXPECT_EQ(frozen_and_thawed(), (Moves{{beyond, true}}));
 }
 
