@@ -397,15 +397,14 @@ TEST(Server, AnswersOnlyOnce) {
 TEST(Server, AHandleOutlivesTheServer) {
   Reply kept;
   std::atomic<bool> gone = false;
-  {
-    Served served([&](const Request&, Reply reply) {
-      reply.on_gone([&] { gone = true; });
-      kept = reply;
-    });
-    Raw raw = Raw::unix_socket(served.path());
-    raw.say(kGet);
-    ASSERT_TRUE(eventually([&] { return served.counters().requests == 1; }));
-  }
+  auto served = std::make_unique<Served>([&](const Request&, Reply reply) {
+    reply.on_gone([&] { gone = true; });
+    kept = reply;
+  });
+  Raw raw = Raw::unix_socket(served->path());
+  raw.say(kGet);
+  ASSERT_TRUE(eventually([&] { return served->counters().requests == 1; }));
+  served.reset();  // before the client, whose end it would notice
   EXPECT_FALSE(kept.send(200, {}, "nobody is there"));
   EXPECT_FALSE(gone);
 }
