@@ -241,8 +241,8 @@ Result<FolderRoot> FolderRoot::open(const std::string& path, FolderOpener::Way w
                 path.starts_with("/") ? "it is the whole filesystem" : "the path is not absolute",
                 "name a folder that holds session folders, such as /srv/sessions");
   }
-  Descriptor fd(FolderOpener::open_path(path, way));
-  if (!fd.open()) {
+  http::Fd fd(FolderOpener::open_path(path, way));
+  if (!fd) {
     if (errno == ELOOP || errno == ENOTDIR) {
       return fail(ErrorKind::invalid_request, what,
                   "it is no folder, or a part of the path is a symbolic link",
@@ -267,7 +267,7 @@ Result<FolderRoot> FolderRoot::open(const std::string& path, FolderOpener::Way w
 
 FolderRoot::~FolderRoot() {
   // Where something is left in it, it stays for finish().
-  if (trash_.open()) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
+  if (trash_) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
 }
 
 FolderRoot::Space FolderRoot::space() const {
@@ -285,9 +285,9 @@ Result<SessionFolder> FolderRoot::look_at(const std::string& name, const FolderR
   SessionFolder folder;
   folder.root = path_;
   folder.name = name;
-  const Descriptor fd(opener_.open(fd_.get(), name.c_str()));
+  const http::Fd fd(opener_.open(fd_.get(), name.c_str()));
   struct stat facts{};
-  if (!fd.open()) {
+  if (!fd) {
     const int error = errno;
     if (error == ENOENT || ::fstatat(fd_.get(), name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
       return fail(ErrorKind::not_found, "there is no folder " + shown(name) + " in " + path_);
@@ -352,9 +352,9 @@ Result<std::vector<SessionFolder>> FolderRoot::scan(const FolderRule& rule) cons
 }
 
 Result<void> FolderRoot::open_trash(const std::optional<uid_t>& owner) {
-  if (trash_.open() && trash_owner_ == owner) return {};
-  if (trash_.open()) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
-  trash_.close();
+  if (trash_ && trash_owner_ == owner) return {};
+  if (trash_) ::unlinkat(fd_.get(), trash_name_.c_str(), AT_REMOVEDIR);
+  trash_.reset();
   const std::string what = "cannot make a folder in " + path_;
   for (int attempt = 0; attempt < kNames; ++attempt) {
     std::uint64_t random = 0;
@@ -367,9 +367,9 @@ Result<void> FolderRoot::open_trash(const std::optional<uid_t>& owner) {
       if (errno == EEXIST) continue;
       return tl::unexpected(refusal(what, errno, "check who may write there"));
     }
-    Descriptor made(opener_.open(fd_.get(), name.c_str()));
+    http::Fd made(opener_.open(fd_.get(), name.c_str()));
     struct stat facts{};
-    if (!made.open() || ::fstat(made.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||
+    if (!made || ::fstat(made.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||
         (facts.st_mode & 077) != 0 || ::flock(made.get(), LOCK_EX | LOCK_NB) != 0) {
       return fail(ErrorKind::conflict, what, "what was made there is not ours any more",
                   "see who else works in this folder");
@@ -384,9 +384,9 @@ Result<void> FolderRoot::open_trash(const std::optional<uid_t>& owner) {
 
 bool FolderRoot::empty(int trash, const std::string& item, const FolderRemoval& how,
                        SessionRemoval& removal) {
-  const Descriptor fd(opener_.open(trash, item.c_str()));
+  const http::Fd fd(opener_.open(trash, item.c_str()));
   struct stat facts{};
-  if (!fd.open() || ::fstat(fd.get(), &facts) != 0) {
+  if (!fd || ::fstat(fd.get(), &facts) != 0) {
     removal.why.push_back(not_opened(errno));
     return false;
   }
@@ -414,8 +414,8 @@ SessionRemoval FolderRoot::remove(const SessionFolder& judged, const FolderRemov
   };
   if (!is_name(judged.name)) return no("it has no name of a session folder");
   const char* name = judged.name.c_str();
-  const Descriptor fd(opener_.open(fd_.get(), name));
-  if (!fd.open()) return no(not_opened(errno));
+  const http::Fd fd(opener_.open(fd_.get(), name));
+  if (!fd) return no(not_opened(errno));
   struct stat facts{};
   if (::fstat(fd.get(), &facts) != 0) return no("cannot look at it: " + errno_text(errno));
   if (facts.st_dev != judged.device || facts.st_ino != judged.inode) {
@@ -479,9 +479,9 @@ void FolderRoot::empty_trash(const std::string& name, const FolderRemoval& asked
     if (parsed.ec != std::errc() || *parsed.ptr != '-') return;
     how.owner = owner;
   }
-  const Descriptor trash(opener_.open(fd_.get(), name.c_str()));
+  const http::Fd trash(opener_.open(fd_.get(), name.c_str()));
   struct stat facts{};
-  if (!trash.open() || ::fstat(trash.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||
+  if (!trash || ::fstat(trash.get(), &facts) != 0 || facts.st_uid != ::geteuid() ||
       (facts.st_mode & 077) != 0) {
     return;  // not ours
   }
@@ -531,9 +531,9 @@ Result<SessionFolder> FolderRoot::make(const std::string& name, uid_t owner) {
         refusal(what, errno,
                 errno == EEXIST ? "take another name" : "check the disk, and who may write there"));
   }
-  const Descriptor fd(opener_.open(fd_.get(), name.c_str()));
+  const http::Fd fd(opener_.open(fd_.get(), name.c_str()));
   struct stat facts{};
-  if (!fd.open() || ::fstat(fd.get(), &facts) != 0 || facts.st_uid != ::geteuid()) {
+  if (!fd || ::fstat(fd.get(), &facts) != 0 || facts.st_uid != ::geteuid()) {
     return fail(ErrorKind::conflict, what, "what was made there is not ours any more",
                 "see who else works in this folder");
   }

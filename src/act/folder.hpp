@@ -80,7 +80,7 @@ class FolderRoot {
   Result<SessionFolder> make(const std::string& name, uid_t owner);
 
  private:
-  FolderRoot(std::string path, Descriptor fd, const FolderOpener& opener)
+  FolderRoot(std::string path, http::Fd fd, const FolderOpener& opener)
       : path_(std::move(path)), fd_(std::move(fd)), opener_(opener) {}
 
   Result<SessionFolder> look_at(const std::string& name, const FolderRule& rule) const;
@@ -90,11 +90,11 @@ class FolderRoot {
                    std::vector<SessionRemoval>& removals);
 
   std::string path_;
-  Descriptor fd_;
+  http::Fd fd_;
   FolderOpener opener_;
   std::string trash_name_;            ///< of this object
   std::optional<uid_t> trash_owner_;  ///< for whom; the name tells it to finish()
-  Descriptor trash_;
+  http::Fd trash_;
 };
 
 }  // namespace headroom::act

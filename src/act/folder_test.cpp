@@ -655,7 +655,7 @@ class Meddler : public TreeVisitor {
 
 TEST_P(FolderTest, AFolderThatBecomesALinkAfterItWasListedIsUnlinked) {
   const fs::path top = session("session_x");
-  const Descriptor fd(::open(top.c_str(), O_RDONLY | O_DIRECTORY));
+  const http::Fd fd(::open(top.c_str(), O_RDONLY | O_DIRECTORY));
   const FolderOpener opener(fd.get(), GetParam());
   bool swapped = false;
   // Its files are visited before its folders are opened.
@@ -676,7 +676,7 @@ TEST_P(FolderTest, AFolderThatIsMovedAwayDuringTheWalkEndsIt) {
   for (int i = 0; i < 100; ++i) deep /= "d";
   fs::create_directories(deep);
   write(deep / "file");
-  const Descriptor fd(::open((root_ / "session_x").c_str(), O_RDONLY | O_DIRECTORY));
+  const http::Fd fd(::open((root_ / "session_x").c_str(), O_RDONLY | O_DIRECTORY));
   const FolderOpener opener(fd.get(), GetParam());
   fs::create_directories(base_ / "elsewhere");
   write(base_ / "elsewhere/bystander");
@@ -695,7 +695,7 @@ TEST_P(FolderTest, AFolderThatIsMovedAwayDuringTheWalkEndsIt) {
 
 TEST_P(FolderTest, WhoeverAddsFilesAllTheTimeDoesNotKeepUsForEver) {
   const fs::path top = session("session_x");
-  const Descriptor fd(::open(top.c_str(), O_RDONLY | O_DIRECTORY));
+  const http::Fd fd(::open(top.c_str(), O_RDONLY | O_DIRECTORY));
   const FolderOpener opener(fd.get(), GetParam());
   const int a = ::open((top / "a").c_str(), O_RDONLY | O_DIRECTORY);
   class Adder : public Meddler {

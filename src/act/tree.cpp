@@ -57,27 +57,12 @@ bool is_dots(const char* name) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    close();
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-Descriptor::~Descriptor() { close(); }
-
-void Descriptor::close() {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
 FolderOpener::FolderOpener(int root, Way way) : mount_(mount_of(root)) {
   struct stat facts{};
   if (::fstat(root, &facts) == 0) device_ = facts.st_dev;
   if (way == Way::best) {
-    const Descriptor probe(open_resolved(root, ".", RESOLVE_BENEATH | RESOLVE_NO_XDEV));
-    openat2_ = probe.open();
+    const http::Fd probe(open_resolved(root, ".", RESOLVE_BENEATH | RESOLVE_NO_XDEV));
+    openat2_ = static_cast<bool>(probe);
   }
 }
 
@@ -91,8 +76,8 @@ int FolderOpener::open(int folder, const char* name) const {
     errno = EXDEV;
     return -1;
   }
-  Descriptor fd(::openat(folder, name, kFolderFlags));
-  if (!fd.open()) return -1;
+  http::Fd fd(::openat(folder, name, kFolderFlags));
+  if (!fd) return -1;
   struct stat facts{};
   if (::fstat(fd.get(), &facts) != 0 || facts.st_dev != device_ ||
       (mount_ != 0 && mount_of(fd.get()) != mount_)) {
@@ -113,13 +98,13 @@ int FolderOpener::open_path(const std::string& path, Way way) {
     // ENOSYS: an old kernel; EPERM: a sandbox that does not know the call.
     if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return fd;
   }
-  Descriptor fd(::open("/", kFolderFlags));
-  for (std::size_t begin = 0; fd.open() && begin < path.size();) {
+  http::Fd fd(::open("/", kFolderFlags));
+  for (std::size_t begin = 0; fd && begin < path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string part = path.substr(begin, end - begin);
     begin = end + 1;
     if (!part.empty() && part != ".") {
-      fd = Descriptor(::openat(fd.get(), part.c_str(), kFolderFlags));
+      fd = http::Fd(::openat(fd.get(), part.c_str(), kFolderFlags));
     }
   }
   return fd.release();
@@ -209,10 +194,10 @@ bool TreeWalk::go_down(TreeVisitor& visitor) {
   Frame& here = frames_.back();
   const char* name = here.last();
   Frame below;
-  below.fd = Descriptor(opener_.open(fd(here), name));
+  below.fd = http::Fd(opener_.open(fd(here), name));
   struct stat facts{};
   int error = 0;
-  if (!below.fd.open() || ::fstat(below.fd.get(), &facts) != 0) error = errno;
+  if (!below.fd || ::fstat(below.fd.get(), &facts) != 0) error = errno;
   if (error == 0 && frames_.size() >= kDeepest) error = ENAMETOOLONG;
   TreeVisitor::Next next = TreeVisitor::Next::again;  // it is no folder now
   if (error == 0) {
@@ -227,7 +212,7 @@ bool TreeWalk::go_down(TreeVisitor& visitor) {
   below.device = facts.st_dev;
   below.inode = facts.st_ino;
   const std::size_t depth = frames_.size();
-  if (depth > kOpenFolders) frames_[depth - kOpenFolders].fd.close();
+  if (depth > kOpenFolders) frames_[depth - kOpenFolders].fd.reset();
   frames_.push_back(std::move(below));
   return true;
 }
@@ -236,9 +221,9 @@ bool TreeWalk::go_up(TreeVisitor& visitor) {
   Frame& here = frames_.back();
   Frame& above = frames_[frames_.size() - 2];
   if (fd(above) < 0) {
-    Descriptor up(::openat(here.fd.get(), "..", kFolderFlags));
+    http::Fd up(::openat(here.fd.get(), "..", kFolderFlags));
     struct stat facts{};
-    if (!up.open() || ::fstat(up.get(), &facts) != 0 || facts.st_dev != above.device ||
+    if (!up || ::fstat(up.get(), &facts) != 0 || facts.st_dev != above.device ||
         facts.st_ino != above.inode) {
       return false;  // somebody has moved this folder to another place, and we do not follow
     }

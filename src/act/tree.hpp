@@ -9,31 +9,9 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "http/fd.hpp"
+
 namespace headroom::act {
-
-/// A descriptor that is closed with its object; -1 is none.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor();
-
-  int get() const { return fd_; }
-  bool open() const { return fd_ >= 0; }
-  void close();
-  int release() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd;
-  }
-
- private:
-  int fd_ = -1;
-};
 
 /// Opens folders that lie in other ones, by one name, on one mount only: no link is followed and
 /// nothing that is mounted there, the same filesystem at another place included, is entered.
@@ -103,7 +81,7 @@ class TreeWalk {
 
  private:
   struct Frame {
-    Descriptor fd;  ///< closed while the walk is far below; never of the root
+    http::Fd fd;  ///< closed while the walk is far below; never of the root
     dev_t device = 0;
     ino_t inode = 0;
     std::string names;  ///< folders in it that are still to be visited, each ended by 0
