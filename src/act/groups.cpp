@@ -25,7 +25,8 @@ namespace {
 constexpr std::size_t kProcesses = 4096;
 constexpr std::size_t kFolders = 1024;  // groups that a job may have made below its own
 constexpr int kDepth = 16;
-constexpr int kNames = 8;  // suffixes tried when a name is taken
+constexpr std::size_t kAncestors = 64;  // of ours, that are known
+constexpr int kNames = 8;               // suffixes tried when a name is taken
 constexpr std::chrono::milliseconds kBusDeadline{2000};
 constexpr const char* kTrusted = "trusted.headroom";  // only root can set and see this one
 constexpr const char* kUser = "user.headroom";
@@ -170,6 +171,18 @@ std::vector<pid_t> pids_in(const std::string& folder) {
   return pids;
 }
 
+/// This process, the one that started it, and so on.
+std::vector<pid_t> ancestry() {
+  std::vector<pid_t> pids;
+  for (pid_t pid = ::getpid(); pid > 0 && pids.size() < kAncestors;) {
+    pids.push_back(pid);
+    const auto text = read_small("/proc/" + std::to_string(pid) + "/stat");
+    const auto stat = text ? parse_process_stat(*text) : std::nullopt;
+    pid = stat ? stat->parent : 0;
+  }
+  return pids;
+}
+
 /// The folders of a group, each once: on v2 all three are the same.
 std::vector<std::string> folders_of(const Group& group) {
   std::vector<std::string> folders;
@@ -233,14 +246,23 @@ std::optional<Bytes> amount_in(const std::string& folder, const char* name) {
   return text ? parse_amount(*text) : std::nullopt;
 }
 
-/// Whether a v1 group has a limit at which the kernel ends processes: one that is not our fence.
-bool has_hard_limit(const std::string& folder) {
+/// What happens in a v1 group at its limit.
+enum class AtLimit {
+  nothing,  ///< there is none
+  stopped,  ///< our fence: it waits
+  ended,    ///< a hard limit
+};
+
+AtLimit at_limit(const std::string& folder) {
   constexpr std::int64_t kNoLimit = 1LL << 60;  // v1 says "none" by a number about 2^63
   const auto limit = amount_in(folder, "memory.limit_in_bytes");
-  if (!limit || limit->count() >= kNoLimit) return false;
+  if (!limit || limit->count() >= kNoLimit) return AtLimit::nothing;
   const auto control = read_small(file_in(folder, "memory.oom_control"));
-  return !control || parse_keyed(*control, "oom_kill_disable").value_or(0) == 0;
+  const bool waits = control && parse_keyed(*control, "oom_kill_disable").value_or(0) == 1;
+  return waits ? AtLimit::stopped : AtLimit::ended;
 }
+
+bool has_hard_limit(const std::string& folder) { return at_limit(folder) == AtLimit::ended; }
 
 std::string count_or(std::optional<Bytes> amount, const char* none) {
   return amount ? std::to_string(amount->count()) : none;
@@ -252,6 +274,7 @@ Groups::Groups(Groups&& other) noexcept
     : tier_(std::exchange(other.tier_, Tier::none)),
       reasons_(std::move(other.reasons_)),
       proc_(std::move(other.proc_)),
+      started_us_(std::move(other.started_us_)),
       memory_(std::exchange(other.memory_, {})),
       cpu_(std::exchange(other.cpu_, {})),
       unified_(std::exchange(other.unified_, {})),
@@ -274,6 +297,7 @@ Groups Groups::probe(const GroupsConfig& config) {
   Groups groups;
   const std::string prefix = config.root == "/" ? std::string() : config.root;
   groups.proc_ = prefix + "/proc";
+  groups.started_us_ = ancestry();
   constexpr std::size_t kMountinfo = 4 << 20;  // container hosts have thousands of mounts
   const auto mountinfo = read_small(groups.proc_ + "/self/mountinfo", kMountinfo);
   const auto membership = read_small(groups.proc_ + "/self/cgroup");
@@ -398,10 +422,16 @@ Result<std::vector<std::string>> Groups::ours(const Group& group) {
                 "headroom doctor says why");
   }
   for (const auto& folder : folders) {
-    // Neither ".." nor a foreign folder passes: the name must be a lease's, the parent marked ours.
+    // Neither ".." nor a foreign folder passes: the name must be a lease's, and the mark ours.
+    const bool named = parse_lease_name(name_of(folder)).has_value();
+    if (named && is_marked(folder)) continue;
     const std::string parent = parent_of(folder);
-    if (parse_lease_name(name_of(folder)) && is_marked(parent)) continue;
-    if (parse_lease_name(name_of(folder)) && ::access(parent.c_str(), F_OK) != 0) {
+    const bool there = ::access(folder.c_str(), F_OK) == 0;
+    if (named && there && is_marked(parent)) {
+      return fail(ErrorKind::not_found, "cannot use " + folder,
+                  "it was removed, and somebody else has made another one of that name");
+    }
+    if (named && !there && (is_marked(parent) || ::access(parent.c_str(), F_OK) != 0)) {
       return tl::unexpected(refusal("cannot use " + folder, ENOENT));
     }
     return fail(ErrorKind::not_allowed, "cannot use " + folder, "it is not a group of headroom's");
@@ -413,8 +443,8 @@ Result<Group> Groups::make(LeaseId id, uid_t) {
   const auto known = made_.find(id);
   if (known != made_.end()) {
     const auto folders = folders_of(known->second);
-    const bool there = std::ranges::all_of(
-        folders, [](const auto& folder) { return ::access(folder.c_str(), F_OK) == 0; });
+    const bool there =
+        std::ranges::all_of(folders, [](const auto& folder) { return is_marked(folder); });
     if (there) return known->second;
     made_.erase(known);
   }
@@ -439,6 +469,11 @@ Result<Group> Groups::make(LeaseId id, uid_t) {
         break;
       }
       folders.push_back(tried);
+      mark(tried);
+      if (!is_marked(tried)) {
+        error = EPERM;
+        break;
+      }
     }
     if (error == 0) {
       const auto in = [&](const Hierarchy& hierarchy) {
@@ -458,6 +493,10 @@ Result<Group> Groups::make(LeaseId id, uid_t) {
 Result<void> Groups::place(const Group& group, pid_t pid) const {
   const auto folders = ours(group);
   if (!folders) return tl::unexpected(folders.error());
+  if (pid > 1 && pid != ::getpid() && is_descendant_or_same(::getpid(), pid)) {
+    return fail(ErrorKind::not_allowed, "cannot place process " + std::to_string(pid),
+                "it started headroomd, and would be stopped with the job");
+  }
   if (pid <= 1 || pid == ::getpid()) {
     return fail(ErrorKind::invalid_request, "cannot place process " + std::to_string(pid),
                 "it is not a job");
@@ -496,19 +535,25 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
   const auto now = amount_in(group.memory, charged).value_or(Bytes());
   const bool wanted = at > Bytes(0);
   if (wanted) at = std::max(at, now + Bytes(now.count() / 50));
+  const AtLimit before = group.v2 ? AtLimit::nothing : at_limit(group.memory);
   Result<void> set;
   if (group.v2) {
     set = write_small(file_in(group.memory, "memory.high"),
                       wanted ? std::to_string(at.count()) : "max");
-  } else if (has_hard_limit(group.memory)) {
+  } else if (before == AtLimit::ended) {
     set = write_small(file_in(group.memory, "memory.soft_limit_in_bytes"),
                       wanted ? std::to_string(at.count()) : "-1");
   } else {
     // The killer goes before the limit comes, and comes back after it has gone.
-    if (wanted) set = write_small(file_in(group.memory, "memory.oom_control"), "1");
+    if (wanted && before == AtLimit::nothing) {
+      set = write_small(file_in(group.memory, "memory.oom_control"), "1");
+    }
     if (set) {
       set = write_small(file_in(group.memory, "memory.limit_in_bytes"),
                         wanted ? std::to_string(backstop(at).count()) : "-1");
+      if (!set && wanted && before == AtLimit::nothing) {
+        (void)write_small(file_in(group.memory, "memory.oom_control"), "0");
+      }
     }
     if (set && !wanted) set = write_small(file_in(group.memory, "memory.oom_control"), "0");
   }
@@ -523,7 +568,21 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
     return fail(ErrorKind::unavailable, "cannot freeze", "there is no cgroup2 hierarchy",
                 "mount -t cgroup2 none /sys/fs/cgroup/unified");
   }
+  if (frozen) {
+    if (const auto spared = spares_us(group); !spared) return spared;
+  }
   return write_small(file_in(group.unified, "cgroup.freeze"), frozen ? "1" : "0");
+}
+
+Result<void> Groups::spares_us(const Group& group) const {
+  for (const pid_t pid : pids_in(group.unified)) {
+    if (pid != 1 && std::ranges::find(started_us_, pid) == started_us_.end()) continue;
+    if (pid != 1 && !is_descendant_or_same(::getpid(), pid)) continue;  // the number is another's
+    return fail(ErrorKind::not_allowed, "cannot stop or end what runs in " + group.unified,
+                "process " + std::to_string(pid) + " in it is headroomd, or started it",
+                "move that process into another group");
+  }
+  return {};
 }
 
 Result<bool> Groups::is_frozen(const Group& group) const {
@@ -584,10 +643,17 @@ Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
       set = write_small(file_in(group.cpu, "cpu.max"),
                         (cpu ? std::to_string(quota) : "max") + " " + std::to_string(kPeriod));
     } else {
-      set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
-      if (set && cpu) {
-        set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
-        if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+      // Between none and some the kernel patches its own code on every processor: only where there
+      // is no other way to another period.
+      const auto period = amount_in(group.cpu, "cpu.cfs_period_us");
+      if (cpu && period && period->count() == kPeriod) {
+        set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+      } else {
+        set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
+        if (set && cpu) {
+          set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
+          if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+        }
       }
     }
     if (!set) return set;

@@ -60,14 +60,14 @@ struct Left {
 
 /// Makes, fills, fences, reads and removes the groups of leases.
 ///
-/// All of them lie in one parent group per hierarchy, which carries our mark (an extended
-/// attribute); a group outside of a marked parent is refused, whatever a Group says. A few system
-/// calls each, no sleeping (remove() may wait 2 ms), except probe(), which may wait 2 s for
-/// systemd. One object per name on a machine: a second one would remove the parents under the
-/// first. probe(), make(), remove() and the end belong to one thread; the const functions touch
-/// nothing that these change and may run on a worker at the same time. Errors: not_allowed,
-/// not_found (the group or the process is gone), conflict (the kernel says busy), unavailable (no
-/// such controller or file here).
+/// All of them lie in one parent group per hierarchy, and each carries our mark (an extended
+/// attribute): a group without it is refused, whatever a Group says, and so is one that somebody
+/// else made where ours was (not_found). A few system calls each, no sleeping (remove() may wait 2
+/// ms), except probe(), which may wait 2 s for systemd. One object per name on a machine: a second
+/// one would remove the parents under the first. probe(), make(), remove() and the end belong to
+/// one thread; the const functions touch nothing that these change and may run on a worker at the
+/// same time. Errors: not_allowed, not_found (the group or the process is gone), conflict (the
+/// kernel says busy), unavailable (no such controller or file here).
 class Groups {
  public:
   /// Looks at what this process may do and makes the parent groups. On v2 controllers can only be
@@ -96,7 +96,7 @@ class Groups {
   Result<Group> make(LeaseId id, uid_t owner);
 
   /// Moves a process into all groups of the lease, or into none. The caller has made sure (by
-  /// pidfd) that `pid` is the process it means.
+  /// pidfd) that `pid` is the process it means. Neither pid 1, nor we, nor who started us.
   Result<void> place(const Group& group, pid_t pid) const;
 
   /// The fence: past it a job grows no more, and nothing of it dies. v2: memory.high, beyond which
@@ -112,7 +112,8 @@ class Groups {
 
   /// Stops all processes of the lease where they are, or lets them go on. They keep their memory,
   /// and are gone after a SIGKILL all the same. Returns at once: a process that sleeps in the
-  /// kernel stops when it wakes up. unavailable: there is no cgroup2 hierarchy.
+  /// kernel stops when it wakes up. unavailable: there is no cgroup2 hierarchy; not_allowed: we are
+  /// in the group, or one who started us.
   Result<void> freeze(const Group& group, bool frozen) const;
   /// Whether all processes of the group have stopped.
   Result<bool> is_frozen(const Group& group) const;
@@ -155,13 +156,15 @@ class Groups {
                 const std::string& prefix, const std::string& name);
   std::vector<const Hierarchy*> hierarchies() const;
   static Result<std::vector<std::string>> ours(const Group& group);
+  Result<void> spares_us(const Group& group) const;
 
   Tier tier_ = Tier::none;
   std::vector<std::string> reasons_;
-  std::string proc_;   ///< "/proc" behind the root prefix
-  Hierarchy memory_;   ///< v1, or the v2 one
-  Hierarchy cpu_;      ///< v1; on v2 the same as memory_, or without parent
-  Hierarchy unified_;  ///< the v2 one
+  std::string proc_;               ///< "/proc" behind the root prefix
+  std::vector<pid_t> started_us_;  ///< and ourselves
+  Hierarchy memory_;               ///< v1, or the v2 one
+  Hierarchy cpu_;                  ///< v1; on v2 the same as memory_, or without parent
+  Hierarchy unified_;              ///< the v2 one
   std::optional<Scope> scope_;
   std::map<LeaseId, Group> made_;  ///< in this life; as many as there are leases
 };

@@ -9,11 +9,22 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <iterator>
+#include <map>
 #include <memory>
+#include <sstream>
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -139,12 +150,18 @@ TEST_F(RealGroups, FencesAndTakesTheFenceAway) {
 
 TEST_F(RealGroups, LimitsAndLiftsTheLimits) {
   const auto group = *groups_->make(1, 0);
+  if (!v2()) {
+    ASSERT_TRUE(write_small(group.cpu + "/cpu.cfs_period_us", "50000"));  // as a job might
+  }
   const auto set = groups_->limit(group, 64_MiB, Cores(1500));
   ASSERT_TRUE(set) << sentence(set.error());
   const std::string memory = group.memory + (v2() ? "/memory.max" : "/memory.limit_in_bytes");
   const std::string cpu = group.cpu + (v2() ? "/cpu.max" : "/cpu.cfs_quota_us");
   EXPECT_EQ(content(memory), "67108864\n");
   EXPECT_EQ(content(cpu), v2() ? "150000 100000\n" : "150000\n");
+  if (!v2()) {
+    EXPECT_EQ(content(group.cpu + "/cpu.cfs_period_us"), "100000\n");
+  }
   if (v2()) {
     EXPECT_EQ(content(group.memory + "/memory.oom.group"), "1\n");
   }
@@ -505,6 +522,112 @@ TEST_F(RealGroups, AForeignGroupOfTheParentsNameIsNotTaken) {
   fs::remove(own + "/" + config.name);
 }
 
+TEST_F(RealGroups, AGroupMadeAnewUnderTheSameNameIsNotTheLeases) {
+  const auto group = *groups_->make(1, 0);
+  std::vector<std::string> folders;
+  for (const auto& folder : {group.memory, group.cpu, group.unified}) {
+    if (!folder.empty() && ::rmdir(folder.c_str()) == 0) folders.push_back(folder);
+  }
+  ASSERT_FALSE(folders.empty());
+  for (const auto& folder : folders) ASSERT_EQ(::mkdir(folder.c_str(), 0755), 0);
+  Child child;
+  EXPECT_EQ(groups_->place(group, child.pid()).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->fence(group, 1_MiB).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->limit(group, 1_MiB, Cores(1000)).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->freeze(group, true).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(groups_->look(group).error().kind, ErrorKind::not_found);
+  EXPECT_EQ(Groups::let_go(group).error().kind, ErrorKind::not_found);
+  EXPECT_THAT(groups_->freeze(group, true).error().why, HasSubstr("another one of that name"));
+  EXPECT_THAT(groups_->members(group), IsEmpty());
+  EXPECT_EQ(groups_->remove(group), true) << "the lease's own is gone";
+  for (const auto& folder : folders) {
+    EXPECT_TRUE(fs::exists(folder)) << "and the other one stays";
+    ::rmdir(folder.c_str());
+  }
+}
+
+TEST_F(RealGroups, HeadroomItselfAndWhoStartedItAreNeverStopped) {
+  const auto group = *groups_->make(1, 0);
+  if (group.unified.empty()) GTEST_SKIP() << "no cgroup2 hierarchy";
+  // The child is the daemon, we are who started it.
+  Child daemon([&] {
+    const std::string procs = group.unified + "/cgroup.procs";
+    const Groups own = Groups::probe({"/", config_.name + "-own", false});
+    const pid_t starter = ::getppid();
+    const auto mounts = parse_mounts(content("/proc/self/mountinfo"));
+    const auto mount = std::ranges::find_if(mounts, [&](const Mount& one) {
+      return one.v2 && group.unified.starts_with(one.point + "/");
+    });
+    if (mount == mounts.end()) return 7;
+    const auto refused = own.place(group, starter);
+    if (refused || refused.error().kind != ErrorKind::not_allowed) return 1;
+    // Somebody else may still move us there.
+    for (const pid_t who : {::getpid(), starter}) {
+      const auto text = read_small("/proc/" + std::to_string(who) + "/cgroup");
+      const auto path =
+          text ? path_in({"/", "", true, {}}, parse_memberships(*text)) : std::nullopt;
+      if (!path || !write_small(procs, std::to_string(who))) return 2;
+      const auto frozen = own.freeze(group, true);
+      if (frozen) (void)own.freeze(group, false);
+      const auto back = directory_of(*mount, *path);
+      if (!back || !write_small(*back + "/cgroup.procs", std::to_string(who))) return 3;
+      if (frozen || frozen.error().kind != ErrorKind::not_allowed) return 4;
+      if (frozen.error().why.find(std::to_string(who)) == std::string::npos) return 5;
+    }
+    return own.freeze(group, true) && own.freeze(group, false) ? 0 : 6;
+  });
+  daemon.go();
+  EXPECT_EQ(daemon.wait(), 0);
+}
+
+TEST_F(RealGroups, AFenceOnOneLeaseLeavesItsNeighboursAlone) {
+  const auto tight = *groups_->make(1, 0);
+  const auto other = *groups_->make(2, 0);
+  ASSERT_TRUE(groups_->fence(tight, 16_MiB));
+  Grower grower;
+  ASSERT_TRUE(groups_->place(tight, grower.child.pid()));
+  grower.child.go();
+  const auto at_its_fence = [&] {
+    return v2() ? groups_->look(tight)->high_events > 0
+                : content(tight.memory + "/memory.oom_control").find("under_oom 1") !=
+                      std::string::npos;
+  };
+  ASSERT_TRUE(soon(at_its_fence));
+  const int then = grower.taken->load();
+  Child neighbour([] { return take(128 << 20) != nullptr ? 7 : 1; });
+  ASSERT_TRUE(groups_->place(other, neighbour.pid()));
+  neighbour.go();
+  EXPECT_EQ(WEXITSTATUS(neighbour.wait()), 7);
+  if (v2()) {
+    EXPECT_EQ(groups_->look(other)->high_events, 0u);
+    EXPECT_EQ(content(groups_->jobs_memory_group() + "/memory.high"), "max\n")
+        << "a fence on many is a fence on the innocent";
+  } else {
+    EXPECT_EQ(content(other.memory + "/memory.failcnt"), "0\n");
+    EXPECT_GT(
+        parse_amount(content(groups_->jobs_memory_group() + "/memory.limit_in_bytes"))->count(),
+        1LL << 50);
+    EXPECT_EQ(grower.taken->load(), then);
+  }
+}
+
+TEST_F(RealGroups, OneThatSleepsInThePenaltyOfItsFenceStopsWhenItWakes) {
+  if (!v2()) GTEST_SKIP() << "v1 has no such penalty";
+  const auto group = *groups_->make(1, 0);
+  ASSERT_TRUE(groups_->fence(group, 16_MiB));
+  Grower grower;
+  ASSERT_TRUE(groups_->place(group, grower.child.pid()));
+  grower.child.go();
+  // By then one more MiB costs it about two seconds.
+  ASSERT_TRUE(soon([&] { return groups_->look(group)->memory.value_or(Bytes()) > 18_MiB; }));
+  ASSERT_TRUE(groups_->freeze(group, true)) << "does not wait for that";
+  ASSERT_TRUE(soon([&] { return groups_->is_frozen(group) == true; }));
+  const int then = grower.taken->load();
+  ::usleep(50'000);
+  EXPECT_EQ(grower.taken->load(), then);
+  ASSERT_TRUE(groups_->freeze(group, false));
+}
+
 TEST_F(RealGroups, AGroupWithoutFoldersIsNoGroup) {
   EXPECT_EQ(groups_->place({}, 4711).error().kind, ErrorKind::not_found);
   EXPECT_EQ(groups_->fence({}, 1_MiB).error().kind, ErrorKind::not_found);
@@ -793,6 +916,223 @@ TEST_F(FakeGroups, ReadsTheCountersOfV2) {
   EXPECT_EQ(content(root_ + lease + "/memory.max"), "9437184");
   EXPECT_EQ(content(root_ + lease + "/memory.oom.group"), "1");
   EXPECT_EQ(content(root_ + lease + "/cpu.max"), "250000 100000");
+}
+
+/// Makes the kernel refuse to open a file for writing, with this errno, until it goes.
+class Refused {
+ public:
+  Refused(std::string path, int error) : path_(std::move(path)), error_(error) {
+    if (error == ENOENT) works_ = fs::remove(path_);
+    if (error == EPERM) works_ = immutable(true);
+    if (error == EROFS) {
+      const char* at = path_.c_str();
+      works_ = ::mount(at, at, nullptr, MS_BIND, nullptr) == 0;
+      works_ = works_ && ::mount(at, at, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) == 0;
+    }
+  }
+  ~Refused() {
+    if (error_ == EPERM) immutable(false);
+    if (error_ == EROFS) ::umount2(path_.c_str(), MNT_DETACH);
+  }
+  Refused(const Refused&) = delete;
+  Refused& operator=(const Refused&) = delete;
+  /// False where this filesystem or this user cannot.
+  bool works() const { return works_; }
+
+ private:
+  bool immutable(bool on) const {
+    const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+    int flags = 0;
+    bool done = fd >= 0 && ::ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0;
+    flags = on ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+    done = done && ::ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+    if (fd >= 0) ::close(fd);
+    return done;
+  }
+  std::string path_;
+  int error_;
+  bool works_ = false;
+};
+
+/// Something that is done to a group, and the file that it needs for it.
+struct Deed {
+  const char* file;
+  Result<void> (*act)(const Groups&, const Group&);
+  std::vector<const char*> untouched;  ///< files that must say what they said before
+};
+
+Result<void> raise_fence(const Groups& groups, const Group& group) {
+  const auto set = groups.fence(group, 7_MiB);
+  return set ? Result<void>() : tl::unexpected(set.error());
+}
+Result<void> limit_memory(const Groups& groups, const Group& group) {
+  return groups.limit(group, 9_MiB, {});
+}
+Result<void> limit_both(const Groups& groups, const Group& group) {
+  return groups.limit(group, 9_MiB, Cores(2000));
+}
+Result<void> freeze(const Groups& groups, const Group& group) { return groups.freeze(group, true); }
+Result<void> place(const Groups& groups, const Group& group) { return groups.place(group, 4711); }
+Result<void> let_go(const Groups&, const Group& group) { return Groups::let_go(group); }
+
+const std::vector<Deed>& deeds(bool v2) {
+  static const std::vector<Deed> on_v2 = {
+      {"memory.high", raise_fence, {"memory.max", "cgroup.freeze"}},
+      {"memory.max", limit_memory, {"memory.high"}},
+      {"memory.oom.group", limit_memory, {"memory.max"}},
+      {"cpu.max", limit_both, {"memory.max", "memory.oom.group"}},
+      {"cgroup.freeze", freeze, {"memory.high"}},
+      {"cgroup.procs", place, {}},
+      {"memory.high", let_go, {}},
+      {"cgroup.freeze", let_go, {}},
+  };
+  static const std::vector<Deed> on_v1 = {
+      {"memory.oom_control", raise_fence, {"memory.limit_in_bytes"}},
+      {"memory.limit_in_bytes", raise_fence, {"memory.oom_control"}},
+      {"memory.limit_in_bytes", limit_memory, {"cpu.cfs_quota_us"}},
+      {"cpu.cfs_quota_us", limit_both, {"memory.limit_in_bytes"}},
+      {"cgroup.procs", place, {}},
+  };
+  return v2 ? on_v2 : on_v1;
+}
+
+/// Groups of plain files, of which one after the other is refused.
+class RefusedFiles : public FakeGroups {
+ protected:
+  /// The lease's group, with all its files as a fresh one has them.
+  std::optional<Group> lay_out(bool v2) {
+    if (v2) {
+      lay_out_v2();
+      write("/cg/own/headroom/cgroup.subtree_control", "cpu memory\n");
+      const std::string parent = root_ + "/cg/own/headroom";
+      if (::lsetxattr(parent.c_str(), "trusted.headroom", "1", 1, 0) != 0) return std::nullopt;
+    } else {
+      lay_out_v1();
+    }
+    groups_.emplace(Groups::probe(config_));
+    const auto group = groups_->make(1, 0);
+    if (!group) return std::nullopt;
+    if (v2) {
+      for (const char* name : {"memory.max", "memory.high"}) fill(*group, name, "max");
+      for (const char* name : {"memory.oom.group", "cgroup.freeze"}) fill(*group, name, "0");
+      fill(*group, "cpu.max", "max 100000");
+    } else {
+      fill(*group, "memory.limit_in_bytes", "9223372036854771712");
+      fill(*group, "memory.oom_control", "0");
+      fill(*group, "cpu.cfs_quota_us", "-1");
+      fill(*group, "cpu.cfs_period_us", "100000");
+      std::ofstream(group->memory + "/cgroup.procs") << "";
+    }
+    fill(*group, "cgroup.procs", "");
+    return *group;
+  }
+  static std::string path(const Group& group, const char* name) {
+    return (std::string_view(name).starts_with("cpu.") ? group.cpu : group.memory) + "/" + name;
+  }
+  static void fill(const Group& group, const char* name, const char* text) {
+    std::ofstream(path(group, name)) << text;
+  }
+  void clear() {
+    groups_.reset();
+    for (const char* folder : {"/cg", "/proc"}) fs::remove_all(root_ + folder);
+  }
+  std::optional<Groups> groups_;
+};
+
+TEST_F(RefusedFiles, EveryFileThatIsWrittenMayBeRefusedAndNothingIsLeftHalfDone) {
+  int tried = 0;
+  for (const bool v2 : {true, false}) {
+    for (const Deed& deed : deeds(v2)) {
+      for (const int error : {ENOENT, EPERM, EROFS}) {
+        const auto group = lay_out(v2);
+        if (!group) continue;
+        std::map<const char*, std::string> before;
+        for (const char* name : deed.untouched) before[name] = content(path(*group, name));
+        {
+          const Refused refused(path(*group, deed.file), error);
+          if (!refused.works()) continue;
+          ++tried;
+          const auto done = deed.act(*groups_, *group);
+          const std::string what = std::string(deed.file) + ": " + std::strerror(error);
+          // Old kernels have no such file, and what is gone needs no letting go.
+          const bool fine = error == ENOENT && (deed.act == let_go ||
+                                                std::string_view(deed.file) == "memory.oom.group");
+          EXPECT_EQ(done.has_value(), fine) << what;
+          if (!done) {
+            EXPECT_EQ(done.error().kind,
+                      error == ENOENT ? ErrorKind::not_found : ErrorKind::not_allowed)
+                << what;
+            EXPECT_THAT(done.error().what, HasSubstr(deed.file)) << what;
+            EXPECT_THAT(done.error().why, HasSubstr(std::strerror(error))) << what;
+            EXPECT_EQ(done.error().help.empty(), error == ENOENT) << what;
+            for (const auto& [name, text] : before) {
+              EXPECT_EQ(content(path(*group, name)), text) << what << ", and " << name;
+            }
+          }
+          if (deed.act == let_go && std::string_view(deed.file) == "memory.high") {
+            EXPECT_EQ(content(group->unified + "/cgroup.freeze"), "0") << "the rest is done";
+          }
+        }
+        clear();
+      }
+    }
+  }
+  RecordProperty("tried", tried);
+  if (tried == 0) GTEST_SKIP() << "nothing can be refused here";
+}
+
+/// From now on every write to a file fails with this errno, but for one descriptor.
+bool refuse_writes(int error, int but) {
+  const std::uint32_t refused = SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error);
+  sock_filter rules[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(but), 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, refused),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{std::size(rules), rules};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_F(RefusedFiles, AKernelThatDoesNotSupportItIsSaidInWords) {
+  for (const bool v2 : {true, false}) {
+    const auto group = lay_out(v2);
+    if (!group) continue;
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    Child child([&] {
+      if (!refuse_writes(EOPNOTSUPP, ends[1])) return 77;
+      for (const Deed& deed : deeds(v2)) {
+        const auto done = deed.act(*groups_, *group);
+        const bool unavailable = !done && done.error().kind == ErrorKind::unavailable;
+        std::string said = done ? std::string("done") : sentence(done.error());
+        said += unavailable ? " (unavailable)\n" : "\n";
+        if (::write(ends[1], said.data(), said.size()) < 0) return 1;
+      }
+      return 0;
+    });
+    child.go();
+    const int code = WEXITSTATUS(child.wait());
+    ::close(ends[1]);
+    std::string said;
+    char text[4096];
+    for (ssize_t got; (got = ::read(ends[0], text, sizeof text)) > 0;) said.append(text, got);
+    ::close(ends[0]);
+    if (code == 77) GTEST_SKIP() << "no seccomp here";
+    ASSERT_EQ(code, 0);
+    std::istringstream lines(said);
+    std::size_t count = 0;
+    for (std::string line; std::getline(lines, line); ++count) {
+      EXPECT_THAT(line, HasSubstr("cannot write"));
+      EXPECT_THAT(line, HasSubstr("not supported"));
+      EXPECT_THAT(line, HasSubstr("(unavailable)"));
+    }
+    EXPECT_EQ(count, deeds(v2).size());
+    clear();
+  }
 }
 
 }  // namespace
