@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "bench/bench_contain.hpp"
 #include "bench/bench_decide.hpp"
 #include "bench/bench_processes.hpp"
 #include "bench/bench_reserve_pair.hpp"
@@ -23,6 +24,8 @@ constexpr Part kParts[] = {
      headroom::bench::bench_sample},
     {"decide", "would it fit? with 10 000 and with 100 000 live leases [--ns] [-n COUNT]",
      headroom::bench::bench_decide},
+    {"contain", "jobs stopped, slowed, let on and ended, beside the bare writes [ROW…] [-n COUNT]",
+     headroom::bench::bench_contain},
     {"processes", "the table of all processes, found and read [--ns] [-n COUNT]",
      headroom::bench::bench_processes},
     {"reserve-pair",
