@@ -553,9 +553,14 @@ void Sampler::Files::list_absences() {
     if (std::string_view(source.sensor) != "stall") {
       absences_.push_back({source.sensor, source.file.reason(), source.fix});
     } else if (!std::exchange(stall_listed, true)) {
+      const bool off = source.reported == EOPNOTSUPP;
       absences_.push_back(
-          {"stall", "the kernel gives no pressure stall information (" + source.file.reason() + ")",
-           "boot a kernel that has CONFIG_PSI with psi=1"});
+          {"stall",
+           std::string(off ? "pressure stall information is there and switched off ("
+                           : "the kernel gives no pressure stall information (") +
+               source.file.reason() + ")",
+           off ? "boot with psi=1 on the kernel's command line"
+               : "boot a kernel that has CONFIG_PSI with psi=1"});
     }
   }
   const auto say_left_out = [this](const char* sensor, std::size_t left_out) {

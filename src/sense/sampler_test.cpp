@@ -158,6 +158,52 @@ TEST(Sampler, WithoutPressureInformationItSaysSoAndReadsTheRest) {
   EXPECT_EQ(sample.absent.size(), 2u);
 }
 
+/// A file of the kernel that can be opened and says "not supported" when it is read, as those of
+/// /proc/pressure do where psi=0.
+class Unsupported {
+ public:
+  Unsupported() {
+    for (const char* mount : {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"}) {
+      if (!fs::exists(std::string(mount) + "/cgroup.subtree_control")) continue;
+      group_ = std::string(mount) + "/headroom-psi-test-" + std::to_string(::getpid());
+      std::error_code error;
+      fs::create_directories(group_ + "/threads", error);
+      std::ofstream(group_ + "/threads/cgroup.type") << "threaded";
+      return;
+    }
+  }
+  ~Unsupported() {
+    ::rmdir((group_ + "/threads").c_str());
+    ::rmdir(group_.c_str());
+  }
+  std::string path() const { return group_ + "/threads/cgroup.procs"; }
+  bool works() const {
+    ReadBuffer buffer;
+    return !group_.empty() && !read_once(path().c_str(), buffer) && errno == EOPNOTSUPP;
+  }
+
+ private:
+  std::string group_;
+};
+
+TEST(Sampler, PressureInformationThatIsThereAndSwitchedOffIsUnknownAndSaysHowToTurnItOn) {
+  const Unsupported unsupported;
+  if (!unsupported.works()) GTEST_SKIP() << "no cgroup2 to make such a file with";
+  const Tree tree("hybrid_v1");
+  const std::string file = tree.root() + "/proc/pressure/memory";
+  fs::remove(file);
+  fs::create_symlink(unsupported.path(), file);
+  Sampler sampler({tree.root(), GpuSource::none, "", ""});
+  Sample sample;
+  sampler.read(at(0), {}, sample);
+  EXPECT_FALSE(sample.stall.memory_some || sample.stall.memory_full) << "unknown is not zero";
+  EXPECT_TRUE(sample.stall.cpu_some && sample.memory.total);
+  const Absence* const stall = absence_of(sample, "stall");
+  ASSERT_NE(stall, nullptr);
+  EXPECT_NE(stall->reason.find("switched off"), std::string::npos) << stall->reason;
+  EXPECT_NE(stall->fix.find("psi=1"), std::string::npos);
+}
+
 TEST(Sampler, BrokenFilesGiveEmptyFieldsAndReasons) {
   Sampler sampler(captured("broken"));
   Sample sample;
