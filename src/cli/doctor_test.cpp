@@ -7,6 +7,24 @@ namespace {
 
 using ::testing::HasSubstr;
 
+TEST(Doctor, SaysWhatCannotBeDoneWithJobsAndWhatWouldHelp) {
+  const auto node = client::parse_json(
+      R"({"tier":"none","sensors":[{"name":"stall","up":false,"reason":"it is switched off","fix":"boot with psi=1"}],
+          "cannot":[{"what":"groups","reason":"no job is fenced","fix":"run headroomd as root"}]})");
+  ASSERT_TRUE(node);
+  const auto checks = checks_of_node(*node);
+  ASSERT_EQ(checks.size(), 4U);
+  EXPECT_EQ(checks[0].outcome, Check::Outcome::absent);
+  EXPECT_EQ(checks[0].fix, "boot with psi=1");
+  EXPECT_EQ(checks[1].name, "cgroup");
+  EXPECT_EQ(checks[1].outcome, Check::Outcome::absent);
+  EXPECT_EQ(checks[2].text, "no job is fenced");
+  EXPECT_EQ(checks[2].fix, "run headroomd as root");
+  const auto text = render_checks(checks, Style{});
+  EXPECT_THAT(text, HasSubstr("run headroomd as root"));
+  EXPECT_THAT(text, HasSubstr("boot with psi=1"));
+}
+
 TEST(Doctor, SaysHowEachGPUIs) {
   const auto snapshot = client::parse_json(
       R"({"gpu":[{"index":0,"name":"H100","state":"lost","state_reason":"XID 79"},

@@ -44,6 +44,7 @@
 #include "runtime/series.hpp"
 #include "runtime/session_worker.hpp"
 #include "runtime/slow_sensors.hpp"
+#include "runtime/stall_trigger.hpp"
 #include "sense/account.hpp"
 #include "sense/cgroup.hpp"
 #include "sense/gpu.hpp"
@@ -177,6 +178,8 @@ class Loop final : public serve::Backend {
   void say(std::string type, std::string text);
   void wait_for_signals();
   void wait_at_fences();
+  void wait_for_stalls();
+  void look_now(Look look);
   void reload();
   void open_history();
   void watch_gpus();
@@ -219,6 +222,7 @@ class Loop final : public serve::Backend {
   asio::steady_timer listeners_timer_;
   asio::steady_timer fences_timer_;
   std::optional<asio::posix::stream_descriptor> fences_;
+  std::optional<StallTrigger> stalls_;
   asio::signal_set signals_;
 
   serve::NodeFacts node_;
@@ -315,6 +319,7 @@ Result<void> Loop::run() {
   next_sample(kSecondSample);
   wait_for_signals();
   wait_at_fences();
+  wait_for_stalls();
   io_.run();
   return {};
 }
@@ -536,6 +541,27 @@ void Loop::wait_at_fences() {
                       });
 }
 
+// Where the kernel does not tell, the samples do, up to a second later.
+void Loop::wait_for_stalls() {
+  if (options_.root != "/") return;
+  const auto cannot = [this](std::string reason) {
+    node_.cannot.push_back({"stall trigger", std::move(reason) + "; it is read with each sample",
+                            "headroomd as root, or CONFIG_PSI with psi=1"});
+  };
+  stalls_.emplace(
+      io_, [this] { look_now(Look::between); },
+      [this, cannot] {
+        cannot("the kernel no longer tells at once when processes wait for memory");
+        spdlog::warn("{}", node_.cannot.back().reason);
+      });
+  const auto armed = stalls_->arm();
+  if (armed) return;
+  // Where there is no such file the sensor says so.
+  if (armed.error().kind != ErrorKind::not_found) {
+    cannot(armed.error().what + ": " + armed.error().why);
+  }
+}
+
 void Loop::reload() {
   if (!hooks_.reload) return;
   auto loaded = hooks_.reload();
@@ -629,8 +655,11 @@ void Loop::turn(const Event& event, Instant at) {
       carry_out(effect);
     }
   }
-  if (!sense) return;
-  sample(per_cpu ? Look::after_release : Look::between);
+  if (sense) look_now(per_cpu ? Look::after_release : Look::between);
+}
+
+void Loop::look_now(Look look) {
+  sample(look);
   if ((gpus_owe() || memory_is_tight()) &&
       sample_timer_.expiry() - std::chrono::steady_clock::now() > kTight) {
     next_sample(kTight);

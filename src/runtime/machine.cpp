@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include "act/process.hpp"
@@ -42,7 +43,18 @@ std::vector<Absence> Machine::cannot() const {
     out.push_back({"groups", "the readings come from a captured tree", "start without --root"});
     return out;
   }
-  for (const std::string& reason : groups_->reasons()) out.push_back({"groups", reason, ""});
+  if (groups_->tier() == act::Tier::none) {
+    out.push_back({"groups",
+                   "no control group can be made: bookings count, but no job is fenced, limited or "
+                   "stopped, and what its children take is not measured",
+                   "the next lines say why and what would help"});
+  }
+  for (const std::string& reason : groups_->reasons()) {
+    constexpr std::string_view kFix = "; fix: ";
+    const auto fix = reason.rfind(kFix);
+    out.push_back({"groups", reason.substr(0, fix),
+                   fix == std::string::npos ? "" : reason.substr(fix + kFix.size())});
+  }
   return out;
 }
 
