@@ -17,6 +17,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -146,6 +147,13 @@ bool show(const char* what, int times, const Way& ours, const Way& bare, int rou
   return true;
 }
 
+/// Median, least and most of what was done without anything beside it.
+void line(const char* what, std::vector<double> all, const char* unit) {
+  std::sort(all.begin(), all.end());
+  std::printf("%-28s %.1f (%.1f-%.1f) %s, %zu times\n", what, median(all), all.front(), all.back(),
+              unit, all.size());
+}
+
 template <class Deed>
 std::optional<double> timed(const Deed& deed) {
   const auto start = Clock::now();
@@ -214,6 +222,36 @@ class Contain {
   }
 
  private:
+  /// From a write to an eventfd in another process until the poll of this one has returned.
+  bool wake() {
+    const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    auto* written = static_cast<std::atomic<Clock::rep>*>(
+        ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    std::vector<double> took;
+    {
+      Child other([&] {
+        for (;;) {
+          ::usleep(1000);
+          written->store(Clock::now().time_since_epoch().count());
+          (void)::eventfd_write(event, 1);
+        }
+        return 0;
+      });
+      other.go();
+      for (int i = 0; i < times_ * 10; ++i) {
+        pollfd one{event, POLLIN, 0};
+        if (::poll(&one, 1, 30'000) != 1) return false;
+        took.push_back(microseconds(Clock::now().time_since_epoch() - Clock::duration(*written)));
+        eventfd_t count = 0;
+        (void)::eventfd_read(event, &count);
+      }
+    }
+    ::munmap(written, kPage);
+    ::close(event);
+    line("one wake", took, "us");
+    return true;
+  }
+
   bool v2() const { return groups_.tier() == act::Tier::v2; }
   /// The file that stops a job which grows, and what is written there for a fence.
   std::string fence_file(const Group& group) const {
@@ -436,11 +474,6 @@ class Contain {
         }
       }
     }
-    const auto line = [](const char* what, std::vector<double> all, const char* unit) {
-      std::sort(all.begin(), all.end());
-      std::printf("%-28s %.1f (%.1f-%.1f) %s, %zu times\n", what, median(all), all.front(),
-                  all.back(), unit, all.size());
-    };
     line("a grower's speed", speed, "MiB/s");
     line("woken until it stands", wake_to_stop, "us");
     line("beyond its fence, frozen", beyond, "MiB");
@@ -457,9 +490,10 @@ class Contain {
     std::string_view name;
     bool (Contain::*run)();
   };
-  static constexpr Row kRows[] = {
-      {"freeze", &Contain::freeze}, {"quota", &Contain::quota}, {"felt", &Contain::quota_felt},
-      {"raise", &Contain::raise},   {"kill", &Contain::kill},   {"grower", &Contain::fast_grower}};
+  static constexpr Row kRows[] = {{"wake", &Contain::wake},         {"freeze", &Contain::freeze},
+                                  {"quota", &Contain::quota},       {"felt", &Contain::quota_felt},
+                                  {"raise", &Contain::raise},       {"kill", &Contain::kill},
+                                  {"grower", &Contain::fast_grower}};
 
   int times_;
   std::string name_;
