@@ -16,12 +16,11 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using namespace std::chrono_literals;
 
-constexpr seconds kWitness{10};          // a second sign counts for so long
-constexpr milliseconds kLeastGap{20};    // between two looks, for a speed to say anything
-constexpr seconds kRest{5};              // after the longest freeze, before the next one
-constexpr seconds kBetweenThaws{5};      // so that what one takes shows before the next goes on
-constexpr seconds kUsedLately{60};       // a model used since then is not asked to go
-constexpr milliseconds kFreshSample{5};  // no need to look again
+constexpr seconds kWitness{10};        // a second sign counts for so long
+constexpr milliseconds kLeastGap{20};  // between two looks, for a speed to say anything
+constexpr seconds kRest{5};            // after the longest freeze, before the next one
+constexpr seconds kBetweenThaws{5};    // so that what one takes shows before the next goes on
+constexpr seconds kUsedLately{60};     // a model used since then is not asked to go
 
 std::int64_t used_bytes(const MemoryReading& m, std::int64_t& capacity) {
   const std::int64_t used = (*m.total - decide::usable_memory(m)).count();
@@ -310,10 +309,10 @@ void Control::on(const Frozen& event) {
 void Control::on(const Touched& event) {
   state_.touched = at_.boot;
   for (const LeaseId id : event.leases) look_again(id);
-  // What it really has, and what there is for it, as of now: the sample decides.
-  if (!state_.sample || at_.boot - state_.sample->at.boot > kFreshSample) {
-    effects_.emplace_back(Sense{});
-  }
+  // What it really has, and what there is for it, as of now: the sample decides. However fresh the
+  // last one is, they may have come to their fences after it, and the next one is 80 ms away: at
+  // 1 GiB/s further than to the limit behind the fence.
+  effects_.emplace_back(Sense{});
 }
 
 }  // namespace headroom::control

@@ -72,10 +72,26 @@ TEST_F(Tight, ATouchIsLookedAtAtOnceAndAnsweredWithCredit) {
 
 TEST_F(Tight, ManyTouchesAtOnceAreOneLook) {
   b.read();
-  const LeaseId id = job(10_GiB, 11);
+  const LeaseId one = job(10_GiB, 11);
+  const LeaseId two = job(10_GiB, 12);
   look(100_GiB);
-  b.apply(Touched{{id}});
-  EXPECT_EQ(b.count<Sense>(), 0) << "it was read just now";
+  b.pass(milliseconds(50));
+  b.apply(Touched{{one, two}});
+  EXPECT_EQ(b.count<Sense>(), 1);
+}
+
+TEST_F(Tight, ATouchRightAfterALookIsNotPutOffToTheNextOne) {
+  b.read();
+  job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB - 64_MiB);
+  look(80_GiB);
+  EXPECT_FALSE(is_frozen(grower)) << "up to its fence it is what it was promised";
+  b.apply(Touched{{grower}});
+  EXPECT_EQ(b.count<Sense>(), 1) << "it came there since";
+  b.uses(grower, 10_GiB);
+  look(80_GiB, milliseconds(0));
+  EXPECT_TRUE(is_frozen(grower));
 }
 
 TEST_F(Tight, CreditThatNobodyHasTakenYetIsNotLentAgain) {

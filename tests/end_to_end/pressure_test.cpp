@@ -2,7 +2,7 @@
 #include "harness.hpp"
 
 #include <fstream>
-#include <iterator>
+#include <iostream>
 
 namespace headroom::end_to_end {
 namespace {
@@ -34,6 +34,12 @@ class Held : public ::testing::Test {
   bool stands_still() {
     return eventually([&] { return is_frozen(); });
   }
+  static std::int64_t number_in(const std::string& file) {
+    std::ifstream in(file);
+    std::int64_t number = -1;
+    in >> number;
+    return number;
+  }
   static bool boolean(const value& document, const char* name) {
     const auto* object = document.if_object();
     const auto* found = object == nullptr ? nullptr : object->if_contains(name);
@@ -49,6 +55,11 @@ TEST_F(Held, OneThatOutgrowsItsBookingStandsStillUntilThereIsRoomForIt) {
   ASSERT_TRUE(stands_still()) << job->err();
   const auto lease = daemon_.lease("grower");
   EXPECT_LT(*whole(lease, "measured.memory_bytes"), 120 * kMiB);
+  // Below 96 MiB, where the limit behind its fence stands, the kernel had nothing to refuse.
+  const std::string group = text(lease, "group.path");
+  std::cout << "it stood still at " << number_in(group + "/memory.max_usage_in_bytes") / kMiB
+            << " MiB at most, with a fence at 32; the kernel refused it memory "
+            << number_in(group + "/memory.failcnt") << " times\n";
   EXPECT_TRUE(job->running());
   EXPECT_THAT(daemon_.run({"lease"}).out, HasSubstr("FROZEN"));
   EXPECT_THAT(daemon_.run({"event", "--limit", "50"}).out, HasSubstr("stands still"));
@@ -71,10 +82,7 @@ TEST_F(Held, TheNextDaemonHoldsWhatTheKilledOneHeld) {
   daemon_.kill_and_reap();
   ASSERT_TRUE(daemon_.start());
   EXPECT_TRUE(daemon_.lease_is("grower", "active") || is_frozen());
-  const auto limit = [&] {
-    std::ifstream in(group + "/memory.limit_in_bytes");
-    return std::stoll(std::string(std::istreambuf_iterator<char>(in), {}));
-  };
+  const auto limit = [&] { return number_in(group + "/memory.limit_in_bytes"); };
   EXPECT_TRUE(eventually([&] { return limit() < 700 * kMiB; })) << limit();
   ASSERT_EQ(daemon_.run({"lease", "rm", text(daemon_.lease("blocker"), "id")}).code, 0);
   write_text(daemon_.file("over"), "");
