@@ -415,6 +415,22 @@ std::vector<const Groups::Hierarchy*> Groups::hierarchies() const {
   return distinct;
 }
 
+Result<void> Groups::is_ours(const std::string& folder) {
+  // Neither ".." nor a foreign folder passes: the name must be a lease's, and the mark ours.
+  const bool named = parse_lease_name(name_of(folder)).has_value();
+  if (named && is_marked(folder)) return {};
+  const std::string parent = parent_of(folder);
+  const bool there = ::access(folder.c_str(), F_OK) == 0;
+  if (named && there && is_marked(parent)) {
+    return fail(ErrorKind::not_found, "cannot use " + folder,
+                "it was removed, and somebody else has made another one of that name");
+  }
+  if (named && !there && (is_marked(parent) || ::access(parent.c_str(), F_OK) != 0)) {
+    return tl::unexpected(refusal("cannot use " + folder, ENOENT));
+  }
+  return fail(ErrorKind::not_allowed, "cannot use " + folder, "it is not a group of headroom's");
+}
+
 Result<std::vector<std::string>> Groups::ours(const Group& group) {
   auto folders = folders_of(group);
   if (folders.empty()) {
@@ -422,19 +438,7 @@ Result<std::vector<std::string>> Groups::ours(const Group& group) {
                 "headroom doctor says why");
   }
   for (const auto& folder : folders) {
-    // Neither ".." nor a foreign folder passes: the name must be a lease's, and the mark ours.
-    const bool named = parse_lease_name(name_of(folder)).has_value();
-    if (named && is_marked(folder)) continue;
-    const std::string parent = parent_of(folder);
-    const bool there = ::access(folder.c_str(), F_OK) == 0;
-    if (named && there && is_marked(parent)) {
-      return fail(ErrorKind::not_found, "cannot use " + folder,
-                  "it was removed, and somebody else has made another one of that name");
-    }
-    if (named && !there && (is_marked(parent) || ::access(parent.c_str(), F_OK) != 0)) {
-      return tl::unexpected(refusal("cannot use " + folder, ENOENT));
-    }
-    return fail(ErrorKind::not_allowed, "cannot use " + folder, "it is not a group of headroom's");
+    if (const auto own = is_ours(folder); !own) return tl::unexpected(own.error());
   }
   return folders;
 }
@@ -562,12 +566,11 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
 }
 
 Result<void> Groups::freeze(const Group& group, bool frozen) const {
-  const auto folders = ours(group);
-  if (!folders) return tl::unexpected(folders.error());
   if (group.unified.empty()) {
     return fail(ErrorKind::unavailable, "cannot freeze", "there is no cgroup2 hierarchy",
                 "mount -t cgroup2 none /sys/fs/cgroup/unified");
   }
+  if (auto own = is_ours(group.unified); !own) return own;
   if (frozen) {
     if (const auto spared = spares_us(group); !spared) return spared;
   }
@@ -575,7 +578,9 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
 }
 
 Result<void> Groups::spares_us(const Group& group) const {
-  for (const pid_t pid : pids_in(group.unified)) {
+  // Below it are only groups that the job has made; a walk would take longer than the freeze.
+  const auto text = read_small(file_in(group.unified, "cgroup.procs"), kProcesses * 8);
+  for (const pid_t pid : parse_pids(text.value_or(std::string()), kProcesses)) {
     if (pid != 1 && std::ranges::find(started_us_, pid) == started_us_.end()) continue;
     if (pid != 1 && !is_descendant_or_same(::getpid(), pid)) continue;  // the number is another's
     return fail(ErrorKind::not_allowed, "cannot stop or end what runs in " + group.unified,
@@ -586,9 +591,8 @@ Result<void> Groups::spares_us(const Group& group) const {
 }
 
 Result<bool> Groups::is_frozen(const Group& group) const {
-  const auto folders = ours(group);
-  if (!folders) return tl::unexpected(folders.error());
   if (group.unified.empty()) return false;
+  if (const auto own = is_ours(group.unified); !own) return tl::unexpected(own.error());
   const auto text = read_small(file_in(group.unified, "cgroup.events"));
   if (!text) return tl::unexpected(text.error());
   return parse_keyed(*text, "frozen").value_or(0) == 1;

@@ -155,6 +155,7 @@ class Groups {
   void probe_v1(const std::vector<Mount>& mounts, const std::vector<Membership>& memberships,
                 const std::string& prefix, const std::string& name);
   std::vector<const Hierarchy*> hierarchies() const;
+  static Result<void> is_ours(const std::string& folder);
   static Result<std::vector<std::string>> ours(const Group& group);
   Result<void> spares_us(const Group& group) const;
 
