@@ -245,7 +245,7 @@ class SystemdOomdTuned(SystemdOomd):
 
 class Headroom(Contender):
     """headroomd inside the slice, and `headroom run` with what is foreseen for each job."""
-    books = True
+    books, settings = True, ""
 
     def __enter__(self):
         folder, tree = self.arena.folder, self.arena.tree
@@ -253,7 +253,7 @@ class Headroom(Contender):
             raise NoArena("systemd runs here: headroomd would put its jobs into a scope of it, outside of the slice")
         self.socket = f"{folder}/headroom.sock"
         config = f"{folder}/headroom.toml"
-        pathlib.Path(config).write_text("", encoding="utf-8")
+        pathlib.Path(config).write_text(self.settings, encoding="utf-8")
         self.clients = tree.leaf("clients") if tree.kind == "v2" else list(tree.tops)
         self._start([self.arena.job, "enter", *tree.home("home"), "--", f"{self.arena.programs}/headroomd", "--config",
                      config, "--socket", self.socket, "--state", f"{folder}/state", "--listen", "", "--foreground"])
@@ -266,19 +266,30 @@ class Headroom(Contender):
             time.sleep(0.05)
         return self
 
-    def _pressure(self):
-        """The step or level of memory; None when nothing answers."""
+    def _get(self, path):
+        """The body of the answer; None when nothing answers."""
         try:
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(2)
                 client.connect(self.socket)
-                client.sendall(b"GET /api/v1/pressure HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 text = b""
                 while part := client.recv(65536):
                     text += part
-            return step_of(text.partition(b"\r\n\r\n")[2])
-        except (OSError, ValueError, KeyError):
+            return text.partition(b"\r\n\r\n")[2]
+        except OSError:
             return None
+
+    def _pressure(self):
+        """The step or level of memory; None when nothing answers."""
+        try:
+            return step_of(self._get("/api/v1/pressure") or b"")
+        except (ValueError, KeyError):
+            return None
+
+    def said(self):
+        """Its events, or where it does not answer the end of its log."""
+        return (self._get("/api/v1/events?limit=2000") or b"").decode(errors="replace") or super().said()
 
     def command(self, job, booking, words):
         return [self.arena.job, "enter", *self.clients, "--", f"{self.arena.programs}/headroom", "--url",
@@ -296,6 +307,12 @@ class Headroom(Contender):
         return self.seen
 
 
+class HeadroomTuned(Headroom):
+    """Told that it may end who takes far more than it booked and holds others up."""
+    settings = '[pressure]\nladder = "kill"\n'
+
+
 ALL = {"kernel": Contender, "kernel-group": KernelGroup, "oracle": Oracle, "earlyoom": Earlyoom,
        "earlyoom-tuned": EarlyoomTuned, "oomd": Oomd, "oomd-tuned": OomdTuned, "systemd-oomd": SystemdOomd,
-       "systemd-oomd-tuned": SystemdOomdTuned, "headroom": Headroom}
+       "systemd-oomd-tuned": SystemdOomdTuned, "headroom": Headroom,
+       "headroom-tuned": HeadroomTuned}

@@ -22,7 +22,7 @@ class Job:
     booking: int    # MiB that are foreseen for it, all processes with what they are made of
     priority: str = "normal"
     touch: int = 0       # MiB a second
-    cpu: int = 4         # percent of one core
+    cpu: int = 2         # percent of one core
     checkpoint: float = 2.0
     children: int = 0
     read: int = 0        # MiB a second of a file
@@ -95,7 +95,7 @@ class _Drawer:
             work = round(_clipped(6 * math.exp(self.random.gauss(0, 0.4)), 3, 12), 1)
             booking = self.booked(held)
             priority = self.random.choices(("low", "normal", "high"), (2, 6, 2))[0]
-            cpu = self.random.randint(2, 6)
+            cpu = self.random.randint(1, 3)
             if self.random.random() < unknown_share:
                 booking = self.unknown()
             memory = ((0, 0), (round(work / 3, 1), held), (work, held))

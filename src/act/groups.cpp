@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <set>
@@ -596,6 +597,45 @@ Result<bool> Groups::is_frozen(const Group& group) const {
   const auto text = read_small(file_in(group.unified, "cgroup.events"));
   if (!text) return tl::unexpected(text.error());
   return parse_keyed(*text, "frozen").value_or(0) == 1;
+}
+
+Result<int> Groups::end(const Group& group, bool hard) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  const std::vector<pid_t> there = members(group);
+  const pid_t self = ::getpid();
+  for (const pid_t pid : there) {
+    if (is_descendant_or_same(self, pid)) {
+      return fail(ErrorKind::not_allowed, "cannot end the processes of " + folders->front(),
+                  "process " + std::to_string(pid) + " in it is headroomd, or has started it",
+                  "move headroomd into a group of its own");
+    }
+  }
+  if (hard && !group.unified.empty()) {
+    const auto killed = write_small(file_in(group.unified, "cgroup.kill"), "1");
+    if (killed) return static_cast<int>(there.size());
+    if (killed.error().kind == ErrorKind::not_allowed) return tl::unexpected(killed.error());
+  }
+  const int signal = hard ? SIGKILL : SIGTERM;
+  constexpr int kRounds = 8;  // who forks faster than that is met by the next call
+  Result<void> first;
+  for (int round = 0; round < (hard ? kRounds : 1); ++round) {
+    std::vector<ProcessWatch> held;
+    for (const pid_t pid : members(group)) {
+      auto process = identify(pid).and_then(watch);
+      if (process) held.push_back(std::move(*process));
+    }
+    if (held.empty()) break;
+    // A pid of the first list may have been given to a stranger before it was held.
+    const std::vector<pid_t> again = members(group);
+    for (const ProcessWatch& process : held) {
+      if (!std::ranges::binary_search(again, process.holder().pid)) continue;
+      const auto done = act::end(process, signal);
+      if (!done && first && done.error().kind != ErrorKind::not_found) first = done;
+    }
+  }
+  if (!first) return tl::unexpected(first.error());
+  return static_cast<int>(there.size());
 }
 
 Result<void> Groups::let_go(const Group& group) {

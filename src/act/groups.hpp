@@ -117,6 +117,12 @@ class Groups {
   Result<void> freeze(const Group& group, bool frozen) const;
   /// Whether all processes of the group have stopped.
   Result<bool> is_frozen(const Group& group) const;
+  /// Ends all processes of the lease and returns how many there were. Soft: SIGTERM to each, held
+  /// by its pidfd; one that stands still gets it when it is let go. Hard: all at once (cgroup.kill,
+  /// since Linux 5.14), also those that are made meanwhile and those that stand still; without
+  /// cgroup2 one after the other, until nobody is left or a second look finds as many as before.
+  /// Refuses a group in which we or our ancestors live (not_allowed). Returns before they are gone.
+  Result<int> end(const Group& group, bool hard) const;
   /// Lets a lease go on and takes its fence away, as after the death of the daemon that held it
   /// there. Hard limits stay: they were asked for. No object is needed, nor a probe.
   static Result<void> let_go(const Group& group);

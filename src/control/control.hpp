@@ -46,6 +46,7 @@ class Control {
   void on(const Placed& event);
   void on(const Fenced& event);
   void on(const Frozen& event);
+  void on(const Terminated& event);
   void on(const Touched& event);
   void on(const Released& event);
   void on(const HookAnswered& event);
@@ -233,7 +234,34 @@ class Control {
   std::int64_t measured_on(const std::string& gpu) const;
   void measure_cpu(const Sample& sample, const Sample* before, const std::vector<Read>& reads);
   void settle(LeaseId id);
+  /// Raises the fences of those who have come to them, as far as there is memory, and holds the
+  /// others there.
   void credit_fences(const std::vector<Read>& reads);
+  void give_credit(const std::vector<LeaseId>& there);
+  /// In the order in which they are served.
+  std::vector<LeaseId> at_their_fence(const std::vector<Read>& reads);
+  std::int64_t lent_and_not_taken();
+  /// Bytes that may be taken until use is where this step is left; below 0 beyond it.
+  std::int64_t below_line(Step step) const;
+  /// Takes more than anybody merely misjudges.
+  static bool is_far_beyond(const Lease& lease);
+  /// It is held there no more.
+  void leave_fence(LeaseId id);
+  /// Tells the ledger what is kept for those at their fence, and what will not come back by itself.
+  void count_fences();
+  bool is_held_in_vain(const Use& use) const;
+  /// It is not only near its fence, where it may be content: it came to it.
+  bool wants_more(const Lease& lease, const Use& use) const;
+  bool goes_before_the_queue(const Lease& lease, const Use& use) const;
+  /// By those in the queue who are of a higher class, or by all; counted until it is `most`.
+  std::int64_t memory_waited_for(std::optional<Priority> above, std::int64_t most) const;
+  void hold(LeaseId id);
+  /// Ends who takes far more than it booked, one at a time, where a person said so.
+  void end_overrunners(const Sample& sample);
+  struct Hopeless;
+  std::optional<Hopeless> find_hopeless(const Sample& sample) const;
+  void terminate(LeaseId id, bool hard, std::string reason);
+  void raise_fence(LeaseId id, Bytes by);
   void watch_over(const std::vector<Read>& reads);
   void watch_idle(const Sample& sample, const std::vector<Read>& reads);
   void watch_idle(const HolderReading& reading);

@@ -183,6 +183,7 @@ void Control::holder_gone(LeaseId id) {
     return end(id, gone_text(lease.holder) + " while it waited");
   if (lease.use) return end(id, gone_text(lease.holder));
   thaw(id, "its holder has ended, and what is left of it may end too");
+  leave_fence(id);
   if (!lease.model.empty() && state_.nested.contains(id)) {
     // Who used its model has nothing to use any more.
     const std::set<LeaseId> inside = state_.nested.at(id);
@@ -288,8 +289,10 @@ void Control::try_end(LeaseId id, bool gone) {
   const bool held = somebody || state_.owed.contains(id) || state_.parts.contains(id);
   if (!held) {
     const std::uint64_t killed = lease.oom_kills;
+    const auto ours = state_.killing.find(id);
     return end(id,
-               killed == 0
+               ours != state_.killing.end() ? "headroom ended it: " + ours->second.reason
+               : killed == 0
                    ? gone_text(lease.holder)
                    : "the kernel killed " + std::to_string(killed) +
                          (killed == 1 ? " process" : " processes") + " of it for want of memory",
@@ -343,13 +346,14 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
     for (const LeaseId child : inside) end(child, "its outer lease ended");
   }
   thaw(id, "its lease ended");
+  leave_fence(id);
   Lease lease = state_.promises.leases.at(id);
   if (lease.state == LeaseState::ended) return;
   const bool held = decide::holds(lease.state);
   const bool memory = held && lease.booked.memory.count() > 0;
   const bool booked = memory || (held && lease.booked.gpu_memory.count() > 0);
   // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
-  bool read = booked && (gone || !state_.queue.empty());
+  bool read = booked && (gone || !state_.queue.empty() || !state_.at_fence.empty());
   const std::set<LeaseId> parts = parts_of(id);
   if (held) read = keep_unseen(id, gone) || read;
   const LeaseId parent = lease.parent;

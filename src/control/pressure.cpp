@@ -118,10 +118,13 @@ void Control::climb(const Sample& sample) {
   }
   // Use alone is no reason to take nobody: the room knows what was promised and what is there. But
   // that everybody waits for memory is in no room.
-  const auto stalled = decide::Ladder::lines(Step::shut).full;
-  if (step < Step::shut) {
+  // The step and the average of the stalls may outlive their cause by a minute: there is memory
+  // again, so somebody new may come.
+  const double stalled = decide::Ladder::lines(Step::shut).full.value_or(100);
+  const bool calm = strain.used && *strain.used < decide::Ladder::lines(Step::shut).leave;
+  if (step < Step::shut || calm) {
     state_.ledger.set_tight(false);
-  } else if (strain.witness && strain.full && *strain.full >= stalled.value_or(100)) {
+  } else if (strain.witness && strain.full && *strain.full >= stalled) {
     state_.ledger.set_tight(true);
   }
   if (step >= Step::hold && before < Step::hold) pull_fences();
@@ -164,6 +167,14 @@ void Control::shrink() {
       unload(held[victim.resident], pool, why);
     }
   }
+}
+
+std::int64_t Control::below_line(Step step) const {
+  if (!state_.sample || !state_.sample->memory.total || !state_.sample->memory.available) return 0;
+  std::int64_t capacity = 0;
+  const std::int64_t used = used_bytes(state_.sample->memory, capacity);
+  const double line = decide::Ladder::lines(step).leave / 100;
+  return static_cast<std::int64_t>(line * static_cast<double>(capacity)) - used;
 }
 
 void Control::pull_fences() {
@@ -308,7 +319,12 @@ void Control::on(const Frozen& event) {
 
 void Control::on(const Touched& event) {
   state_.touched = at_.boot;
-  for (const LeaseId id : event.leases) look_again(id);
+  for (const LeaseId id : event.leases) {
+    look_again(id);
+    if (const auto use = state_.uses.find(id); use != state_.uses.end()) {
+      use->second.touched = at_.boot;
+    }
+  }
   // What it really has, and what there is for it, as of now: the sample decides. However fresh the
   // last one is, they may have come to their fences after it, and the next one is 80 ms away: at
   // 1 GiB/s further than to the limit behind the fence.

@@ -1,60 +1,10 @@
 // What control does about memory that runs short: fences, freezing, and letting go.
 #include <gmock/gmock.h>
 
-#include "control/bench_for_test.hpp"
+#include "control/tight_for_test.hpp"
 
 namespace headroom::control {
 namespace {
-
-/// A machine whose jobs live in groups that can be fenced and frozen, of a v1 or a v2 kernel.
-class Tight : public testing::Test {
- protected:
-  static AskLease fenced(Bytes memory, pid_t pid, Priority priority = Priority::normal) {
-    AskLease ask = want(control::memory(memory), pid);
-    ask.name = "job" + std::to_string(pid);
-    ask.group = ask.fence = true;
-    ask.priority = priority;
-    return ask;
-  }
-  LeaseId job(Bytes memory, pid_t pid, bool v2 = false, Priority priority = Priority::normal) {
-    b.ask(fenced(memory, pid, priority));
-    const LeaseId id = ++last_;
-    Group made;
-    made.memory = "/g/l-" + std::to_string(id);
-    made.unified = "/u/l-" + std::to_string(id);
-    made.v2 = v2;
-    b.apply(Placed{id, made, true, {}});
-    b.uses(id, Bytes());
-    return id;
-  }
-  /// A look after `time`, with so much available; what the leases use was said before.
-  void look(Bytes available, milliseconds time = milliseconds(100)) {
-    b.pass(time);
-    b.sample.memory.available = available;
-    b.read();
-    for (const Effect& effect : b.effects) {
-      if (const auto* fence = std::get_if<Fence>(&effect)) fences_.push_back(*fence);
-      if (const auto* freeze = std::get_if<Freeze>(&effect)) freezes_.push_back(*freeze);
-    }
-    const auto fences = std::exchange(fences_, {});
-    for (const Fence& fence : fences) b.apply(Fenced{fence.lease, true});
-    moved_ = fences;
-  }
-  bool is_frozen(LeaseId id) const { return b.shadow.leases.at(id).frozen.has_value(); }
-  std::vector<std::pair<LeaseId, bool>> frozen_and_thawed() {
-    std::vector<std::pair<LeaseId, bool>> all;
-    for (const Freeze& one : std::exchange(freezes_, {})) all.emplace_back(one.lease, one.frozen);
-    return all;
-  }
-
-  Bench b;
-  LeaseId last_ = 0;
-  std::vector<Fence> fences_;
-  std::vector<Fence> moved_;
-  std::vector<Freeze> freezes_;
-};
-
-using Moves = std::vector<std::pair<LeaseId, bool>>;
 
 TEST_F(Tight, ATouchIsLookedAtAtOnceAndAnsweredWithCredit) {
   b.read();

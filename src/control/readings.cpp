@@ -17,10 +17,8 @@ using namespace literals;
 
 constexpr std::chrono::seconds kSettles{5};  // not risen for this long: loaded
 constexpr double kRise = 1.02;               // less than this is not a rise
-constexpr double kAtFence = 0.97;            // from here on the kernel slows a job down
-constexpr Bytes kFirstCredit = 64_MiB;
-constexpr Bytes kWorthReturning = 64_MiB;  // less of a booking is not said to be idle
-constexpr Bytes kLeastKept = 16_MiB;       // of a booking whose rest is returned
+constexpr Bytes kWorthReturning = 64_MiB;    // less of a booking is not said to be idle
+constexpr Bytes kLeastKept = 16_MiB;         // of a booking whose rest is returned
 
 // Errors after which an NVIDIA device is not to be trusted until it was reset or looked at (XIDs,
 // "XID Errors" in NVIDIA's documentation); the others are a program's own mistakes, or mended.
@@ -109,6 +107,7 @@ void Control::on(const Sampled& event) {
   watch_idle(sample, reads);
   judge(sample);
   climb(sample);
+  end_overrunners(sample);
   drain_broken(sample, before.get());
   check_unloading();
   unload_idle();
@@ -278,81 +277,6 @@ void Control::measure_cpu(const Sample& sample, const Sample* before,
                         weight * (unbooked - state_.cpu_unbooked.value_or(unbooked));
 }
 
-void Control::credit_fences(const std::vector<Read>& reads) {
-  std::int64_t room = state_.ledger.pool(decide::Ledger::kMemory).spare();
-  // What fences were raised by and nobody has taken yet is not there twice.
-  std::int64_t lent = 0;
-  for (auto it = state_.lent.begin(); it != state_.lent.end();) {
-    const auto found = state_.promises.leases.find(*it);
-    const auto use = state_.uses.find(*it);
-    const std::int64_t open =
-        found == state_.promises.leases.end() || use == state_.uses.end() ||
-                !use->second.measured || !decide::holds(found->second.state)
-            ? 0
-            : found->second.fence_at.count() -
-                  std::max(found->second.booked.memory, use->second.measured->memory).count();
-    if (open > 0) lent += open;
-    it = open > 0 ? std::next(it) : state_.lent.erase(it);
-  }
-  for (const Read& read : reads) {
-    const LeaseId id = read.lease;
-    const auto measured = state_.uses.find(id);
-    if (measured == state_.uses.end() || !measured->second.measured) continue;
-    Use& use = measured->second;
-    const auto found = state_.promises.leases.find(id);
-    if (found == state_.promises.leases.end()) continue;
-    const Lease& lease = found->second;
-    if (!lease.fence_set || lease.fence_at.count() == 0 || !decide::holds(lease.state)) continue;
-    const auto line =
-        static_cast<std::int64_t>(kAtFence * static_cast<double>(lease.fence_at.count()));
-    if (use.measured->memory.count() < line) {
-      if (use.held && lease.frozen) thaw(id, "it is below its fence");
-      use.held = false;
-      continue;
-    }
-    look_again(id);
-    const bool rests = use.rests_until && at_.boot < *use.rests_until;
-    // Touching the fence is a request for credit: it is raised while the memory is really there.
-    const Bytes step =
-        std::max({kFirstCredit, Bytes(lease.booked.memory.count() / 20), use.credit + use.credit});
-    const bool short_of_it = state_.ladder.step() >= Step::hold;
-    const Bytes given = short_of_it ? Bytes() : std::min(step, Bytes(room - lent));
-    if (given < kFirstCredit) {
-      if (!use.held) {
-        say("lease.held", id,
-            lease.name + " is at its fence of " +
-                decide::amount_text(Resource::memory, lease.fence_at.count()) +
-                ", and there is no room to raise it");
-      }
-      use.held = true;
-      // v2 slows it. v1 would stop it inside a system call, which may then fail. Up to the fence
-      // itself it is what it was promised.
-      if (!lease.group.v2 && !rests && use.measured->memory >= lease.fence_at) {
-        freeze(id, "it is at its fence, and there is no room to raise it");
-      }
-      continue;
-    }
-    room -= given.count();
-    use.credit = given;
-    use.held = false;
-    thaw(id, "its fence is raised");
-    state_.lent.insert(id);
-    Lease raised = state_.promises.leases.at(id);
-    raised.fence_at += given;
-    raised.fence_set = false;
-    const Bytes at = raised.fence_at;
-    const Group group = raised.group;
-    say("lease.overrun", id,
-        lease.name + " uses more than it booked (" +
-            decide::amount_text(Resource::memory, use.measured->memory.count()) + " of " +
-            decide::amount_text(Resource::memory, lease.booked.memory.count()) +
-            "); its fence goes to " + decide::amount_text(Resource::memory, at.count()));
-    keep(PutLease{std::move(raised)});
-    effects_.emplace_back(Fence{id, group, at, "it touched its fence, and there is room"});
-    effects_.emplace_back(Changed{id});
-  }
-}
-
 void Control::watch_over(const std::vector<Read>& reads) {
   for (const Read& read : reads) {
     const LeaseId id = read.lease;
@@ -467,6 +391,7 @@ void Control::forget_use(LeaseId id) {
   const auto use = state_.uses.find(id);
   if (use == state_.uses.end()) return;
   if (use->second.idle_due) state_.idle_due.erase({*use->second.idle_due, id});
+  leave_fence(id);
   state_.uses.erase(use);
 }
 

@@ -44,7 +44,11 @@ struct Use {
   BootTime rose{};  ///< when that last rose
   Bytes credit;     ///< the last step of the soft fence; doubles while it is asked for
   std::optional<BootTime> handed_over;  ///< readings up to then are of another holder
+  std::optional<BootTime> credited;     ///< when it was last raised
   bool held = false;                    ///< at its fence, and no room to raise it
+  std::optional<BootTime> held_since;
+  std::optional<BootTime> touched;  ///< the kernel last told that it came to its fence
+  bool hopeless = false;            ///< it was said that it would be ended, had a person allowed it
   std::optional<BootTime> rests_until;  ///< it stood still for as long as it may
   bool over = false;                    ///< it was said that it uses more than it booked
   bool loaded = false;                  ///< it has been active
@@ -120,6 +124,13 @@ struct Poll {
   std::optional<BootTime> until;  ///< empty: as long as it takes
 };
 
+/// A lease that headroom ends.
+struct Killing {
+  BootTime since{};
+  bool hard = false;  ///< its time to end by itself is over
+  std::string reason;
+};
+
 /// How fast memory fills.
 struct Filling {
   std::optional<std::int64_t> used;  ///< at the last look
@@ -178,11 +189,14 @@ struct State {
   Filling filling;
   std::set<std::pair<Resource, std::string>> shrinking;  ///< until use is at cleanup_to
   std::set<LeaseId> frozen;                              ///< an index of the promises
-  std::set<LeaseId> lent;                 ///< whose fence was raised, and may not be there yet
-  std::optional<BootTime> thawed;         ///< when the last one was let go because there is room
-  std::optional<BootTime> touched;        ///< when somebody last came to its fence
-  std::optional<SessionRun> session_run;  ///< under way
-  std::deque<SessionRun> session_runs;    ///< waiting
+  std::set<LeaseId> lent;                    ///< whose fence was raised, and may not be there yet
+  std::map<LeaseId, std::int64_t> at_fence;  ///< held there, and what is kept for each
+  std::map<LeaseId, Killing> killing;        ///< one, and those that do not go
+  std::optional<BootTime> killed;            ///< when the last one was told to end
+  std::optional<BootTime> thawed;            ///< when the last one was let go because there is room
+  std::optional<BootTime> touched;           ///< when somebody last came to its fence
+  std::optional<SessionRun> session_run;     ///< under way
+  std::deque<SessionRun> session_runs;       ///< waiting
   std::uint64_t last_session_run = 0;
   std::map<std::string, SessionRootView> session_roots;
   std::vector<SessionRoot> sessions_seen;  ///< by the last look

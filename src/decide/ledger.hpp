@@ -32,7 +32,12 @@ struct Pool {
   bool hot = false;      ///< its temperature is critical: nothing new is placed on it
   bool drained = false;  ///< somebody wants nobody new on it
   bool tight = false;    ///< memory runs short: nobody new until it does not
-  std::string unknown;   ///< why there is no answer, or empty
+  /// Kept from who comes new: those who are at their fence, and were measured badly when they came,
+  /// go before him.
+  std::int64_t claimed = 0;
+  /// Held by leases that stand at their fence in vain: comes back when a person ends them.
+  std::int64_t stuck = 0;
+  std::string unknown;  ///< why there is no answer, or empty
   std::int64_t capacity = 0;
   std::int64_t reserve = 0;
   std::int64_t margin = 0;
@@ -66,7 +71,9 @@ struct Pool {
   /// What can still be booked; 0 when unknown or overdrawn.
   std::int64_t room() const { return unknown.empty() ? std::max<std::int64_t>(0, balance()) : 0; }
   /// The same with its sign: below 0 is how much must come back before there is room again.
-  std::int64_t balance() const { return tight ? std::min<std::int64_t>(0, terms()) : terms(); }
+  std::int64_t balance() const {
+    return tight ? std::min<std::int64_t>(0, terms() - claimed) : terms() - claimed;
+  }
   /// What those who are there already may be lent: also while nobody new is taken.
   std::int64_t spare() const { return unknown.empty() ? std::max<std::int64_t>(0, terms()) : 0; }
   /// Why nobody new is placed on it, whatever its room; empty: it is open.
@@ -141,6 +148,8 @@ class Ledger {
   /// than that is room, until a tenth of its use, or a hundredth of the device, has come back.
   void refuse(int pool, Bytes bytes);
   void set_tight(bool tight) { pools_[kMemory].tight = tight; }
+  void set_claimed(std::int64_t bytes) { pools_[kMemory].claimed = bytes; }
+  void set_stuck(std::int64_t bytes) { pools_[kMemory].stuck = bytes; }
   void set_hot(int pool, bool hot) { pools_[static_cast<std::size_t>(pool)].hot = hot; }
 
   const std::vector<Pool>& pools() const { return pools_; }

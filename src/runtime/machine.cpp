@@ -149,6 +149,21 @@ Frozen Machine::freeze(const Freeze& effect) {
   return outcome;
 }
 
+Terminated Machine::terminate(const Terminate& effect) {
+  Terminated outcome{effect.lease, effect.hard, 0, {}};
+  if (!groups_) {
+    outcome.problem = "the readings come from a captured tree";
+    return outcome;
+  }
+  const auto ended = groups_->end(effect.group, effect.hard);
+  if (ended) {
+    outcome.processes = *ended;
+  } else if (ended.error().kind != ErrorKind::not_found) {
+    outcome.problem = ended.error().what + ": " + ended.error().why;
+  }
+  return outcome;
+}
+
 void Machine::forget(LeaseId lease) {
   held_.erase(lease);
   fences_failed_.erase(lease);

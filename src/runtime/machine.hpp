@@ -27,6 +27,7 @@ class Machine {
   Placed place(const PlaceHolder& effect);
   Fenced fence(const Fence& effect);
   Frozen freeze(const Freeze& effect);
+  Terminated terminate(const Terminate& effect);
   Released release(const Release& effect);
 
   /// Readable when a job has come to its fence; -1: nobody tells.

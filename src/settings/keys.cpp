@@ -270,10 +270,13 @@ std::vector<Key> make_keys() {
                                                                  {"shrink", Step::shrink},
                                                                  {"shut", Step::shut},
                                                                  {"hold", Step::hold},
-                                                                 {"freeze", Step::freeze}}),
+                                                                 {"freeze", Step::freeze},
+                                                                 {"kill", Step::kill}}),
       "The most that is done when memory runs short; each step does what those before it do too.");
   add("pressure.freeze_most", duration<Config>(HEADROOM_MEMBER(pressure.freeze_most), 1s, 1h),
       "The longest that a lease stands still at a time.");
+  add("pressure.grace", duration<Config>(HEADROOM_MEMBER(pressure.grace), 0ms, 10min),
+      "With pressure.ladder = \"kill\": the time between SIGTERM and SIGKILL.");
   const std::string percent_unit = " (percent)";
   add_rungs(keys, "cpu", "CPU use", 100, percent_unit, true, HEADROOM_MEMBER(pressure.cpu));
   add_rungs(keys, "memory", "Memory use", 100, percent_unit, true,

@@ -85,6 +85,13 @@ struct Freeze {
   bool frozen = true;
   std::string reason;
 };
+/// End the processes of a lease: ask them to (SIGTERM), or end them all at once.
+struct Terminate {
+  LeaseId lease = 0;
+  Group group;
+  bool hard = false;
+  std::string reason;
+};
 /// Look at the group of a lease whose holder has ended; remove it if it is empty.
 struct Release {
   LeaseId lease = 0;
@@ -152,7 +159,8 @@ struct MakeSession {
 };
 
 using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Release,
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Terminate,
+                 Release,
                  Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
 using Effects = std::vector<Effect>;
 

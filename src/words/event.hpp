@@ -195,6 +195,13 @@ struct Frozen {
   bool frozen = false;
   std::string problem;  ///< or empty
 };
+/// Its processes were asked to end, or ended, or why not.
+struct Terminated {
+  LeaseId lease = 0;
+  bool hard = false;
+  int processes = 0;    ///< that were there
+  std::string problem;  ///< or empty
+};
 /// These have come to their fence, between two samples.
 struct Touched {
   std::vector<LeaseId> leases;
@@ -285,7 +292,7 @@ struct SessionMade {
 };
 
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
-                           Fenced, Frozen, Touched, Released, HookAnswered, EngineRead,
+                           Fenced, Frozen, Terminated, Touched, Released, HookAnswered, EngineRead,
                            SessionsSeen, SessionsCleaned, SessionMade>;
 
 }  // namespace headroom

@@ -47,6 +47,10 @@ struct Parts {
     number(e.lease);
     number(e.frozen);
   }
+  void operator()(const Terminated& e) {
+    number(e.lease);
+    number(e.hard);
+  }
   void operator()(const Touched& e) { number(e.leases.size()); }
   void operator()(const Released& e) {
     number(e.lease);
@@ -108,6 +112,10 @@ struct Parts {
   void operator()(const Freeze& e) {
     number(e.lease);
     number(e.frozen);
+  }
+  void operator()(const Terminate& e) {
+    number(e.lease);
+    number(e.hard);
   }
   void operator()(const Release& e) { number(e.lease); }
   void operator()(const Notify& e) {

@@ -1,0 +1,196 @@
+// Who comes to its fence and is lent more, and who goes before whom for it.
+#include <gmock/gmock.h>
+
+#include "control/tight_for_test.hpp"
+
+namespace headroom::control {
+namespace {
+
+/// Jobs of 100 GiB together, and one that asks for more.
+class Credit : public Tight {
+ protected:
+  LeaseId waits(Bytes memory, pid_t pid, Priority priority = Priority::normal) {
+    AskLease ask = patient(control::memory(memory), pid);
+    ask.name = "waiter" + std::to_string(pid);
+    ask.priority = priority;
+    return last_ = b.granted(ask);
+  }
+  void ends(LeaseId id, pid_t pid) {
+    b.sample.holders.erase(
+        std::find_if(b.sample.holders.begin(), b.sample.holders.end(),
+                     [id](const HolderReading& one) { return one.lease == id; }));
+    b.apply(Exited{holder(pid)});
+    b.apply(Released{id, true, 0, Bytes(), 0});
+  }
+  Bytes fence(LeaseId id) const { return b.shadow.leases.at(id).fence_at; }
+};
+
+TEST_F(Credit, WhatComesFreeServesWhoIsHeldFirst) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11);
+  const LeaseId other = job(60_GiB, 12);
+  b.uses(grower, 20_GiB);
+  b.uses(other, 59_GiB);  // 98 % of its booking, and content
+  look(Bytes());
+  ASSERT_EQ(b.said("lease.held"), 1);
+  const LeaseId waiter = waits(60_GiB, 13);
+  ends(other, 12);
+  // 60 GiB are free. 20 of them are kept for who was here before, until it has them or stops
+  // asking.
+  look(60_GiB);
+  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+  EXPECT_EQ(fence(grower), 21_GiB);
+}
+
+TEST_F(Credit, WhileWhoIsHeldLacksMemoryNobodyNewGetsIt) {
+  b.read();
+  const LeaseId grower = job(40_GiB, 11, true);
+  job(50_GiB, 12, true);  // has not taken it yet
+  b.uses(grower, 40_GiB);
+  look(50_GiB);
+  const LeaseId waiter = waits(10_GiB, 13);
+  // Little by little something comes free: the one that was here before takes it.
+  Bytes used = 40_GiB;
+  for (int i = 0; i < 8; ++i) {
+    look(51_GiB, milliseconds(1000));
+    EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+    used = fence(grower);
+    b.uses(grower, used);
+  }
+  EXPECT_EQ(used, 48_GiB);
+}
+
+TEST_F(Credit, WhoIsNearItsFenceAndContentKeepsNothingFromTheOthers) {
+  b.read();
+  const LeaseId content = job(40_GiB, 11, true);
+  job(50_GiB, 12, true);
+  b.uses(content, 39_GiB + 500_MiB);
+  look(50_GiB);
+  EXPECT_EQ(b.said("lease.held"), 0);
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
+  b.apply(Touched{{content}});
+  look(50_GiB);
+  EXPECT_GT(b.control.state().ledger.pool(0).claimed, 0);
+}
+
+TEST_F(Credit, WhoTakesFarMoreThanItBookedComesAfterThoseWhoWait) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11);
+  const LeaseId other = job(40_GiB, 12);
+  b.uses(other, 40_GiB);
+  Bytes used;
+  for (int i = 0; i < 30; ++i) {
+    used = std::min(fence(grower), 40_GiB);
+    b.uses(grower, used);
+    look(60_GiB - used);
+    if (fence(grower) >= 40_GiB) break;
+  }
+  ASSERT_EQ(fence(grower), 40_GiB) << "twice its booking, while nobody waited";
+  b.uses(grower, 40_GiB);
+  const LeaseId waiter = waits(60_GiB, 13);
+  ends(other, 12);
+  look(60_GiB);
+  EXPECT_EQ(b.state(waiter), LeaseState::reserved);
+  EXPECT_EQ(fence(grower), 40_GiB);
+}
+
+TEST_F(Credit, WhatComesFreeGoesToOneAndNotInPartsToAll) {
+  b.read();
+  const LeaseId first = job(20_GiB, 11, true);
+  const LeaseId second = job(20_GiB, 12, true);
+  const LeaseId other = job(50_GiB, 13, true);
+  b.uses(first, 20_GiB);
+  b.uses(second, 20_GiB);
+  look(50_GiB);  // all of which is promised
+  ASSERT_EQ(fence(first), 20_GiB);
+  ASSERT_EQ(fence(second), 20_GiB);
+  look(50_GiB + 100_MiB);
+  EXPECT_EQ(fence(first), 20_GiB + 100_MiB);
+  EXPECT_EQ(fence(second), 20_GiB);
+  b.uses(first, 20_GiB + 100_MiB);
+  look(50_GiB + 150_MiB);
+  EXPECT_EQ(fence(first), 20_GiB + 250_MiB);
+  EXPECT_EQ(fence(second), 20_GiB);
+  EXPECT_EQ(fence(other), 50_GiB);
+}
+
+TEST_F(Credit, AHigherClassThatWaitsIsNotPassed) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11);
+  const LeaseId other = job(60_GiB, 12);
+  b.uses(grower, 20_GiB);
+  b.uses(other, 60_GiB);
+  const LeaseId urgent = waits(60_GiB, 13, Priority::critical);
+  look(Bytes());
+  ends(other, 12);
+  look(60_GiB);
+  EXPECT_EQ(b.state(urgent), LeaseState::reserved);
+}
+
+TEST_F(Credit, WhereNothingComesFreeForItTheOthersHaveTheirTurnAfterAMinute) {
+  b.read();
+  const LeaseId grower = job(40_GiB, 11, true);
+  const LeaseId other = job(50_GiB, 12, true);
+  b.uses(grower, 40_GiB);
+  b.uses(other, 50_GiB);
+  look(30_MiB);
+  b.sample.memory.available = 30_MiB;
+  const LeaseId waiter = waits(5_GiB, 13);
+  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+  look(30_MiB, milliseconds(59'000));
+  EXPECT_GT(b.control.state().ledger.pool(0).claimed, 0);
+  look(30_MiB, milliseconds(2'000));
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
+  look(30_MiB, milliseconds(60'000));
+  EXPECT_GT(b.control.state().ledger.pool(0).claimed, 0) << "and it has its turn again";
+}
+
+TEST_F(Credit, AtTheStepHoldMemoryThatCameBackIsLentAtOnce) {
+  b.read();
+  const LeaseId grower = job(10_GiB, 11);
+  const LeaseId other = job(80_GiB, 12);
+  b.uses(grower, 9_GiB);
+  b.uses(other, 80_GiB);
+  look(9_GiB, milliseconds(1000));
+  ASSERT_GE(b.control.state().ladder.step(), Step::hold);
+  b.uses(grower, 10_GiB);
+  look(8_GiB);
+  EXPECT_EQ(fence(grower), 10_GiB) << "that would take it further up";
+  ends(other, 12);
+  look(88_GiB);
+  ASSERT_GE(b.control.state().ladder.step(), Step::hold) << "which stands for a minute";
+  EXPECT_GT(fence(grower), 10_GiB);
+}
+
+TEST_F(Credit, TheLastQuarterIsLentSlowlyToWhoTakesFarMoreThanItBooked) {
+  b.read();
+  const LeaseId grower = job(2_GiB, 11);
+  Bytes used;
+  int quick = 0;
+  while (used < 80_GiB && quick < 200) {
+    used = fence(grower);
+    b.uses(grower, used);
+    look(100_GiB - used, milliseconds(100));
+    if (fence(grower) == used) break;
+    ++quick;
+  }
+  EXPECT_GE(used, 60_GiB);
+  EXPECT_LE(used, 83_GiB) << "somebody may come who books";
+}
+
+TEST_F(Credit, WhoEndsWhileHeldKeepsNothingFromTheOthers) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11);
+  const LeaseId other = job(60_GiB, 12);
+  b.uses(grower, 20_GiB);
+  b.uses(other, 50_GiB);
+  look(10_GiB);
+  ASSERT_GT(b.control.state().ledger.pool(0).claimed, 0);
+  ends(grower, 11);
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
+  b.ask(AskEnd{other});
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
+}
+
+}  // namespace
+}  // namespace headroom::control

@@ -1,0 +1,135 @@
+// Ending who takes far more than it booked, when nothing else helps and a person said so.
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/control.hpp"
+#include "decide/verdict.hpp"
+#include "decide/who_ends.hpp"
+
+namespace headroom::control {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kBetweenEnds = 15s;  // what the end of one brings is seen first
+constexpr int kLeastPart = 50;      // of the machine: less is not worth an end
+
+}  // namespace
+
+/// Somebody has to end, and nobody does: who could, and how much is wanted.
+struct Control::Hopeless {
+  std::vector<decide::Overrunner> who;
+  std::int64_t deficit = 0;  // bytes
+  std::string why;
+};
+
+std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) const {
+  const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
+  Hopeless found;
+  const auto add = [&](LeaseId id) {
+    const Lease& lease = state_.promises.leases.at(id);
+    const auto use = state_.uses.find(id);
+    const bool agreed = lease.fence && lease.part_of == 0 && lease.group != Group();
+    if (!agreed || !decide::holds(lease.state) || lease.state == LeaseState::releasing) return;
+    if (use == state_.uses.end() || !use->second.measured) return;
+    found.who.push_back({id, use->second.measured->memory.count(), lease.booked.memory.count(),
+                         lease.priority, lease.granted.boot});
+  };
+  if (state_.ladder.step() == Step::kill && sample.memory.available) {
+    for (const auto& [id, entry] : state_.ledger.entries()) add(id);
+    found.deficit = pool.capacity / kLeastPart;
+    found.why = "memory is full: " + cause_text();
+    return found;
+  }
+  // Those who stand at their fence and have had their turn. Whoever waits for them is counted, or
+  // nobody has anything of their end.
+  for (const auto& [id, claim] : state_.at_fence) {
+    const Use& use = state_.uses.at(id);
+    if (is_held_in_vain(use) && !goes_before_the_queue(state_.promises.leases.at(id), use)) add(id);
+  }
+  if (found.who.empty()) return {};
+  const auto& queue = state_.queue.in_order();
+  const auto waiting = std::find_if(queue.begin(), queue.end(), [&](const auto& key) {
+    const Needs& needs = state_.promises.leases.at(key.second).needs;
+    return needs.memory.value_or(Bytes()).count() > pool.room();
+  });
+  if (waiting != queue.end()) {
+    const Lease& first = state_.promises.leases.at(waiting->second);
+    found.deficit = first.needs.memory.value_or(Bytes()).count() - pool.room();
+    found.why = first.name + " waits for memory";
+  } else if (const auto held = state_.at_fence.size(); held > 1) {
+    found.deficit = pool.capacity / kLeastPart;
+    found.why = std::to_string(held) + " stand at their fence, and none can go on";
+  } else {
+    return {};
+  }
+  return found;
+}
+
+void Control::end_overrunners(const Sample& sample) {
+  for (auto it = state_.killing.begin(); it != state_.killing.end();) {
+    const auto lease = state_.promises.leases.find(it->first);
+    if (lease == state_.promises.leases.end() || lease->second.state == LeaseState::ended) {
+      it = state_.killing.erase(it);
+      continue;
+    }
+    Killing& killing = it->second;
+    if (!killing.hard && at_.boot - killing.since >= state_.config->pressure.grace) {
+      killing.hard = true;
+      killing.since = at_.boot;
+      terminate(it->first, true, killing.reason);
+    }
+    ++it;
+  }
+  if (state_.killed && at_.boot - *state_.killed < kBetweenEnds) return;
+  const bool going =
+      std::any_of(state_.killing.begin(), state_.killing.end(), [&](const auto& one) {
+        return !one.second.hard || at_.boot - one.second.since < kBetweenEnds;
+      });
+  if (going) return;
+  auto hopeless = find_hopeless(sample);
+  if (!hopeless) return;
+  std::erase_if(hopeless->who, [&](const auto& one) { return state_.killing.contains(one.lease); });
+  const auto chosen = decide::who_ends(hopeless->who, hopeless->deficit);
+  if (!chosen) return;
+  Use& use = state_.uses.at(*chosen);
+  const Lease& lease = state_.promises.leases.at(*chosen);
+  const auto amount = [](std::int64_t bytes) {
+    return decide::amount_text(Resource::memory, bytes);
+  };
+  std::string reason = "it uses " + amount(use.measured->memory.count()) + " and booked " +
+                       amount(lease.booked.memory.count()) + ", and " + hopeless->why;
+  if (state_.config->pressure.most < Step::kill) {
+    // What would be done, for a person to say whether it should.
+    if (use.hopeless) return;
+    use.hopeless = true;
+    say("lease.hopeless", *chosen,
+        lease.name + ": " + reason +
+            "; headroom ends nobody unless pressure.ladder is \"kill\" (headroom lease end l-" +
+            std::to_string(*chosen) + ")");
+    return;
+  }
+  state_.killed = at_.boot;
+  state_.killing[*chosen] = {at_.boot, false, reason};
+  thaw(*chosen, "it is asked to end");
+  terminate(*chosen, false, std::move(reason));
+}
+
+void Control::terminate(LeaseId id, bool hard, std::string reason) {
+  const Lease& lease = state_.promises.leases.at(id);
+  say("lease.killed", id,
+      lease.name + (hard ? " is ended (SIGKILL): it did not end by itself in time"
+                         : " is asked to end (SIGTERM): " + reason));
+  effects_.emplace_back(Terminate{id, lease.group, hard, std::move(reason)});
+}
+
+void Control::on(const Terminated& event) {
+  const auto found = state_.promises.leases.find(event.lease);
+  if (found == state_.promises.leases.end() || event.problem.empty()) return;
+  say("lease.killed", event.lease, found->second.name + " could not be ended: " + event.problem);
+}
+
+}  // namespace headroom::control

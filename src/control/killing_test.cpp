@@ -1,0 +1,112 @@
+// Ending who takes far more than it booked.
+#include <gmock/gmock.h>
+
+#include "control/tight_for_test.hpp"
+
+namespace headroom::control {
+namespace {
+
+class Killing : public Tight {
+ protected:
+  void allow(Step most) {
+    Config config = Bench::make();
+    config.pressure.most = most;
+    b.control.apply(Configured{config}, b.now());
+  }
+  /// Two that run within their bookings, one that has twice its own and wants more, one that waits.
+  void overrun() {
+    b.read();
+    within_ = job(30_GiB, 11, true);
+    grower_ = job(20_GiB, 12, true);
+    b.uses(within_, 30_GiB);
+    for (int i = 0; i < 40; ++i) {
+      used_ = std::min(b.shadow.leases.at(grower_).fence_at, 44_GiB);
+      b.uses(grower_, used_);
+      look(70_GiB - used_);
+    }
+    AskLease ask = patient(control::memory(60_GiB), 13);
+    ask.name = "waiter";
+    waiter_ = last_ = b.granted(ask);
+    b.uses(grower_, b.shadow.leases.at(grower_).fence_at);
+    used_ = b.shadow.leases.at(grower_).fence_at;
+  }
+  std::vector<std::pair<LeaseId, bool>> ended(milliseconds time) {
+    for (milliseconds passed{0}; passed < time; passed += milliseconds(500)) {
+      look(70_GiB - used_, milliseconds(500));
+    }
+    return std::exchange(ends_, {});
+  }
+  long hopeless() const { return std::count(said_.begin(), said_.end(), "lease.hopeless"); }
+
+  LeaseId within_ = 0, grower_ = 0, waiter_ = 0;
+  Bytes used_;
+};
+
+TEST_F(Killing, NobodyIsEndedUnlessAPersonSaidSoButItIsSaidOnceWhoWouldBe) {
+  overrun();
+  EXPECT_EQ(ended(milliseconds(60'000)), Moves());
+  EXPECT_EQ(hopeless(), 1);
+}
+
+TEST_F(Killing, WhoHoldsUpOthersIsAskedToEndAndThenEnded) {
+  allow(Step::kill);
+  overrun();
+  EXPECT_EQ(ended(milliseconds(5'000)), Moves()) << "something may come free by itself";
+  EXPECT_EQ(ended(milliseconds(5'000)), (Moves{{grower_, false}}));
+  EXPECT_EQ(ended(milliseconds(1'000)), Moves()) << "it saves what it has";
+  EXPECT_EQ(ended(milliseconds(5'000)), (Moves{{grower_, true}}));
+  EXPECT_EQ(ended(milliseconds(60'000)), Moves()) << "once each, and nobody else";
+  b.sample.holders.pop_back();
+  b.apply(Exited{holder(12)});
+  b.apply(Released{grower_, true, 0, Bytes(), 0});
+  EXPECT_THAT(b.shadow.leases.at(grower_).reason, testing::HasSubstr("headroom ended it"));
+  look(70_GiB);
+  EXPECT_EQ(b.state(waiter_), LeaseState::reserved);
+  EXPECT_EQ(b.state(within_), LeaseState::active);
+}
+
+TEST_F(Killing, WhoEndsWhenAskedIsNotEndedHard) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(ended(milliseconds(11'000)), (Moves{{grower_, false}}));
+  b.sample.holders.pop_back();
+  b.apply(Exited{holder(12)});
+  b.apply(Released{grower_, true, 0, Bytes(), 0});
+  used_ = Bytes();
+  EXPECT_EQ(ended(milliseconds(20'000)), Moves());
+}
+
+TEST_F(Killing, WhoCannotBeEndedIsSaidAndNotTriedAgain) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(ended(milliseconds(17'000)), (Moves{{grower_, false}, {grower_, true}}));
+  b.apply(Terminated{grower_, true, 0, "the kernel refused"});
+  EXPECT_EQ(b.said("lease.killed"), 1);
+  EXPECT_EQ(ended(milliseconds(120'000)), Moves());
+}
+
+TEST_F(Killing, AFullMachineEndsTheOneBeyondItsBookingAndNobodyWithin) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId within = job(60_GiB, 11, true, Priority::low);
+  const LeaseId beyond = job(20_GiB, 12, true, Priority::critical);
+  b.apply(Fenced{beyond, false});  // the kernel would not
+  b.uses(within, 60_GiB);
+  b.uses(beyond, 37_GiB);
+  used_ = 67_GiB;  // 3 GiB are left
+  EXPECT_EQ(ended(milliseconds(1'000)), (Moves{{beyond, false}}));
+}
+
+TEST_F(Killing, AFullMachineOnWhichEverybodyKeepsToItsBookingEndsNobody) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId one = job(60_GiB, 11, true);
+  const LeaseId two = job(40_GiB, 12, true);
+  b.uses(one, 60_GiB);
+  b.uses(two, 39_GiB);
+  used_ = 69_GiB;
+  EXPECT_EQ(ended(milliseconds(60'000)), Moves());
+}
+
+}  // namespace
+}  // namespace headroom::control
