@@ -366,6 +366,73 @@ TEST_F(RealGroups, FreezesAndThawsAndEndsWhatIsFrozen) {
   EXPECT_TRUE(soon([&] { return groups_->remove(group) == true; }));
 }
 
+TEST_F(RealGroups, WhoIsAskedToEndMayDoSoInItsOwnWay) {
+  const auto group = *groups_->make(1, 0);
+  Child polite([] {
+    static volatile std::sig_atomic_t told = 0;
+    ::signal(SIGTERM, [](int) { told = 1; });
+    ::raise(SIGSTOP);
+    while (told == 0) ::usleep(1000);
+    return 7;
+  });
+  Child other([] {
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, polite.pid()));
+  ASSERT_TRUE(groups_->place(group, other.pid()));
+  polite.go();
+  other.go();
+  ASSERT_TRUE(polite.wait_stopped());
+  ::kill(polite.pid(), SIGCONT);
+  EXPECT_EQ(groups_->end(group, false), 2);
+  EXPECT_EQ(WEXITSTATUS(polite.wait()), 7) << "it had time to save what it had";
+  EXPECT_EQ(WTERMSIG(other.wait()), SIGTERM);
+  EXPECT_TRUE(soon([&] { return groups_->remove(group) == true; }));
+  EXPECT_EQ(groups_->end(group, false).error().kind, ErrorKind::not_found);
+}
+
+TEST_F(RealGroups, EndingHardEndsWhatIsFrozenAndWhatDoesNotListen) {
+  const auto group = *groups_->make(1, 0);
+  Child deaf([] {
+    ::signal(SIGTERM, SIG_IGN);
+    const pid_t grandchild = ::fork();
+    ::raise(grandchild == 0 ? SIGCONT : SIGSTOP);
+    for (;;) ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, deaf.pid()));
+  deaf.go();
+  ASSERT_TRUE(deaf.wait_stopped());
+  ASSERT_TRUE(soon([&] { return groups_->members(group).size() == 2; }));
+  if (!group.unified.empty()) {
+    ASSERT_TRUE(groups_->freeze(group, true));
+    ASSERT_TRUE(soon([&] { return groups_->is_frozen(group) == true; }));
+  }
+  EXPECT_EQ(groups_->end(group, false), 2);
+  EXPECT_EQ(groups_->members(group).size(), 2u) << "it stands still, and does not listen";
+  EXPECT_EQ(groups_->end(group, true), 2);
+  EXPECT_EQ(WTERMSIG(deaf.wait()), SIGKILL);
+  EXPECT_TRUE(soon([&] { return groups_->remove(group) == true; }));
+}
+
+TEST_F(RealGroups, WithoutCgroup2TheyAreEndedOneAfterTheOther) {
+  Group group = *groups_->make(1, 0);
+  if (v2()) GTEST_SKIP() << "there is nothing but cgroup2";
+  Child one([] {
+    ::signal(SIGTERM, SIG_IGN);
+    for (;;) ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, one.pid()));
+  one.go();
+  Group blind = group;
+  blind.unified.clear();
+  EXPECT_EQ(groups_->end(blind, true), 1);
+  EXPECT_EQ(WTERMSIG(one.wait()), SIGKILL);
+  EXPECT_TRUE(soon([&] { return groups_->remove(group) == true; }));
+}
+
 TEST_F(RealGroups, LettingGoThawsAndTakesTheFenceAway) {
   const auto group = *groups_->make(1, 0);
   ASSERT_TRUE(groups_->fence(group, 16_MiB));
@@ -569,10 +636,12 @@ TEST_F(RealGroups, HeadroomItselfAndWhoStartedItAreNeverStopped) {
       if (!path || !write_small(procs, std::to_string(who))) return 2;
       const auto frozen = own.freeze(group, true);
       if (frozen) (void)own.freeze(group, false);
+      const auto ended = own.end(group, false);
       const auto back = directory_of(*mount, *path);
       if (!back || !write_small(*back + "/cgroup.procs", std::to_string(who))) return 3;
       if (frozen || frozen.error().kind != ErrorKind::not_allowed) return 4;
       if (frozen.error().why.find(std::to_string(who)) == std::string::npos) return 5;
+      if (ended || ended.error().kind != ErrorKind::not_allowed) return 8;
     }
     return own.freeze(group, true) && own.freeze(group, false) ? 0 : 6;
   });
