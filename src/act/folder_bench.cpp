@@ -29,7 +29,9 @@ class Root {
   }
   ~Root() { fs::remove_all(path_); }
   const fs::path& path() const { return path_; }
-  void fill(std::int64_t files) const {
+  /// `bytes`: in each file; 0 where the disk should have nothing to do but forget names.
+  void fill(std::int64_t files, std::int64_t bytes) const {
+    const std::string text(static_cast<std::size_t>(bytes), 'x');
     const fs::path top = path_ / "session_x";
     for (std::int64_t i = 0; i < files; i += kFilesPerFolder) {
       const fs::path folder = top / ("d" + std::to_string(i));
@@ -38,7 +40,7 @@ class Root {
       for (int j = 0; j < kFilesPerFolder && i + j < files; ++j) {
         const std::string name = "part-" + std::to_string(j) + ".bin";
         const int file = ::openat(at, name.c_str(), O_CREAT | O_WRONLY, 0600);
-        if (file < 0 || ::write(file, "x", 1) != 1) std::abort();
+        if (file < 0 || ::write(file, text.data(), text.size()) != bytes) std::abort();
         ::close(file);
       }
       ::close(at);
@@ -54,7 +56,7 @@ void rm_rf(benchmark::State& state) {
   const std::string top = root.path() / "session_x";
   for (auto _ : state) {
     state.PauseTiming();
-    root.fill(state.range(0));
+    root.fill(state.range(0), state.range(1));
     state.ResumeTiming();
     const char* arguments[] = {"rm", "-rf", "--", top.c_str(), nullptr};
     pid_t pid = 0;
@@ -71,7 +73,7 @@ void remove(benchmark::State& state, bool looked) {
   const Root path;
   for (auto _ : state) {
     state.PauseTiming();
-    path.fill(state.range(0));
+    path.fill(state.range(0), state.range(1));
     auto root = FolderRoot::open(path.path());
     FolderRemoval how;
     how.even_if_changed = !looked;
@@ -89,7 +91,12 @@ void remove_folder(benchmark::State& state) { remove(state, false); }
 /// With the look that finds its age and size, and the one that sees that nothing has changed.
 void look_and_remove_folder(benchmark::State& state) { remove(state, true); }
 
-#define HEADROOM_SIZES ->Arg(1'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond)
+#define HEADROOM_SIZES       \
+  ->Args({1'000, 1})         \
+      ->Args({100'000, 1})   \
+      ->Args({1'000'000, 1}) \
+      ->Args({1'000'000, 0}) \
+      ->Unit(benchmark::kMillisecond)
 BENCHMARK(rm_rf) HEADROOM_SIZES;
 BENCHMARK(remove_folder) HEADROOM_SIZES;
 BENCHMARK(look_and_remove_folder) HEADROOM_SIZES;
