@@ -424,7 +424,11 @@ class Contain {
         return [file] { return file->write("1"); };
       });
     };
-    return show("kill of 1 GiB, bare twice", 1, bare, bare, 5);
+    const Way ours = [&] {
+      return in(
+          [&](const Group& group) { return [&] { return groups_.end(group, true).has_value(); }; });
+    };
+    return show("kill of 1 GiB until it is back", 1, ours, bare, kRounds);
   }
 
   /// How far beyond its fence a job gets before all of it stands, where we are told and freeze it
