@@ -19,15 +19,8 @@ namespace {
 
 constexpr std::uint64_t kInotify = ~std::uint64_t{0};  // in place of a lease
 
-/// Asks the v1 group to signal `event` whenever its use crosses `at`.
-Result<void> ask(const std::string& folder, int event, int usage, Bytes at) {
-  return write_small(
-      folder + "/cgroup.event_control",
-      std::to_string(event) + " " + std::to_string(usage) + " " + std::to_string(at.count()));
-}
-
-/// An eventfd that the v1 group signals whenever its use crosses `at`, and on the way from there to
-/// the limit behind the fence; negative: -errno.
+/// An eventfd that the v1 group signals whenever its use crosses a place a little above `at`;
+/// negative: -errno.
 int threshold(const std::string& folder, Bytes at) {
   const int usage = ::open((folder + "/memory.usage_in_bytes").c_str(), O_RDONLY | O_CLOEXEC);
   if (usage < 0) return -errno;
@@ -37,13 +30,13 @@ int threshold(const std::string& folder, Bytes at) {
     ::close(usage);
     return -error;
   }
-  const auto asked = ask(folder, event, usage, at);
-  // What a job has taken by the kernel's statistics is a little less than what it is charged: who
-  // looks at the first signal may still find it within its fence.
-  const std::int64_t beyond = (Groups::backstop(at) - at).count();
-  for (const int part : {8, 4, 2}) {
-    if (asked) (void)ask(folder, event, usage, at + Bytes(beyond / part));
-  }
+  // By the kernel's statistics a job has taken a little less than what it is charged: whoever looks
+  // at the signal is to find it beyond its fence. One place only: the kernel takes 10 to 20 ms for
+  // each that it is asked for.
+  const Bytes place = at + Bytes((Groups::backstop(at) - at).count() / 32);
+  const auto asked = write_small(
+      folder + "/cgroup.event_control",
+      std::to_string(event) + " " + std::to_string(usage) + " " + std::to_string(place.count()));
   ::close(usage);  // the kernel has what it needs of it
   if (asked) {
     // Only a crossing is told of: who is beyond it already has crossed it before.

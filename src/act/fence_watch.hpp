@@ -14,7 +14,7 @@
 namespace headroom::act {
 
 /// Waits at the fences of any number of leases, with one descriptor to poll. v2: the kernel says
-/// that memory.events has changed. v1: a usage threshold at the fence, which lies below the place
+/// that memory.events has changed. v1: a usage threshold just above the fence, far below the place
 /// where the job is stopped. Nothing is polled, and a job that keeps inside its fence costs
 /// nothing. Not thread-safe.
 class FenceWatch {
