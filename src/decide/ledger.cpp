@@ -383,11 +383,12 @@ std::vector<Room> Ledger::rooms() const {
     room.unmaterialised = pool.unmaterialised;
     room.margin = pool.margin;
     // What is in use beyond the bookings and the reserve, as far as it takes room away, and what
-    // will be because those who use it are at their fence: with it, the terms add up to the capacity wherever room is above 0.
+    // will be because those who use it are at their fence: with it, the terms add up to the
+    // capacity wherever room is above 0.
     room.unbooked = std::max<std::int64_t>(
-        0, (pool.capacity - pool.reserve - pool.booked) -
-               (pool.free - pool.refused - pool.unmaterialised - pool.unseen)) +
-        pool.claimed;
+                        0, (pool.capacity - pool.reserve - pool.booked) -
+                               (pool.free - pool.refused - pool.unmaterialised - pool.unseen)) +
+                    pool.claimed;
     out.push_back(std::move(room));
   }
   return out;

@@ -140,6 +140,29 @@ std::string Referee::stillness(const control::Control& control, const Event& eve
   return {};
 }
 
+// Who is ended: only where a person said so, only who agreed to be held, and never who keeps to its
+// booking.
+std::string Referee::killings(const control::Control& control, const Effects& effects) const {
+  const control::State& state = control.state();
+  for (const Effect& effect : effects) {
+    const auto* end = std::get_if<Terminate>(&effect);
+    if (end == nullptr) continue;
+    const auto lease = shadow_.leases.find(end->lease);
+    if (lease == shadow_.leases.end()) return "somebody unknown is ended";
+    if (!lease->second.fence) return lease_name(end->lease) + " is ended, and never agreed to it";
+    if (end->hard) continue;  // it was asked before, and may have shrunk since
+    if (state.config->pressure.most < Step::kill) {
+      return lease_name(end->lease) + " is ended, and nobody allowed that";
+    }
+    const auto use = state.uses.find(end->lease);
+    if (use == state.uses.end() || !use->second.measured ||
+        4 * use->second.measured->memory.count() <= 5 * lease->second.booked.memory.count()) {
+      return lease_name(end->lease) + " is ended while it keeps to its booking";
+    }
+  }
+  return {};
+}
+
 std::string Referee::after(const control::Control& control, const Event& event,
                            const Effects& effects, Instant at, bool forged) {
   ++checked_;
@@ -238,9 +261,9 @@ std::string Referee::after(const control::Control& control, const Event& event,
     return std::holds_alternative<Sense>(effect);
   });
   for (const std::string& broken :
-       {victims(control, effects), readings(state, event), ledger(state), rooms(state),
-        nested(state), devices(state), grants(control, grown, granted), gauges(control, event),
-        queue(control, event, granted, reads, at)}) {
+       {victims(control, effects), killings(control, effects), readings(state, event),
+        ledger(state), rooms(state), nested(state), devices(state), grants(control, grown, granted),
+        gauges(control, event), queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();

@@ -41,6 +41,7 @@ Config make_config(Random& random) {
   if (random.percent(20)) config.models.cache_size = 3;
   if (random.percent(20)) config.models.idle_unload = std::chrono::seconds(random.between(20, 200));
   if (random.percent(30)) config.models.pinned = {"model1"};
+  if (random.percent(30)) config.pressure.most = Step::kill;
   return config;
 }
 
@@ -136,6 +137,7 @@ void World::apply(const Event& event, bool forged) {
       outcome_.unloaded += say->line.type == "model.unloaded" ? 1U : 0U;
       outcome_.kept += say->line.type == "model.kept" ? 1U : 0U;
       outcome_.frozen += say->line.type == "lease.frozen" ? 1U : 0U;
+      outcome_.killed += say->line.type == "lease.killed" ? 1U : 0U;
     }
   }
   if (std::string broken = referee_.after(*control_, event, effects, at, forged); !broken.empty()) {
@@ -235,6 +237,16 @@ void World::carry_out(const Effect& effect) {
         machine_.frozen.insert(wanted.lease);
       } else {
         machine_.frozen.erase(wanted.lease);
+      }
+      return Event(event);
+    });
+  } else if (const auto* end = std::get_if<Terminate>(&effect)) {
+    plan(soon(), [this, wanted = *end] {
+      Terminated event{wanted.lease, wanted.hard, machine_.in_group(wanted.lease), {}};
+      if (random_.percent(5)) {
+        event.problem = "the kernel refused";
+      } else if (wanted.hard || random_.percent(50)) {
+        end_group(wanted.lease);
       }
       return Event(event);
     });
@@ -423,6 +435,21 @@ void World::end_client(int id) {
        [holder] { return Event(Exited{holder}); });
   if (random_.percent(5))
     plan(random_.between(0, 500) * kMs, [holder] { return Event(Exited{holder}); });
+}
+
+void World::end_group(LeaseId group) {
+  std::vector<pid_t> pids;
+  for (const auto& [pid, process] : machine_.processes) {
+    if (!process.dead && process.group == group) pids.push_back(pid);
+  }
+  for (const pid_t pid : pids) {
+    std::vector<int> ids;
+    for (const auto& [id, client] : clients_) {
+      if (client.pid == pid) ids.push_back(id);
+    }
+    for (const int id : ids) end_client(id);
+    if (ids.empty()) machine_.kill(pid, now_, random_);
+  }
 }
 
 void World::take_sample(std::int64_t in) {

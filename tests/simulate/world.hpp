@@ -34,6 +34,7 @@ struct Outcome {
   std::uint64_t unloaded = 0;
   std::uint64_t kept = 0;
   std::uint64_t frozen = 0;
+  std::uint64_t killed = 0;  ///< told to end because they took too much
 };
 
 /// One run. Deterministic: seed, number of events and sabotage decide everything.
@@ -86,6 +87,8 @@ class World {
   RequestId request(int client, std::int64_t until);
   void run_client(Client& client, const Lease& lease);
   void end_client(int id);
+  /// All processes of a lease, but for what they leave behind.
+  void end_group(LeaseId group);
   Needs some_needs();
   const Lease* some_lease();
   std::string check_dead();
