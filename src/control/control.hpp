@@ -250,6 +250,8 @@ class Control {
   /// Tells the ledger what is kept for those at their fence, and what will not come back by itself.
   void count_fences();
   bool is_held_in_vain(const Use& use) const;
+  /// The kernel alone does not hold it well enough.
+  bool must_stand(const Lease& lease, const Use& use) const;
   /// It is not only near its fence, where it may be content: it came to it.
   bool wants_more(const Lease& lease, const Use& use) const;
   bool goes_before_the_queue(const Lease& lease, const Use& use) const;

@@ -112,6 +112,13 @@ bool Control::wants_more(const Lease& lease, const Use& use) const {
   return lately || use.measured.value_or(Amounts()).memory >= lease.fence_at;
 }
 
+// v1 would stop it inside a system call, which may then fail; up to the fence itself it is what it
+// was promised. v2 slows it, but to half a MiB in a second, and without an end.
+bool Control::must_stand(const Lease& lease, const Use& use) const {
+  if (!use.held || !use.measured || use.measured->memory < lease.fence_at) return false;
+  return !lease.group.v2 || (is_far_beyond(lease) && is_held_in_vain(use));
+}
+
 bool Control::is_held_in_vain(const Use& use) const {
   return use.held && use.held_since && at_.boot - *use.held_since >= kInVain;
 }
@@ -201,10 +208,8 @@ void Control::hold(LeaseId id) {
   const bool before =
       goes_before_the_queue(lease, use) && memory_waited_for(lease.priority, 1) == 0;
   state_.at_fence[id] = before ? wanted : 0;
-  // v2 slows it. v1 would stop it inside a system call, which may then fail. Up to the fence
-  // itself it is what it was promised.
   const bool rests = use.rests_until && at_.boot < *use.rests_until;
-  if (!lease.group.v2 && !rests && use.measured->memory >= lease.fence_at) {
+  if (!rests && must_stand(lease, use)) {
     freeze(id, "it is at its fence, and there is no room to raise it");
   }
 }

@@ -178,6 +178,32 @@ TEST_F(Credit, TheLastQuarterIsLentSlowlyToWhoTakesFarMoreThanItBooked) {
   EXPECT_LE(used, 83_GiB) << "somebody may come who books";
 }
 
+TEST_F(Credit, OnV2WhoTakesFarMoreThanItBookedDoesNotCreepOnForEver) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  job(50_GiB, 12, true);  // has not taken it yet
+  Bytes used;
+  for (int i = 0; i < 30; ++i) {
+    used = std::min(fence(grower), 45_GiB);
+    b.uses(grower, used);
+    look(100_GiB - used);
+  }
+  ASSERT_GE(used, 40_GiB);
+  b.uses(grower, fence(grower) - 2_GiB);
+  look(50_GiB);
+  const LeaseId waiter = waits(60_GiB, 13);
+  b.uses(grower, fence(grower) + 1_MiB);
+  look(50_GiB);
+  EXPECT_FALSE(is_frozen(grower)) << "the kernel holds it";
+  look(50_GiB, milliseconds(9'000));
+  EXPECT_FALSE(is_frozen(grower));
+  look(50_GiB, milliseconds(2'000));
+  EXPECT_TRUE(is_frozen(grower));
+  b.ask(AskEnd{waiter});
+  look(60_GiB, milliseconds(1'000));
+  EXPECT_FALSE(is_frozen(grower)) << "nobody waits, and there is room";
+}
+
 TEST_F(Credit, WhoEndsWhileHeldKeepsNothingFromTheOthers) {
   b.read();
   const LeaseId grower = job(20_GiB, 11);

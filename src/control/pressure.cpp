@@ -293,9 +293,7 @@ void Control::contain(const Sample& sample) {
   if (state_.thawed && at_.boot - *state_.thawed < kBetweenThaws) return;
   for (const decide::Runner& runner : runners) {
     const Lease& lease = state_.promises.leases.at(runner.lease);
-    const bool at_fence = state_.uses[runner.lease].held && !lease.group.v2 &&
-                          runner.measured >= lease.fence_at.count();
-    if (!lease.frozen || at_fence) continue;
+    if (!lease.frozen || must_stand(lease, state_.uses[runner.lease])) continue;
     if (std::find(stop.begin(), stop.end(), runner.lease) != stop.end()) continue;
     state_.thawed = at_.boot;
     thaw(runner.lease, "there is memory for all that it may still take");
