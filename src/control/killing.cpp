@@ -15,7 +15,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBetweenEnds = 15s;  // what the end of one brings is seen first
-constexpr int kLeastPart = 50;      // of the machine: less is not worth an end
+constexpr auto kStandstill = 10s;   // nobody has ended for so long
+constexpr auto kMostPatience = 60s;
+constexpr int kLeastPart = 50;  // of the machine: less is not worth an end
 
 }  // namespace
 
@@ -44,10 +46,16 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     found.why = "memory is full: " + cause_text();
     return found;
   }
+  // While others end, what they leave may be enough.
+  const auto last = state_.ended.rbegin();
+  const bool somebody_ended =
+      last != state_.ended.rend() &&
+      at_.boot - state_.promises.leases.at(last->second).ended.boot < kStandstill;
   // Those who stand at their fence and have had their turn. Whoever waits for them is counted, or
   // nobody has anything of their end.
   for (const auto& [id, claim] : state_.at_fence) {
     const Use& use = state_.uses.at(id);
+    if (somebody_ended && at_.boot - use.held_since.value_or(at_.boot) < kMostPatience) continue;
     if (is_held_in_vain(use) && !goes_before_the_queue(state_.promises.leases.at(id), use)) add(id);
   }
   if (found.who.empty()) return {};

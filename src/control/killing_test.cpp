@@ -76,6 +76,25 @@ TEST_F(Killing, WhoEndsWhenAskedIsNotEndedHard) {
   EXPECT_EQ(ended(milliseconds(20'000)), Moves());
 }
 
+TEST_F(Killing, WhileOthersEndNobodyIsEndedForAMinute) {
+  allow(Step::kill);
+  b.read();
+  for (pid_t pid = 100; pid < 120; ++pid) {
+    last_ = b.granted(want(control::memory(1_MiB), pid));
+  }
+  overrun();
+  milliseconds passed{0};
+  for (LeaseId small = 1; small <= 20 && ends_.empty(); ++small) {
+    b.ask(AskEnd{small});
+    for (int i = 0; i < 10; ++i, passed += milliseconds(500)) {
+      look(70_GiB - used_, milliseconds(500));
+    }
+  }
+  EXPECT_GE(passed, milliseconds(50'000)) << "what they leave may be enough";
+  EXPECT_LE(passed, milliseconds(65'000));
+  EXPECT_EQ(ends_, (Moves{{grower_, false}}));
+}
+
 TEST_F(Killing, WhoCannotBeEndedIsSaidAndNotTriedAgain) {
   allow(Step::kill);
   overrun();
