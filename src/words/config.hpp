@@ -157,7 +157,7 @@ struct Config {
     std::optional<double> gpu_memory_cleanup_at = 85, gpu_memory_cleanup_to = 75;
     Step most = Step::freeze;  ///< the highest step of the ladder; pressure.ladder
     std::chrono::milliseconds freeze_most{60000};  ///< nobody stands still for longer at a time
-    std::chrono::milliseconds grace{5000};  ///< between asking somebody to end and ending it
+    std::chrono::milliseconds grace{5000};         ///< between asking somebody to end and ending it
     bool operator==(const PressureSettings&) const = default;
   } pressure;
 
