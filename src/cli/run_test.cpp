@@ -1,5 +1,7 @@
 #include "cli/run.hpp"
 
+#include <csignal>
+
 #include <gmock/gmock.h>
 
 #include "cli/command_for_test.hpp"
@@ -84,6 +86,18 @@ TEST(Run, SaysWhereWhatItBookedIsFrom) {
             "learned from other configurations (1 run), 1 of which died for want of memory: "
             "1 MiB memory (p95 2 MiB)");
   EXPECT_EQ(show_size(parse("null")), "");
+}
+
+TEST(RunText, WhoIsEndedByHeadroomIsToldWhy) {
+  const auto line = ended_line(
+      parse(R"({"name":"leaker","booked":{"memory_bytes":1073741824},"peak":{"memory_bytes":)"
+            R"(2147483648},"reason":"headroom ended it: it uses 2.0 GiB and booked 1.0 GiB, and )"
+            R"(train waits for memory"})"),
+      false, SIGTERM, 61.0);
+  EXPECT_THAT(line, testing::HasSubstr("train waits for memory"));
+  const auto other =
+      ended_line(parse(R"({"name":"job","reason":"its process ended"})"), false, 0, 2);
+  EXPECT_THAT(other, testing::Not(testing::HasSubstr("process ended")));
 }
 
 TEST(Run, FillsPlaceholdersFromTheLease) {

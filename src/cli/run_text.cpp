@@ -265,6 +265,9 @@ std::string ended_line(const value& lease, bool enforced, int wait_status, doubl
     line += (ending.left ? ", GPU " : ", peak ") +
             (gpu_booked > 0 ? show_bytes_of(gpu_peak, gpu_booked) : show_bytes(gpu_peak));
   }
+  // Who was ended by us is told by whom and why.
+  const std::string reason = printable(client::text(lease, "reason"));
+  if (reason.starts_with("headroom ended it")) line += "; " + reason;
   return line;
 }
 
