@@ -573,18 +573,19 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
   }
   if (auto own = is_ours(group.unified); !own) return own;
   if (frozen) {
-    if (const auto spared = spares_us(group); !spared) return spared;
+    // Below it are only groups that the job has made; a walk would take longer than the freeze.
+    const auto text = read_small(file_in(group.unified, "cgroup.procs"), kProcesses * 8);
+    const auto there = parse_pids(text.value_or(std::string()), kProcesses);
+    if (const auto spared = spares_us(group.unified, there); !spared) return spared;
   }
   return write_small(file_in(group.unified, "cgroup.freeze"), frozen ? "1" : "0");
 }
 
-Result<void> Groups::spares_us(const Group& group) const {
-  // Below it are only groups that the job has made; a walk would take longer than the freeze.
-  const auto text = read_small(file_in(group.unified, "cgroup.procs"), kProcesses * 8);
-  for (const pid_t pid : parse_pids(text.value_or(std::string()), kProcesses)) {
+Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_t>& there) const {
+  for (const pid_t pid : there) {
     if (pid != 1 && std::ranges::find(started_us_, pid) == started_us_.end()) continue;
     if (pid != 1 && !is_descendant_or_same(::getpid(), pid)) continue;  // the number is another's
-    return fail(ErrorKind::not_allowed, "cannot stop or end what runs in " + group.unified,
+    return fail(ErrorKind::not_allowed, "cannot stop or end what runs in " + folder,
                 "process " + std::to_string(pid) + " in it is headroomd, or started it",
                 "move that process into another group");
   }
@@ -603,13 +604,8 @@ Result<int> Groups::end(const Group& group, bool hard) const {
   const auto folders = ours(group);
   if (!folders) return tl::unexpected(folders.error());
   const std::vector<pid_t> there = members(group);
-  const pid_t self = ::getpid();
-  for (const pid_t pid : there) {
-    if (is_descendant_or_same(self, pid)) {
-      return fail(ErrorKind::not_allowed, "cannot end the processes of " + folders->front(),
-                  "process " + std::to_string(pid) + " in it is headroomd, or has started it",
-                  "move headroomd into a group of its own");
-    }
+  if (const auto spared = spares_us(folders->front(), there); !spared) {
+    return tl::unexpected(spared.error());
   }
   if (hard && !group.unified.empty()) {
     const auto killed = write_small(file_in(group.unified, "cgroup.kill"), "1");

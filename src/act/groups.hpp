@@ -163,7 +163,8 @@ class Groups {
   std::vector<const Hierarchy*> hierarchies() const;
   static Result<void> is_ours(const std::string& folder);
   static Result<std::vector<std::string>> ours(const Group& group);
-  Result<void> spares_us(const Group& group) const;
+  /// Refuses where headroomd, or who started it, is among those in a group.
+  Result<void> spares_us(const std::string& folder, const std::vector<pid_t>& there) const;
 
   Tier tier_ = Tier::none;
   std::vector<std::string> reasons_;
