@@ -310,11 +310,14 @@ void Control::on(const Restored& event) {
                                           lease.enforce ? lease.needs.memory : std::nullopt,
                                           lease.enforce ? lease.needs.cpu : std::nullopt});
       } else if (decide::holds(lease.state) && lease.fence_at.count() > 0) {
+        if (lease.fence_at > lease.booked.memory) state_.lent.insert(id);
         // It was taken away when the daemon before this one died.
         effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "adopted after a restart"});
       }
     }
   }
+  // A daemon that dies again and again ends nobody at each start.
+  if (!living.empty()) state_.killed = at_.boot;
   // Before the first answer of an engine nobody knows what it holds: who waits for a model goes on
   // only where a lease has it.
   std::set<std::string> models;

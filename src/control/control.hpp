@@ -1,6 +1,7 @@
 // The one state machine. Every event of the daemon goes through here, one at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -255,9 +256,14 @@ class Control {
   /// It is not only near its fence, where it may be content: it came to it.
   bool wants_more(const Lease& lease, const Use& use) const;
   bool goes_before_the_queue(const Lease& lease, const Use& use) const;
-  /// By those in the queue who are of a higher class, or by all; counted until it is `most`.
-  std::int64_t memory_waited_for(std::optional<Priority> above, std::int64_t most) const;
-  void hold(LeaseId id);
+  /// Bytes that a waiter wants who lacks nothing else; empty for all others.
+  std::optional<std::int64_t> memory_wanted_by(const Lease& waiting) const;
+  /// By all who wait, by those above low, above normal and so on; the last is 0.
+  using WaitedFor = std::array<std::int64_t, 5>;
+  WaitedFor memory_waited_for() const;
+  void hold(LeaseId id, const WaitedFor& waited);
+  /// It is not at its fence, or does not want more.
+  void be_content(LeaseId id);
   /// Ends who takes far more than it booked, one at a time, where a person said so.
   void end_overrunners(const Sample& sample);
   struct Hopeless;

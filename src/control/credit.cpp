@@ -37,15 +37,19 @@ std::int64_t Control::lent_and_not_taken() {
   std::int64_t lent = 0;
   for (auto it = state_.lent.begin(); it != state_.lent.end();) {
     const auto found = state_.promises.leases.find(*it);
+    const bool raised = found != state_.promises.leases.end() &&
+                        decide::holds(found->second.state) &&
+                        found->second.fence_at > found->second.booked.memory;
+    if (!raised) {
+      it = state_.lent.erase(it);
+      continue;
+    }
     const auto use = state_.uses.find(*it);
-    const std::int64_t open =
-        found == state_.promises.leases.end() || use == state_.uses.end() ||
-                !use->second.measured || !decide::holds(found->second.state)
-            ? 0
-            : found->second.fence_at.count() -
-                  std::max(found->second.booked.memory, use->second.measured->memory).count();
-    if (open > 0) lent += open;
-    it = open > 0 ? std::next(it) : state_.lent.erase(it);
+    const Bytes taken =
+        use == state_.uses.end() ? Bytes() : use->second.measured.value_or(Amounts()).memory;
+    lent += std::max(Bytes(), found->second.fence_at - std::max(found->second.booked.memory, taken))
+                .count();
+    ++it;
   }
   return lent;
 }
@@ -60,6 +64,7 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
     Use& use = measured->second;
     const Lease& lease = found->second;
     const bool fenced = lease.fence_set && lease.fence_at.count() > 0 && decide::holds(lease.state);
+    if (!fenced) state_.at_fence.erase(id);
     // Of one that is not read just now nothing new is known.
     if (!fenced || !use.measured) continue;
     const auto line =
@@ -69,10 +74,7 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
       there.push_back(id);
       continue;
     }
-    if (use.held && lease.frozen) thaw(id, "it is below its fence");
-    use.held = false;
-    use.held_since.reset();
-    leave_fence(id);
+    be_content(id);
   }
   // Who was merely measured badly first, then the higher class, then who came first: what there is
   // goes to one until it has enough. Given out in small parts it might let nobody end.
@@ -87,6 +89,14 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
 
 bool Control::is_far_beyond(const Lease& lease) {
   return lease.fence_at.count() >= kMisjudged * lease.booked.memory.count();
+}
+
+void Control::be_content(LeaseId id) {
+  Use& use = state_.uses.at(id);
+  if (use.held && state_.promises.leases.at(id).frozen) thaw(id, "it is below its fence");
+  use.held = false;
+  use.held_since.reset();
+  state_.at_fence.erase(id);
 }
 
 void Control::leave_fence(LeaseId id) {
@@ -129,15 +139,25 @@ bool Control::goes_before_the_queue(const Lease& lease, const Use& use) const {
   return !theirs;
 }
 
-std::int64_t Control::memory_waited_for(std::optional<Priority> above, std::int64_t most) const {
-  std::int64_t sum = 0;
+std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) const {
+  if (waiting.parent != 0) return {};  // takes it from its outer lease
+  const decide::Books now = books();
+  const auto wanted = decide::wanted_of(now, waiting);
+  if (!wanted || !wanted->gpus.empty()) return {};
+  const std::int64_t bytes = wanted->amounts.memory.count();
+  return bytes > 0 ? std::optional(bytes) : std::nullopt;
+}
+
+Control::WaitedFor Control::memory_waited_for() const {
+  WaitedFor sums{};
   for (const decide::Queue::Key& key : state_.queue.in_order()) {
-    if (sum >= most) break;
     const Lease& waiting = state_.promises.leases.at(key.second);
-    if (above && waiting.priority <= *above) continue;
-    sum += waiting.needs.memory.value_or(Bytes()).count();
+    const std::int64_t bytes = memory_wanted_by(waiting).value_or(0);
+    for (int below = 0; below <= static_cast<int>(waiting.priority); ++below) {
+      sums.at(static_cast<std::size_t>(below)) += bytes;
+    }
   }
-  return sum;
+  return sums;
 }
 
 void Control::credit_fences(const std::vector<Read>& reads) {
@@ -148,6 +168,7 @@ void Control::credit_fences(const std::vector<Read>& reads) {
 
 void Control::give_credit(const std::vector<LeaseId>& there) {
   if (there.empty()) return;
+  const WaitedFor waited = memory_waited_for();
   const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   // What fences were raised by and nobody has taken yet is not there twice.
   std::int64_t room = pool.spare() - lent_and_not_taken();
@@ -169,7 +190,8 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
       step = std::min(step, std::max(first, misjudged - lease.fence_at));
     }
     const bool before = goes_before_the_queue(lease, use);
-    most -= memory_waited_for(before ? std::optional(lease.priority) : std::nullopt, room);
+    const std::size_t first_class = before ? static_cast<std::size_t>(lease.priority) + 1 : 0;
+    most -= waited.at(first_class);
     if (far) {
       const bool lately = use.credited && at_.boot - *use.credited < kBetweenSteps;
       const bool ample = most - step.count() >= pool.capacity / kAmplePart;
@@ -177,8 +199,11 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
     }
     const Bytes given = somebody_before ? Bytes() : std::min(step, Bytes(most));
     if (given < first) {
-      if (!wants_more(lease, use)) continue;
-      hold(id);
+      if (!wants_more(lease, use)) {
+        be_content(id);
+        continue;
+      }
+      hold(id, waited);
       if (!far) somebody_before = true;
       continue;
     }
@@ -187,13 +212,13 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
     use.credited = at_.boot;
     use.held = false;
     use.held_since.reset();
-    leave_fence(id);
+    state_.at_fence.erase(id);
     thaw(id, "its fence is raised");
     raise_fence(id, given);
   }
 }
 
-void Control::hold(LeaseId id) {
+void Control::hold(LeaseId id, const WaitedFor& waited) {
   Use& use = state_.uses.at(id);
   const Lease& lease = state_.promises.leases.at(id);
   if (!use.held) {
@@ -205,8 +230,8 @@ void Control::hold(LeaseId id) {
     if (!use.held_since) use.held_since = at_.boot;
   }
   const std::int64_t wanted = kMisjudged * lease.booked.memory.count() - lease.fence_at.count();
-  const bool before =
-      goes_before_the_queue(lease, use) && memory_waited_for(lease.priority, 1) == 0;
+  const bool before = goes_before_the_queue(lease, use) &&
+                      waited.at(static_cast<std::size_t>(lease.priority) + 1) == 0;
   state_.at_fence[id] = before ? wanted : 0;
   const bool rests = use.rests_until && at_.boot < *use.rests_until;
   if (!rests && must_stand(lease, use)) {

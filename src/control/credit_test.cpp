@@ -114,6 +114,58 @@ TEST_F(Credit, WhatComesFreeGoesToOneAndNotInPartsToAll) {
   EXPECT_EQ(fence(other), 50_GiB);
 }
 
+TEST_F(Credit, WhoWaitsForADeviceKeepsNobodyAtItsFence) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  for (pid_t pid : {20, 21}) (void)(last_ = b.granted(want(gpu_memory(24_GiB), pid)));
+  AskLease ask = patient(gpu_memory(10_GiB), 13);
+  ask.needs.memory = 70_GiB;
+  ask.priority = Priority::high;
+  const LeaseId waiter = last_ = b.granted(ask);
+  ASSERT_EQ(b.state(waiter), LeaseState::waiting);
+  b.uses(grower, 20_GiB);
+  look(70_GiB);
+  EXPECT_GT(fence(grower), 20_GiB);
+}
+
+TEST_F(Credit, WhatWasLentIsStillLentAfterARestart) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  b.uses(grower, 20_GiB);
+  for (int i = 0; i < 4; ++i) {
+    look(70_GiB);
+    b.uses(grower, fence(grower));
+  }
+  const Bytes lent = fence(grower) - 20_GiB;
+  ASSERT_GT(lent, 5_GiB);
+  b.uses(grower, 15_GiB);
+  look(80_GiB);
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, lent.count());
+  b.restart({holder(11)});
+  look(80_GiB);
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, lent.count());
+}
+
+TEST_F(Credit, WhoFitsBesideWhatIsHeldInVainIsNotShutOut) {
+  b.read();
+  const LeaseId hog = job(10_GiB, 11, true);
+  Bytes used;
+  for (int i = 0; i < 30; ++i) {
+    used = std::min(fence(hog), 44_GiB);
+    b.uses(hog, used);
+    look(98_GiB - used);
+  }
+  b.uses(hog, fence(hog));
+  used = fence(hog);
+  const LeaseId large = waits(95_GiB, 13);
+  look(98_GiB - used, milliseconds(1'000));
+  look(98_GiB - used, milliseconds(11'000));
+  const LeaseId small = waits(20_GiB, 14);
+  look(98_GiB - used, milliseconds(1'000));
+  EXPECT_EQ(b.state(large), LeaseState::waiting);
+  EXPECT_EQ(b.state(small), LeaseState::reserved) << "the large one waits for what stays";
+}
+
 TEST_F(Credit, AHigherClassThatWaitsIsNotPassed) {
   b.read();
   const LeaseId grower = job(20_GiB, 11);

@@ -50,6 +50,7 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
   const auto last = state_.ended.rbegin();
   const bool somebody_ended =
       last != state_.ended.rend() &&
+      at_.boot >= state_.promises.leases.at(last->second).ended.boot &&
       at_.boot - state_.promises.leases.at(last->second).ended.boot < kStandstill;
   // Those who stand at their fence and have had their turn. Whoever waits for them is counted, or
   // nobody has anything of their end.
@@ -60,14 +61,18 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
   }
   if (found.who.empty()) return {};
   const auto& queue = state_.queue.in_order();
-  const auto waiting = std::find_if(queue.begin(), queue.end(), [&](const auto& key) {
-    const Needs& needs = state_.promises.leases.at(key.second).needs;
-    return needs.memory.value_or(Bytes()).count() > pool.room();
-  });
+  const auto lacks = [&](const decide::Queue::Key& key) {
+    const Lease& one = state_.promises.leases.at(key.second);
+    return memory_wanted_by(one).value_or(0) - pool.terms();
+  };
+  const auto waiting =
+      std::find_if(queue.begin(), queue.end(), [&](const auto& key) { return lacks(key) > 0; });
   if (waiting != queue.end()) {
-    const Lease& first = state_.promises.leases.at(waiting->second);
-    found.deficit = first.needs.memory.value_or(Bytes()).count() - pool.room();
-    found.why = first.name + " waits for memory";
+    found.deficit = lacks(*waiting);
+    found.why = state_.promises.leases.at(waiting->second).name + " waits for memory";
+    std::int64_t all = 0;
+    for (const auto& one : found.who) all += decide::overran(one) ? one.measured : 0;
+    if (all < found.deficit) return {};  // it would wait on
   } else if (const auto held = state_.at_fence.size(); held > 1) {
     found.deficit = pool.capacity / kLeastPart;
     found.why = std::to_string(held) + " stand at their fence, and none can go on";
@@ -85,6 +90,20 @@ void Control::end_overrunners(const Sample& sample) {
       continue;
     }
     Killing& killing = it->second;
+    const auto use = state_.uses.find(it->first);
+    const bool within = use != state_.uses.end() && use->second.measured &&
+                        decide::holds(lease->second.state) &&
+                        lease->second.state != LeaseState::releasing &&
+                        !decide::overran({it->first,
+                                          use->second.measured->memory.count(),
+                                          lease->second.booked.memory.count(),
+                                          lease->second.priority,
+                                          {}});
+    // It has made room after all, its booking was raised, or a person took it back.
+    if (!killing.hard && (within || state_.config->pressure.most < Step::kill)) {
+      it = state_.killing.erase(it);
+      continue;
+    }
     if (!killing.hard && at_.boot - killing.since >= state_.config->pressure.grace) {
       killing.hard = true;
       killing.since = at_.boot;

@@ -14,10 +14,10 @@ class Killing : public Tight {
     b.control.apply(Configured{config}, b.now());
   }
   /// Two that run within their bookings, one that has twice its own and wants more, one that waits.
-  void overrun() {
+  void overrun(bool v2 = true) {
     b.read();
-    within_ = job(30_GiB, 11, true);
-    grower_ = job(20_GiB, 12, true);
+    within_ = job(30_GiB, 11, v2);
+    grower_ = job(20_GiB, 12, v2);
     b.uses(within_, 30_GiB);
     for (int i = 0; i < 40; ++i) {
       used_ = std::min(b.shadow.leases.at(grower_).fence_at, 44_GiB);
@@ -93,6 +93,24 @@ TEST_F(Killing, WhileOthersEndNobodyIsEndedForAMinute) {
   EXPECT_GE(passed, milliseconds(50'000)) << "what they leave may be enough";
   EXPECT_LE(passed, milliseconds(65'000));
   EXPECT_EQ(ends_, (Moves{{grower_, false}}));
+}
+
+TEST_F(Killing, WhoStandsStillRunsAgainWhenItIsAskedToEnd) {
+  allow(Step::kill);
+  overrun(false);
+  ASSERT_EQ(ended(milliseconds(11'000)), (Moves{{grower_, false}}));
+  ASSERT_EQ(frozen_and_thawed().back(), std::pair(grower_, false));
+  look(70_GiB - used_, milliseconds(1'000));
+  look(70_GiB - used_, milliseconds(1'000));
+  EXPECT_FALSE(is_frozen(grower_)) << "or it could not save what it has";
+}
+
+TEST_F(Killing, APersonMayTakeItBack) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(ended(milliseconds(11'000)), (Moves{{grower_, false}}));
+  allow(Step::freeze);
+  EXPECT_EQ(ended(milliseconds(60'000)), Moves());
 }
 
 TEST_F(Killing, WhoCannotBeEndedIsSaidAndNotTriedAgain) {

@@ -159,6 +159,7 @@ void Control::on(const Placed& event) {
 void Control::on(const Fenced& event) {
   const auto found = state_.promises.leases.find(event.lease);
   if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
+  if (!event.done) leave_fence(event.lease);  // until it stands nothing is kept for it
   const bool higher = event.done && event.at > found->second.fence_at;
   if (found->second.fence_set == event.done && !higher) return;
   Lease lease = found->second;

@@ -122,7 +122,8 @@ void Control::climb(const Sample& sample) {
   // again, so somebody new may come.
   const double stalled = decide::Ladder::lines(Step::shut).full.value_or(100);
   const bool calm = strain.used && *strain.used < decide::Ladder::lines(Step::shut).leave;
-  if (step < Step::shut || calm) {
+  const bool runs = strain.full && *strain.full < stalled / 2;
+  if (step < Step::shut || calm || runs) {
     state_.ledger.set_tight(false);
   } else if (strain.witness && strain.full && *strain.full >= stalled) {
     state_.ledger.set_tight(true);
@@ -196,8 +197,9 @@ void Control::pull_fences() {
 }
 
 bool Control::may_freeze(const Lease& lease) const {
+  // Who was asked to end has to run for that.
   return lease.fence && !lease.group.unified.empty() && lease.part_of == 0 &&
-         decide::holds(lease.state);
+         decide::holds(lease.state) && !state_.killing.contains(lease.id);
 }
 
 void Control::freeze(LeaseId id, std::string reason) {

@@ -1136,7 +1136,8 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
 bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
   // Whoever waits for memory that does not come back by itself keeps nobody from the rest.
   const Pool& memory = ledger.pool(Ledger::kMemory);
-  if (memory.stuck > 0 && wanted.amounts.memory.count() > memory.most() - memory.stuck) return true;
+  const std::int64_t need = wanted.amounts.memory.count();
+  if (memory.stuck > 0 && need > memory.room() && need > memory.most() - memory.stuck) return true;
   return !wanted.gpus.empty() &&
          std::count_if(wanted.gpus.begin(), wanted.gpus.end(),
                        [&](int gpu) { return !ledger.pool(gpu).drained; }) < wanted.count;

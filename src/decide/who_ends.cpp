@@ -1,19 +1,24 @@
 #include "decide/who_ends.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 namespace headroom::decide {
 
+bool overran(const Overrunner& one) {
+  constexpr std::int64_t kSlack = 16LL << 20;
+  return one.booked > 0 && one.measured - one.booked > kSlack &&
+         static_cast<double>(one.measured) > kOverrun * static_cast<double>(one.booked);
+}
+
 std::optional<LeaseId> who_ends(const std::vector<Overrunner>& all, std::int64_t deficit) {
   const auto rank = [deficit](const Overrunner& one) {
-    return std::tuple(one.measured >= deficit, -static_cast<int>(one.priority), one.granted,
+    return std::tuple(std::min(one.measured, deficit), -static_cast<int>(one.priority), one.granted,
                       one.lease);
   };
   const Overrunner* chosen = nullptr;
   for (const Overrunner& one : all) {
-    const bool overran = one.booked > 0 && static_cast<double>(one.measured) >
-                                               kOverrun * static_cast<double>(one.booked);
-    if (overran && (chosen == nullptr || rank(one) > rank(*chosen))) chosen = &one;
+    if (overran(one) && (chosen == nullptr || rank(one) > rank(*chosen))) chosen = &one;
   }
   return chosen == nullptr ? std::nullopt : std::optional(chosen->lease);
 }

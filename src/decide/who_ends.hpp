@@ -22,9 +22,12 @@ struct Overrunner {
   BootTime granted{};
 };
 
-/// The one to end, or nobody: only who takes more than kOverrun times its booking; of these one
-/// whose end frees `deficit` bytes before one that frees less, then the lower class, then the one
-/// that began last (it loses least), then the higher number. The order of `all` does not matter.
+/// It takes more than kOverrun times its booking, and 16 MiB more.
+bool overran(const Overrunner& one);
+
+/// The one to end, or nobody: only who overran(); of these one whose end frees `deficit` bytes, of
+/// these the lower class, then the one that began last (it loses least), then the higher number.
+/// Where none frees so much, the one that frees most. The order of `all` does not matter.
 std::optional<LeaseId> who_ends(const std::vector<Overrunner>& all, std::int64_t deficit);
 
 }  // namespace headroom::decide
