@@ -159,9 +159,8 @@ struct MakeSession {
 };
 
 using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Terminate,
-                 Release,
-                 Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze,
+                 Terminate, Release, Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom
