@@ -197,9 +197,9 @@ void Control::pull_fences() {
 }
 
 bool Control::may_freeze(const Lease& lease) const {
-  // Who was asked to end has to run for that.
-  return lease.fence && !lease.group.unified.empty() && lease.part_of == 0 &&
-         decide::holds(lease.state) && !state_.killing.contains(lease.id);
+  // Who was asked to end has to run for that, and so has what a dead holder left.
+  return lease.state != LeaseState::releasing && lease.fence && !lease.group.unified.empty() &&
+         lease.part_of == 0 && decide::holds(lease.state) && !state_.killing.contains(lease.id);
 }
 
 void Control::freeze(LeaseId id, std::string reason) {

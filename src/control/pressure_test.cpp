@@ -249,6 +249,21 @@ TEST_F(Tight, WhoEndsOrIsEndedStandsStillNoMore) {
   EXPECT_EQ(b.count<Freeze>(), 1) << "its children may want to end too";
 }
 
+TEST_F(Tight, WhatADeadHolderLeftAtItsFenceIsNotStoppedAndMayGo) {
+  b.read();
+  const LeaseId rest = job(80_GiB, 12);
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  b.apply(Exited{holder(11)});
+  b.apply(Released{grower, false, 1, 10_GiB, 0});
+  look(80_GiB);
+  look(80_GiB);
+  EXPECT_FALSE(is_frozen(grower)) << "a child of it may still end by itself";
+  b.apply(Released{grower, true, 0, Bytes(), 0});
+  EXPECT_EQ(b.state(grower), LeaseState::ended);
+  EXPECT_FALSE(is_frozen(rest));
+}
+
 TEST_F(Tight, AfterARestartEverybodyRunsAndTheFencesStandAgain) {
   b.read();
   job(80_GiB, 12);
