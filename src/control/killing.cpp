@@ -15,7 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kBetweenEnds = 15s;  // what the end of one brings is seen first
-constexpr auto kStandstill = 10s;   // nobody has ended for so long
 constexpr auto kMostPatience = 60s;
 constexpr int kLeastPart = 50;  // of the machine: less is not worth an end
 
@@ -46,17 +45,18 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     found.why = "memory is full: " + cause_text();
     return found;
   }
-  // While others end, what they leave may be enough.
-  const auto last = state_.ended.rbegin();
-  const bool somebody_ended =
-      last != state_.ended.rend() &&
-      at_.boot >= state_.promises.leases.at(last->second).ended.boot &&
-      at_.boot - state_.promises.leases.at(last->second).ended.boot < kStandstill;
+  if (state_.at_fence.empty()) return {};
+  // While others run, what they leave when they end may be enough.
+  const auto& entries = state_.ledger.entries();
+  const bool others_run = std::any_of(entries.begin(), entries.end(), [&](const auto& one) {
+    return one.second.booked.memory.count() > 0 && !state_.at_fence.contains(one.first) &&
+           state_.promises.leases.at(one.first).state != LeaseState::releasing;
+  });
   // Those who stand at their fence and have had their turn. Whoever waits for them is counted, or
   // nobody has anything of their end.
   for (const auto& [id, claim] : state_.at_fence) {
     const Use& use = state_.uses.at(id);
-    if (somebody_ended && at_.boot - use.held_since.value_or(at_.boot) < kMostPatience) continue;
+    if (others_run && at_.boot - use.held_since.value_or(at_.boot) < kMostPatience) continue;
     if (is_held_in_vain(use) && !goes_before_the_queue(state_.promises.leases.at(id), use)) add(id);
   }
   if (found.who.empty()) return {};
