@@ -120,7 +120,7 @@ class Groups {
   /// Ends all processes of the lease and returns how many there were. Soft: SIGTERM to each, held
   /// by its pidfd; one that stands still gets it when it is let go. Hard: all at once (cgroup.kill,
   /// since Linux 5.14), also those that are made meanwhile and those that stand still; without
-  /// cgroup2 one after the other, until nobody is left or a second look finds as many as before.
+  /// cgroup2 one after the other, until nobody is left or it was tried eight times.
   /// Refuses a group in which we or our ancestors live (not_allowed). Returns before they are gone.
   Result<int> end(const Group& group, bool hard) const;
   /// Lets a lease go on and takes its fence away, as after the death of the daemon that held it

@@ -134,9 +134,7 @@ void Control::end_overrunners(const Sample& sample) {
     if (use.hopeless) return;
     use.hopeless = true;
     say("lease.hopeless", *chosen,
-        lease.name + ": " + reason +
-            "; headroom ends nobody unless pressure.ladder is \"kill\" (headroom lease end l-" +
-            std::to_string(*chosen) + ")");
+        lease.name + ": " + reason + "; headroom ends nobody unless pressure.ladder is \"kill\"");
     return;
   }
   state_.killed = at_.boot;
