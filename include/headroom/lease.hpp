@@ -106,7 +106,7 @@ struct Amounts {
 struct Group {
   std::string memory;   ///< v1 memory controller, or the v2 group
   std::string cpu;      ///< v1 cpu controller, or the v2 group
-  std::string unified;  ///< the v2 group (pressure, freeze, kill)
+  std::string unified;  ///< the v2 group (pressure, freeze, kill); without cgroup2 v1's freezer
   std::string scope;    ///< the systemd unit, where systemd made the group
   bool v2 = false;      ///< memory and cpu are the v2 group's own controllers
   bool operator==(const Group&) const = default;

@@ -265,6 +265,25 @@ AtLimit at_limit(const std::string& folder) {
 
 bool has_hard_limit(const std::string& folder) { return at_limit(folder) == AtLimit::ended; }
 
+/// A file of v1's freezer, by which a group is told from one of cgroup2.
+std::string freezer_file(const std::string& folder) { return file_in(folder, "freezer.state"); }
+bool is_v1_freezer(const std::string& folder) {
+  return !folder.empty() && ::access(freezer_file(folder).c_str(), F_OK) == 0;
+}
+
+Result<void> set_frozen(const std::string& folder, bool frozen) {
+  if (is_v1_freezer(folder)) return write_small(freezer_file(folder), frozen ? "FROZEN" : "THAWED");
+  return write_small(file_in(folder, "cgroup.freeze"), frozen ? "1" : "0");
+}
+
+Result<void> set_weight(const Group& group, int percent) {
+  constexpr int kWhole = 100;  // what a new group has: cpu.weight 100, cpu.shares 1024
+  constexpr int kWholeShares = 1024;
+  if (group.v2) return write_small(file_in(group.cpu, "cpu.weight"), std::to_string(percent));
+  return write_small(file_in(group.cpu, "cpu.shares"),
+                     std::to_string(kWholeShares * percent / kWhole));
+}
+
 std::string count_or(std::optional<Bytes> amount, const char* none) {
   return amount ? std::to_string(amount->count()) : none;
 }
@@ -404,6 +423,7 @@ void Groups::probe_v1(const std::vector<Mount>& mounts, const std::vector<Member
   if (memory_.parent.empty() && cpu_.parent.empty()) return;
   unified_ = take("pressure, freeze and kill", is_v2);
   tier_ = unified_.parent.empty() ? Tier::v1 : Tier::hybrid;
+  if (tier_ == Tier::v1) unified_ = take("freeze", with("freezer"));
 }
 
 std::vector<const Groups::Hierarchy*> Groups::hierarchies() const {
@@ -568,7 +588,8 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
 
 Result<void> Groups::freeze(const Group& group, bool frozen) const {
   if (group.unified.empty()) {
-    return fail(ErrorKind::unavailable, "cannot freeze", "there is no cgroup2 hierarchy",
+    return fail(ErrorKind::unavailable, "cannot freeze",
+                "there is neither a cgroup2 hierarchy nor v1's freezer",
                 "mount -t cgroup2 none /sys/fs/cgroup/unified");
   }
   if (auto own = is_ours(group.unified); !own) return own;
@@ -578,7 +599,20 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
     const auto there = parse_pids(text.value_or(std::string()), kProcesses);
     if (const auto spared = spares_us(group.unified, there); !spared) return spared;
   }
-  return write_small(file_in(group.unified, "cgroup.freeze"), frozen ? "1" : "0");
+  return set_frozen(group.unified, frozen);
+}
+
+Result<void> Groups::weigh(const Group& group, int percent) const {
+  if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
+  if (group.cpu.empty()) {
+    return fail(ErrorKind::unavailable, "cannot slow a job down", "there is no cpu group",
+                "headroom doctor says why");
+  }
+  if (percent < 1 || percent > 100) {
+    return fail(ErrorKind::invalid_request, "cannot slow a job down",
+                std::to_string(percent) + " % is no share of the processors");
+  }
+  return set_weight(group, percent);
 }
 
 Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_t>& there) const {
@@ -595,6 +629,11 @@ Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_
 Result<bool> Groups::is_frozen(const Group& group) const {
   if (group.unified.empty()) return false;
   if (const auto own = is_ours(group.unified); !own) return tl::unexpected(own.error());
+  if (is_v1_freezer(group.unified)) {
+    const auto state = read_small(freezer_file(group.unified));
+    if (!state) return tl::unexpected(state.error());
+    return has_word(*state, "FROZEN");
+  }
   const auto text = read_small(file_in(group.unified, "cgroup.events"));
   if (!text) return tl::unexpected(text.error());
   return parse_keyed(*text, "frozen").value_or(0) == 1;
@@ -607,7 +646,9 @@ Result<int> Groups::end(const Group& group, bool hard) const {
   if (const auto spared = spares_us(folders->front(), there); !spared) {
     return tl::unexpected(spared.error());
   }
-  if (hard && !group.unified.empty()) {
+  // Who stands still in v1's freezer does not even die before it is let go.
+  const bool freezer = is_v1_freezer(group.unified);
+  if (hard && !freezer && !group.unified.empty()) {
     const auto killed = write_small(file_in(group.unified, "cgroup.kill"), "1");
     if (killed) return static_cast<int>(there.size());
     if (killed.error().kind == ErrorKind::not_allowed) return tl::unexpected(killed.error());
@@ -629,6 +670,7 @@ Result<int> Groups::end(const Group& group, bool hard) const {
       const auto done = act::end(process, signal);
       if (!done && first && done.error().kind != ErrorKind::not_found) first = done;
     }
+    if (hard && freezer) (void)set_frozen(group.unified, false);
   }
   if (!first) return tl::unexpected(first.error());
   return static_cast<int>(there.size());
@@ -639,10 +681,11 @@ Result<void> Groups::let_go(const Group& group) {
   if (!folders) return tl::unexpected(folders.error());
   // What cannot be done must not keep the rest from being done.
   Result<void> first;
-  const auto put = [&](const std::string& folder, const char* name, const char* text) {
-    if (folder.empty()) return;
-    const auto done = write_small(file_in(folder, name), text);
+  const auto note = [&](const Result<void>& done) {
     if (!done && first && done.error().kind != ErrorKind::not_found) first = done;
+  };
+  const auto put = [&](const std::string& folder, const char* name, const char* text) {
+    if (!folder.empty()) note(write_small(file_in(folder, name), text));
   };
   if (group.v2) {
     put(group.memory, "memory.high", "max");
@@ -653,7 +696,8 @@ Result<void> Groups::let_go(const Group& group) {
     }
     put(group.memory, "memory.soft_limit_in_bytes", "-1");
   }
-  put(group.unified, "cgroup.freeze", "0");
+  if (!group.unified.empty()) note(set_frozen(group.unified, false));
+  if (!group.cpu.empty()) note(set_weight(group, 100));
   return first;
 }
 

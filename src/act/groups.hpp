@@ -23,7 +23,7 @@ namespace headroom::act {
 enum class Tier {
   v2,      ///< cgroup2 with the memory controller (and, unless a reason says no, cpu)
   hybrid,  ///< v1 controllers, and a cgroup2 twin for pressure, freeze and kill
-  v1,      ///< v1 controllers only
+  v1,      ///< v1 controllers only; its freezer stops
   none,    ///< no group may be made; reasons() say why
 };
 
@@ -110,21 +110,25 @@ class Groups {
   /// Where v1 stops a job whose fence stands there: room for what it takes until it is told.
   static Bytes backstop(Bytes at);
 
-  /// Stops all processes of the lease where they are, or lets them go on. They keep their memory,
-  /// and are gone after a SIGKILL all the same. Returns at once: a process that sleeps in the
-  /// kernel stops when it wakes up. unavailable: there is no cgroup2 hierarchy; not_allowed: we are
-  /// in the group, or one who started us.
+  /// Stops all processes of the lease where they are, or lets them go on. They keep their memory.
+  /// After a SIGKILL they are gone all the same; with v1's freezer only once they are let go.
+  /// Returns at once: a process that sleeps in the kernel stops when it wakes up. unavailable:
+  /// there is neither a cgroup2 hierarchy nor v1's freezer; not_allowed: we are in the group, or
+  /// one who started us.
   Result<void> freeze(const Group& group, bool frozen) const;
   /// Whether all processes of the group have stopped.
   Result<bool> is_frozen(const Group& group) const;
+  /// Its share of the processors where others want them too, in percent (1 to 100) of what a group
+  /// has by itself: cpu.weight, on v1 cpu.shares. It takes nothing from who is alone.
+  Result<void> weigh(const Group& group, int percent) const;
   /// Ends all processes of the lease and returns how many there were. Soft: SIGTERM to each, held
   /// by its pidfd; one that stands still gets it when it is let go. Hard: all at once (cgroup.kill,
   /// since Linux 5.14), also those that are made meanwhile and those that stand still; without
   /// cgroup2 one after the other, until nobody is left or it was tried eight times.
   /// Refuses a group in which we or our ancestors live (not_allowed). Returns before they are gone.
   Result<int> end(const Group& group, bool hard) const;
-  /// Lets a lease go on and takes its fence away, as after the death of the daemon that held it
-  /// there. Hard limits stay: they were asked for. No object is needed, nor a probe.
+  /// Lets a lease go on at full speed and takes its fence away, as after the death of the daemon
+  /// that held it there. Hard limits stay: they were asked for. No object is needed, nor a probe.
   static Result<void> let_go(const Group& group);
 
   /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the
@@ -172,7 +176,7 @@ class Groups {
   std::vector<pid_t> started_us_;  ///< and ourselves
   Hierarchy memory_;               ///< v1, or the v2 one
   Hierarchy cpu_;                  ///< v1; on v2 the same as memory_, or without parent
-  Hierarchy unified_;              ///< the v2 one
+  Hierarchy unified_;              ///< the v2 one, or v1's freezer
   std::optional<Scope> scope_;
   std::map<LeaseId, Group> made_;  ///< in this life; as many as there are leases
 };

@@ -450,6 +450,86 @@ TEST_F(RealGroups, LettingGoThawsAndTakesTheFenceAway) {
   EXPECT_EQ(Groups::let_go(foreign).error().kind, ErrorKind::not_allowed);
 }
 
+TEST_F(RealGroups, GivesAJobLessOfTheProcessorsAndAllOfItsShareAgain) {
+  const auto group = *groups_->make(1, 0);
+  if (group.cpu.empty()) GTEST_SKIP() << "no cpu controller";
+  const std::string file = group.cpu + (v2() ? "/cpu.weight" : "/cpu.shares");
+  const std::string whole = content(file);
+  ASSERT_TRUE(groups_->weigh(group, 50));
+  EXPECT_EQ(2 * std::stoi(content(file)), std::stoi(whole));
+  EXPECT_EQ(groups_->weigh(group, 0).error().kind, ErrorKind::invalid_request);
+  EXPECT_EQ(groups_->weigh(group, 101).error().kind, ErrorKind::invalid_request);
+  ASSERT_TRUE(groups_->weigh(group, 100));
+  EXPECT_EQ(content(file), whole);
+  ASSERT_TRUE(groups_->weigh(group, 50));
+  ASSERT_TRUE(Groups::let_go(group));
+  EXPECT_EQ(content(file), whole) << "as after the death of the daemon";
+}
+
+/// On the kernel of this machine, as if it had no cgroup2.
+class WithoutCgroup2 : public RealGroups {
+ protected:
+  WithoutCgroup2() {
+    std::string pattern = fs::temp_directory_path() / "headroom-v1-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr) std::abort();
+    config_.root = pattern;
+    fs::create_directories(pattern + "/proc/self");
+    fs::create_directories(pattern + "/sys/fs");
+    fs::create_directory_symlink("/sys/fs/cgroup", pattern + "/sys/fs/cgroup");
+    std::istringstream mounts(content("/proc/self/mountinfo"));
+    std::ofstream v1(pattern + "/proc/self/mountinfo");
+    for (std::string line; std::getline(mounts, line);) {
+      if (line.find(" - cgroup2 ") == std::string::npos) v1 << line << '\n';
+    }
+    std::ofstream(pattern + "/proc/self/cgroup") << content("/proc/self/cgroup");
+    v1.close();
+    groups_.reset();  // or it would remove the parents under the other
+    groups_ = std::make_unique<Groups>(Groups::probe(config_));
+  }
+  void SetUp() override {
+    if (groups_->tier() == Tier::none) GTEST_SKIP() << "no v1 controllers here";
+    ASSERT_EQ(groups_->tier(), Tier::v1);
+  }
+  ~WithoutCgroup2() override { fs::remove_all(config_.root); }
+};
+
+TEST_F(WithoutCgroup2, V1sFreezerStopsAJobAndLetsItGo) {
+  const auto group = *groups_->make(1, 0);
+  if (group.unified.empty()) GTEST_SKIP() << "no v1 freezer here";
+  Grower grower;
+  ASSERT_TRUE(groups_->place(group, grower.child.pid()));
+  ASSERT_TRUE(groups_->fence(group, 256_MiB));
+  grower.child.go();
+  ASSERT_TRUE(soon([&] { return grower.taken->load() > 2; }));
+  ASSERT_TRUE(groups_->freeze(group, true));
+  ASSERT_TRUE(soon([&] { return groups_->is_frozen(group) == true; }));
+  const int then = grower.taken->load();
+  ::usleep(20'000);
+  EXPECT_EQ(grower.taken->load(), then);
+  ASSERT_TRUE(groups_->freeze(group, false));
+  EXPECT_TRUE(soon([&] { return grower.taken->load() > then || then >= 256; }));
+  ASSERT_TRUE(groups_->freeze(group, true));
+  ASSERT_TRUE(Groups::let_go(group));
+  EXPECT_EQ(groups_->is_frozen(group), false) << "as after the death of the daemon";
+}
+
+TEST_F(WithoutCgroup2, WhoStandsStillInV1sFreezerCanBeEnded) {
+  const auto group = *groups_->make(1, 0);
+  if (group.unified.empty()) GTEST_SKIP() << "no v1 freezer here";
+  Child deaf([] {
+    ::signal(SIGTERM, SIG_IGN);
+    for (;;) ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, deaf.pid()));
+  deaf.go();
+  ASSERT_TRUE(groups_->freeze(group, true));
+  ASSERT_TRUE(soon([&] { return groups_->is_frozen(group) == true; }));
+  EXPECT_EQ(groups_->end(group, true), 1);
+  EXPECT_EQ(WTERMSIG(deaf.wait()), SIGKILL);
+  EXPECT_TRUE(soon([&] { return groups_->remove(group) == true; }));
+}
+
 TEST_F(RealGroups, DoesNotRemoveWhatIsInUseAndEndsNothing) {
   const auto group = *groups_->make(1, 0);
   Child child;

@@ -79,25 +79,19 @@ std::string render_event(const value& event, const value& room, const Style& sty
 std::optional<Error> wrong_type(const std::string& type, const value& seen) {
   // Types that have not happened yet are no mistake; those that have are right whatever stands
   // here.
-  static constexpr std::array kTypes{"alert.opened",      "alert.escalated",
-                                     "alert.lowered",     "alert.reminded",
-                                     "alert.ended",       "alert.muted",
-                                     "alert.unmuted",     "alert.acknowledged",
-                                     "daemon.started",    "daemon.restored",
-                                     "daemon.reload",     "daemon.configured",
-                                     "daemon.listening",  "daemon.journal",
-                                     "daemon.history",    "daemon.notify",
-                                     "daemon.otlp",       "daemon.token",
-                                     "decision.refused",  "lease.granted",
-                                     "lease.waiting",     "lease.ended",
-                                     "lease.handed_over", "lease.held",
-                                     "lease.returned",    "lease.over",
-                                     "lease.overrun",     "lease.within",
-                                     "lease.orphans",     "lease.quarantined",
-                                     "lease.idle",        "lease.hopeless",
-                                     "lease.killed",      "lease.frozen",
-                                     "lease.thawed",      "ladder.step",
-                                     "session.",          "sensor."};
+  static constexpr std::array kTypes{"alert.opened",     "alert.escalated",    "alert.lowered",
+                                     "alert.reminded",   "alert.ended",        "alert.muted",
+                                     "alert.unmuted",    "alert.acknowledged", "daemon.started",
+                                     "daemon.restored",  "daemon.reload",      "daemon.configured",
+                                     "daemon.listening", "daemon.journal",     "daemon.history",
+                                     "daemon.notify",    "daemon.otlp",        "daemon.token",
+                                     "decision.refused", "lease.granted",      "lease.waiting",
+                                     "lease.ended",      "lease.handed_over",  "lease.held",
+                                     "lease.returned",   "lease.over",         "lease.overrun",
+                                     "lease.within",     "lease.orphans",      "lease.quarantined",
+                                     "lease.idle",       "lease.hopeless",     "lease.killed",
+                                     "lease.slowed",     "lease.frozen",       "lease.thawed",
+                                     "ladder.step",      "session.",           "sensor."};
   std::vector<std::string> known(kTypes.begin(), kTypes.end());
   for (const auto& event : client::list(seen)) known.push_back(client::text(event, "type"));
   std::vector<std::string_view> words;

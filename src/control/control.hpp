@@ -47,6 +47,7 @@ class Control {
   void on(const Placed& event);
   void on(const Fenced& event);
   void on(const Frozen& event);
+  void on(const Weighed& event);
   void on(const Terminated& event);
   void on(const Touched& event);
   void on(const Released& event);
@@ -288,6 +289,10 @@ class Control {
   std::string cause_text() const;
   /// Asks models to go until use is at pressure.memory.cleanup_to.
   void shrink();
+  /// Gives those of the class low, and those beyond their booking, less of the processors.
+  void throttle(const decide::Strain& strain);
+  bool may_be_slowed(const Lease& lease) const;
+  void weigh(LeaseId id, int percent);
   /// Fences that were raised go back to what is there.
   void pull_fences();
   /// Stops who does not fit, and lets go who does.

@@ -20,7 +20,12 @@ constexpr seconds kWitness{10};        // a second sign counts for so long
 constexpr milliseconds kLeastGap{20};  // between two looks, for a speed to say anything
 constexpr seconds kRest{5};            // after the longest freeze, before the next one
 constexpr seconds kBetweenThaws{5};    // so that what one takes shows before the next goes on
-constexpr seconds kUsedLately{60};     // a model used since then is not asked to go
+constexpr seconds kBetweenWeighings{1};
+constexpr int kWholeShare = 100;  // percent of what a group has of the processors by itself
+constexpr int kLeastShare = 50;
+constexpr int kWeightStep = 10;     // up, each time
+constexpr int kWeightNoise = 5;     // less is not worth a change
+constexpr seconds kUsedLately{60};  // a model used since then is not asked to go
 
 std::int64_t used_bytes(const MemoryReading& m, std::int64_t& capacity) {
   const std::int64_t used = (*m.total - decide::usable_memory(m)).count();
@@ -128,9 +133,80 @@ void Control::climb(const Sample& sample) {
   } else if (strain.witness && strain.full && *strain.full >= stalled) {
     state_.ledger.set_tight(true);
   }
+  throttle(strain);
   if (step >= Step::hold && before < Step::hold) pull_fences();
   shrink();
   contain(sample);
+}
+
+void Control::throttle(const decide::Strain& strain) {
+  const bool slow = state_.ladder.step() >= Step::throttle;
+  if (!slow && state_.slowed.empty()) return;
+  if (state_.weighed && at_.boot - *state_.weighed < kBetweenWeighings) return;
+  state_.weighed = at_.boot;
+  // By how far it is from the line of this step to that of freezing.
+  const double from = decide::Ladder::lines(Step::throttle).enter;
+  const double to = decide::Ladder::lines(Step::freeze).enter;
+  const double share = std::clamp((strain.used.value_or(from) - from) / (to - from), 0.0, 1.0);
+  const int least = kWholeShare - static_cast<int>(share * (kWholeShare - kLeastShare));
+  const auto deserves = [&](LeaseId id) {
+    const Lease& lease = state_.promises.leases.at(id);
+    const auto use = state_.uses.find(id);
+    if (!slow || use == state_.uses.end() || use->second.no_weight) return false;
+    const bool over =
+        use->second.measured && decide::is_over(Amounts{use->second.measured->memory, {}, {}, {}},
+                                                Amounts{lease.booked.memory, {}, {}, {}});
+    return (over || lease.priority == Priority::low) && may_be_slowed(lease);
+  };
+  std::vector<std::pair<LeaseId, int>> moves;
+  for (const auto& [id, now] : state_.slowed) {
+    const int wanted = deserves(id) ? least : kWholeShare;
+    // Down at once, and up step by step: who gets all of it back at once fills memory at once.
+    const int next = wanted < now - kWeightNoise ? wanted : std::min(wanted, now + kWeightStep);
+    if (wanted > now || next < now) moves.emplace_back(id, next);
+  }
+  if (slow && least < kWholeShare - kWeightNoise) {
+    for (const auto& [id, entry] : state_.ledger.entries()) {
+      if (!state_.slowed.contains(id) && deserves(id)) moves.emplace_back(id, least);
+    }
+  }
+  for (const auto& [id, percent] : moves) weigh(id, percent);
+}
+
+bool Control::may_be_slowed(const Lease& lease) const {
+  // Who was asked to end should be able to.
+  return lease.fence && !lease.group.cpu.empty() && lease.part_of == 0 &&
+         decide::holds(lease.state) && lease.state != LeaseState::releasing &&
+         !state_.killing.contains(lease.id);
+}
+
+void Control::weigh(LeaseId id, int percent) {
+  const Lease& lease = state_.promises.leases.at(id);
+  std::string reason;
+  if (percent == kWholeShare) {
+    state_.slowed.erase(id);
+    reason = "it has all of its share of the processors again";
+    say("lease.slowed", id, lease.name + ": " + reason);
+  } else {
+    reason = (lease.priority == Priority::low ? "its class is low" : "it uses more than it booked");
+    reason += ", and memory runs short: " + cause_text();
+    const bool first = state_.slowed.insert_or_assign(id, percent).second;
+    if (first) {
+      say("lease.slowed", id,
+          lease.name + " gets less of the processors where others want them (" +
+              std::to_string(percent) + " % of its share): " + reason);
+    }
+  }
+  effects_.emplace_back(Weigh{id, lease.group, percent, std::move(reason)});
+}
+
+void Control::on(const Weighed& event) {
+  const auto found = state_.promises.leases.find(event.lease);
+  if (found == state_.promises.leases.end() || event.problem.empty()) return;
+  state_.slowed.erase(event.lease);
+  state_.uses[event.lease].no_weight = true;
+  say("lease.slowed", event.lease,
+      found->second.name + ": its share of the processors could not be changed: " + event.problem);
 }
 
 void Control::shrink() {
@@ -286,7 +362,11 @@ void Control::contain(const Sample& sample) {
     const bool somebody = std::any_of(runners.begin(), runners.end(), [&](const auto& one) {
       return runs_on(one) && !state_.frozen.contains(one.lease);
     });
-    const auto next = std::find_if(runners.begin(), runners.end(), runs_on);
+    // Who stands at its fence, and not because of this step, would be stopped there at once.
+    const auto next = std::find_if(runners.begin(), runners.end(), [&](const auto& one) {
+      const Lease& lease = state_.promises.leases.at(one.lease);
+      return runs_on(one) && !must_stand(lease, state_.uses.at(one.lease));
+    });
     if (!somebody && next != runners.end()) {
       thaw(next->lease, "somebody has to run on, and it comes first");
     }

@@ -1,4 +1,6 @@
 // What control does about memory that runs short: fences, freezing, and letting go.
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 #include "control/tight_for_test.hpp"
@@ -297,6 +299,77 @@ TEST_F(Tight, WhatCannotBeStoppedIsSaidAndNotTriedAllTheTime) {
   EXPECT_EQ(frozen_and_thawed(), Moves());
 }
 
+TEST_F(Tight, TheOnlyOneThereIsAndAtItsFenceIsNotStoppedAndLetGoInTurns) {
+  b.read();
+  job(80_GiB, 12);  // has booked, and is not there yet
+  const LeaseId grower = job(10_GiB, 11);
+  b.uses(grower, 10_GiB);
+  b.sample.holders.erase(b.sample.holders.begin());
+  look(4_GiB);  // a stranger has the rest
+  ASSERT_TRUE(is_frozen(grower));
+  (void)frozen_and_thawed();
+  for (int i = 0; i < 500; ++i) look(4_GiB);
+  EXPECT_EQ(frozen_and_thawed(), Moves())
+      << "at step " << to_string(b.control.state().ladder.step());
+}
+
+TEST_F(Tight, WhoIsLowOrBeyondItsBookingGetsLessOfTheProcessorsAndAllOfThemAgain) {
+  b.read();
+  const LeaseId within = job(40_GiB, 11);
+  const LeaseId low = job(10_GiB, 12, true, Priority::low);
+  const LeaseId over = job(10_GiB, 13, true);
+  b.uses(within, 39_GiB);
+  b.uses(low, 2_GiB);
+  b.uses(over, 14_GiB);
+  look(25_GiB, seconds(1));
+  EXPECT_TRUE(weights_.empty()) << "nothing is short at 75 %";
+  look(13500_MiB, seconds(1));  // 86.5 %: half-way from throttle to freeze
+  ASSERT_EQ(weights_.size(), 2U);
+  for (const auto& [id, percent] : std::exchange(weights_, {})) {
+    EXPECT_TRUE(id == low || id == over) << id;
+    EXPECT_NEAR(percent, 75, 3);
+  }
+  EXPECT_EQ(std::ranges::count(said_, "lease.slowed"), 2);
+  look(7_GiB, seconds(1));
+  for (const auto& [id, percent] : std::exchange(weights_, {})) {
+    EXPECT_EQ(percent, 50) << "never less than half";
+  }
+  std::vector<int> back;
+  for (int i = 0; i < 300; ++i) {
+    look(60_GiB, seconds(1));
+    for (const auto& [id, percent] : std::exchange(weights_, {})) {
+      if (id == low) back.push_back(percent);
+    }
+  }
+  EXPECT_EQ(back, (std::vector<int>{60, 70, 80, 90, 100})) << "step by step";
+  EXPECT_FALSE(b.control.state().slowed.contains(within));
+}
+
+TEST_F(Tight, WhereTheShareOfTheProcessorsCannotBeChangedItIsSaidOnce) {
+  b.read();
+  const LeaseId low = job(10_GiB, 12, true, Priority::low);
+  b.uses(low, 9_GiB);
+  look(13_GiB, seconds(1));
+  ASSERT_EQ(weights_.size(), 1U);
+  b.apply(Weighed{low, weights_[0].second, "cannot write cpu.weight: Read-only file system"});
+  EXPECT_EQ(b.said("lease.slowed"), 1);
+  weights_.clear();
+  for (int i = 0; i < 20; ++i) look(9_GiB, seconds(1));
+  EXPECT_TRUE(weights_.empty());
+}
+
+TEST_F(Tight, AJobWithoutAFenceOrThatEndsIsNotSlowedDown) {
+  b.read();
+  AskLease declined = fenced(10_GiB, 12, Priority::low);
+  declined.fence = false;
+  b.ask(declined);
+  const LeaseId free = ++last_;
+  b.apply(Placed{free, Group{"/g/l-1", "/c/l-1", "/u/l-1", "", true}, false, {}});
+  b.uses(free, 9_GiB);
+  look(9_GiB, seconds(1));
+  EXPECT_TRUE(weights_.empty());
+}
+
 TEST_F(Tight, AWeekOfAHealthyBusyMachineIsQuiet) {
   b.read();
   std::vector<LeaseId> jobs;
@@ -319,7 +392,7 @@ TEST_F(Tight, AWeekOfAHealthyBusyMachineIsQuiet) {
     }
     look(100_GiB - used, milliseconds(60'000));
     said += b.said("ladder.step") + b.said("alert.opened") + b.said("lease.frozen") +
-            b.said("lease.held");
+            b.said("lease.held") + b.said("lease.slowed");
   }
   EXPECT_EQ(said, 0);
 }

@@ -388,6 +388,7 @@ void Control::watch_idle(const HolderReading& reading) {
 }
 
 void Control::forget_use(LeaseId id) {
+  state_.slowed.erase(id);
   const auto use = state_.uses.find(id);
   if (use == state_.uses.end()) return;
   if (use->second.idle_due) state_.idle_due.erase({*use->second.idle_due, id});

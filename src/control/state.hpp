@@ -50,6 +50,7 @@ struct Use {
   std::optional<BootTime> touched;  ///< the kernel last told that it came to its fence
   bool hopeless = false;            ///< it was said that it would be ended, had a person allowed it
   std::optional<BootTime> rests_until;  ///< it stood still for as long as it may
+  bool no_weight = false;               ///< its share of the processors cannot be changed
   bool over = false;                    ///< it was said that it uses more than it booked
   bool loaded = false;                  ///< it has been active
   Bytes others_peak;                    ///< of its further devices that are back already
@@ -191,6 +192,8 @@ struct State {
   std::set<LeaseId> frozen;                              ///< an index of the promises
   std::set<LeaseId> lent;                    ///< whose fence was raised, and may not be there yet
   std::map<LeaseId, std::int64_t> at_fence;  ///< held there, and what is kept for each
+  std::map<LeaseId, int> slowed;             ///< percent of the processors' share that they have
+  std::optional<BootTime> weighed;           ///< when that was last thought of
   std::map<LeaseId, Killing> killing;        ///< one, and those that do not go
   std::optional<BootTime> killed;            ///< when the last one was told to end
   std::optional<BootTime> thawed;            ///< when the last one was let go because there is room

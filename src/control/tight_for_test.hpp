@@ -24,6 +24,7 @@ class Tight : public testing::Test {
     const LeaseId id = ++last_;
     Group made;
     made.memory = "/g/l-" + std::to_string(id);
+    made.cpu = "/c/l-" + std::to_string(id);
     made.unified = "/u/l-" + std::to_string(id);
     made.v2 = v2;
     b.apply(Placed{id, made, true, {}});
@@ -38,6 +39,8 @@ class Tight : public testing::Test {
     for (const Effect& effect : b.effects) {
       if (const auto* fence = std::get_if<Fence>(&effect)) fences_.push_back(*fence);
       if (const auto* freeze = std::get_if<Freeze>(&effect)) freezes_.push_back(*freeze);
+      if (const auto* weigh = std::get_if<Weigh>(&effect))
+        weights_.emplace_back(weigh->lease, weigh->percent);
       if (const auto* end = std::get_if<Terminate>(&effect))
         ends_.emplace_back(end->lease, end->hard);
       if (const auto* say = std::get_if<Say>(&effect)) said_.push_back(say->line.type);
@@ -58,6 +61,7 @@ class Tight : public testing::Test {
   std::vector<Fence> fences_;
   std::vector<Fence> moved_;
   std::vector<Freeze> freezes_;
+  std::vector<std::pair<LeaseId, int>> weights_;  ///< percent
   std::vector<std::pair<LeaseId, bool>> ends_;
   std::vector<std::string> said_;
 };

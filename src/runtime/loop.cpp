@@ -722,6 +722,8 @@ void Loop::carry_out(Effect& effect) {
     pending_.emplace_back(machine_.fence(*fence));
   } else if (const auto* freeze = std::get_if<Freeze>(&effect)) {
     pending_.emplace_back(machine_.freeze(*freeze));
+  } else if (const auto* weigh = std::get_if<Weigh>(&effect)) {
+    pending_.emplace_back(machine_.weigh(*weigh));
   } else if (const auto* terminate = std::get_if<Terminate>(&effect)) {
     pending_.emplace_back(machine_.terminate(*terminate));
   } else if (const auto* release = std::get_if<Release>(&effect)) {

@@ -116,7 +116,7 @@ Result<Bytes> Machine::fence(LeaseId lease, const Group& group, Bytes at) {
     (void)fences_.watch(lease, group, *stands);
   } else if (!held.fence) {
     fences_.forget(lease);
-    if (!held.frozen) forget(lease);
+    if (!held.any()) forget(lease);
   }
   return stands;
 }
@@ -145,7 +145,25 @@ Frozen Machine::freeze(const Freeze& effect) {
   }
   Held& held = held_[effect.lease];
   held.frozen = effect.frozen == outcome.problem.empty();
-  if (!held.fence && !held.frozen) forget(effect.lease);
+  if (!held.any()) forget(effect.lease);
+  return outcome;
+}
+
+Weighed Machine::weigh(const Weigh& effect) {
+  Weighed outcome{effect.lease, effect.percent, {}};
+  if (!groups_) {
+    outcome.problem = "the readings come from a captured tree";
+    return outcome;
+  }
+  const bool slowed = effect.percent < 100;
+  auto done = slowed ? guardian_.hold(effect.lease, effect.group) : Result<void>();
+  if (done) done = groups_->weigh(effect.group, effect.percent);
+  if (!done && (slowed || done.error().kind != ErrorKind::not_found)) {
+    outcome.problem = done.error().what + ": " + done.error().why;
+  }
+  Held& held = held_[effect.lease];
+  held.slowed = slowed && outcome.problem.empty();
+  if (!held.any()) forget(effect.lease);
   return outcome;
 }
 

@@ -27,6 +27,7 @@ class Machine {
   Placed place(const PlaceHolder& effect);
   Fenced fence(const Fence& effect);
   Frozen freeze(const Freeze& effect);
+  Weighed weigh(const Weigh& effect);
   Terminated terminate(const Terminate& effect);
   Released release(const Release& effect);
 
@@ -50,6 +51,8 @@ class Machine {
   struct Held {
     bool fence = false;
     bool frozen = false;
+    bool slowed = false;
+    bool any() const { return fence || frozen || slowed; }
   };
   Result<Bytes> fence(LeaseId lease, const Group& group, Bytes at);
   void forget(LeaseId lease);

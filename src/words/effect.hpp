@@ -85,6 +85,13 @@ struct Freeze {
   bool frozen = true;
   std::string reason;
 };
+/// Give the processes of a lease less of the processors where others want them too.
+struct Weigh {
+  LeaseId lease = 0;
+  Group group;
+  int percent = 100;  ///< of the share that everybody has; 1 to 100, and 100 is all of it
+  std::string reason;
+};
 /// End the processes of a lease: ask them to (SIGTERM), or end them all at once.
 struct Terminate {
   LeaseId lease = 0;
@@ -159,7 +166,7 @@ struct MakeSession {
 };
 
 using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze,
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Weigh,
                  Terminate, Release, Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
 using Effects = std::vector<Effect>;
 

@@ -195,6 +195,12 @@ struct Frozen {
   bool frozen = false;
   std::string problem;  ///< or empty
 };
+/// Its share of the processors was changed, or why not.
+struct Weighed {
+  LeaseId lease = 0;
+  int percent = 100;
+  std::string problem;  ///< or empty
+};
 /// Its processes were asked to end, or ended, or why not.
 struct Terminated {
   LeaseId lease = 0;
@@ -292,7 +298,7 @@ struct SessionMade {
 };
 
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
-                           Fenced, Frozen, Terminated, Touched, Released, HookAnswered, EngineRead,
-                           SessionsSeen, SessionsCleaned, SessionMade>;
+                           Fenced, Frozen, Weighed, Terminated, Touched, Released, HookAnswered,
+                           EngineRead, SessionsSeen, SessionsCleaned, SessionMade>;
 
 }  // namespace headroom

@@ -1,8 +1,12 @@
 // Memory that runs short, on the kernel of this machine: who is held, and who lets go.
 #include "harness.hpp"
 
+#include <algorithm>
+#include <array>
+#include <csignal>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 
 namespace headroom::end_to_end {
 namespace {
@@ -14,6 +18,8 @@ constexpr std::int64_t kMiB = 1 << 20;
 /// A daemon in a machine of 700 MiB, in which a lease has booked all but a little.
 class Held : public ::testing::Test {
  protected:
+  explicit Held(const std::string& configuration = "")
+      : daemon_(DaemonOptions{.configuration = configuration}) {}
   void SetUp() override {
     if (machine_.group().empty()) GTEST_SKIP() << "no v1 memory group can be made here";
     daemon_.options().memory_group = machine_.group();
@@ -104,6 +110,121 @@ TEST_F(Held, RecoverLetsAllGoWhereNoDaemonLives) {
   EXPECT_THAT(done.out, HasSubstr("l-"));
   write_text(daemon_.file("over"), "");
   EXPECT_TRUE(job->says("through")) << job->err();
+}
+
+/// The same machine, filled by a stranger, with the ladder up to one step.
+class OnStep : public Held, public ::testing::WithParamInterface<const char*> {
+ protected:
+  static constexpr std::int64_t kMachine = 700;  // MiB
+  static constexpr std::int64_t kBooked = 32;
+  static constexpr std::int64_t kTaken = 62;  // by the job: no more than fits
+  static constexpr double kFilled = 93.6;     // percent: above the line of freezing
+
+  OnStep() : Held(std::string("[pressure]\nladder = \"") + GetParam() + "\"\n") {}
+  static int number_of(std::string_view step) {
+    static constexpr std::array kSteps{"watch", "warn", "throttle", "shrink",
+                                       "shut",  "hold", "freeze"};
+    return static_cast<int>(std::ranges::find(kSteps, step) - kSteps.begin());
+  }
+  value memory() {
+    const auto all = daemon_.get("/api/v1/pressure");
+    for (const auto& one : list(all)) {
+      if (text(one, "resource") == "memory") return one;
+    }
+    return {};
+  }
+  std::int64_t step() { return whole(memory(), "step_number").value_or(0); }
+  /// A process that is nobody's lease fills the machine.
+  std::unique_ptr<Program> stranger() {
+    const double percent = number(memory(), "value").value_or(0);
+    const auto lacking = static_cast<std::int64_t>((kFilled - percent) / 100 * kMachine);
+    return std::make_unique<Program>(
+        job({"touch", std::to_string(lacking), "until", daemon_.file("over")}),
+        StartOptions{.memory_group = machine_.group()});
+  }
+};
+
+TEST_P(OnStep, WhatADaemonThatIsKilledHeldRunsByItselfAndTheNextOneHasIt) {
+  const int wanted = number_of(GetParam());
+  const auto job =
+      daemon_.command(Words{"run", "--mem", std::to_string(kBooked) + "M", "--name", "grower",
+                            "--priority", "low", "--"} +
+                      end_to_end::job({"touch", "30", "say", "there", "until", daemon_.file("go"),
+                                       "touch", std::to_string(kTaken - 30), "say", "through",
+                                       "until", daemon_.file("over")}));
+  ASSERT_TRUE(job->says("there")) << job->err();
+  ASSERT_TRUE(daemon_.lease_is("grower", "active"));
+  const auto filler = stranger();
+  ASSERT_TRUE(eventually([&] { return step() == wanted; })) << step();
+  write_text(daemon_.file("go"), "");
+  ASSERT_TRUE(stands_still()) << "nobody has room for what it takes beyond its booking\n"
+                              << daemon_.run({"event", "--limit", "50"}).out;
+  const auto before = daemon_.lease("grower");
+  const std::string group = text(before, "group.path");
+  const auto limit = [&] { return number_in(group + "/memory.limit_in_bytes"); };
+  ASSERT_LT(limit(), kMachine * kMiB);
+  if (wanted >= number_of("throttle")) {
+    EXPECT_THAT(daemon_.run({"event", "--limit", "50"}).out, HasSubstr("lease.slowed"));
+  }
+
+  const double killed = seconds();
+  daemon_.kill_and_reap();
+  EXPECT_TRUE(job->says("through")) << job->err();
+  std::cout << "it ran on " << 1000 * (seconds() - killed) << " ms after the daemon's death\n";
+  EXPECT_LT(seconds() - killed, 2.0);
+  EXPECT_TRUE(eventually([&] { return limit() > kMachine * kMiB; })) << limit();
+
+  ASSERT_TRUE(daemon_.start());
+  const auto after = daemon_.lease("grower");
+  EXPECT_EQ(text(after, "id"), text(before, "id"));
+  EXPECT_EQ(text(after, "state"), "active");
+  EXPECT_EQ(*whole(after, "booked.memory_bytes"), kBooked * kMiB);
+  EXPECT_TRUE(eventually([&] { return limit() < kMachine * kMiB; })) << "it has its fence again";
+  EXPECT_TRUE(eventually([&] { return step() >= wanted; })) << step();
+  write_text(daemon_.file("over"), "");
+  EXPECT_EQ(job->finish().code, 0);
+  EXPECT_EQ(daemon_.run({"lease", "rm", text(daemon_.lease("blocker"), "id")}).code, 0);
+  EXPECT_TRUE(daemon_.lease_ends("grower"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Ladder, OnStep,
+                         ::testing::Values("warn", "throttle", "shrink", "shut", "hold", "freeze"),
+                         [](const auto& one) { return std::string(one.param); });
+
+/// The same machine, where a person said that headroom may end who takes too much.
+class MayEnd : public Held {
+ protected:
+  MayEnd() : Held("[pressure]\nladder = \"kill\"\ngrace = \"2s\"\n") {}
+  /// Takes far more than it booked while there is room, and then another one needs that.
+  void overrun(const Words& words) {
+    ASSERT_EQ(daemon_.run({"lease", "rm", text(daemon_.lease("blocker"), "id")}).code, 0);
+    job_ = daemon_.command(Words{"run", "--mem", "32M", "--name", "grower", "--"} +
+                           job(words + Words{"touch", "400", "say", "there", "touch", "200",
+                                             "until", daemon_.file("over")}));
+    ASSERT_TRUE(job_->says("there")) << job_->err();
+    waiter_ = daemon_.command(Words{"run", "--mem", "350M", "--name", "waiter", "--"} +
+                              job({"say", "through"}));
+  }
+  std::unique_ptr<Program> job_;
+  std::unique_ptr<Program> waiter_;
+};
+
+TEST_F(MayEnd, WhoTakesFarMoreThanItBookedIsEndedAndWhoWaitedRuns) {
+  overrun({});
+  EXPECT_TRUE(waiter_->says("through", 60s)) << daemon_.run({"event", "--limit", "50"}).out;
+  EXPECT_EQ(job_->finish().code, 128 + SIGTERM);
+  EXPECT_THAT(job_->err(), HasSubstr("headroom ended it"));
+  EXPECT_THAT(daemon_.run({"event", "--limit", "50"}).out, HasSubstr("SIGTERM"));
+}
+
+TEST_F(MayEnd, ADaemonThatIsKilledBetweenAskingAndEndingLeavesItAlive) {
+  overrun({"catch", "15"});
+  ASSERT_TRUE(job_->says("got 15", 60s)) << daemon_.run({"event", "--limit", "50"}).out;
+  daemon_.kill_and_reap();
+  EXPECT_TRUE(job_->running());
+  ASSERT_TRUE(daemon_.start());
+  EXPECT_TRUE(daemon_.lease_is("grower", "active"));
+  write_text(daemon_.file("over"), "");
 }
 
 }  // namespace

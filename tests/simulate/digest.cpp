@@ -47,6 +47,10 @@ struct Parts {
     number(e.lease);
     number(e.frozen);
   }
+  void operator()(const Weighed& e) {
+    number(e.lease);
+    d.add(static_cast<std::int64_t>(e.percent));
+  }
   void operator()(const Terminated& e) {
     number(e.lease);
     number(e.hard);
@@ -112,6 +116,10 @@ struct Parts {
   void operator()(const Freeze& e) {
     number(e.lease);
     number(e.frozen);
+  }
+  void operator()(const Weigh& e) {
+    number(e.lease);
+    d.add(static_cast<std::int64_t>(e.percent));
   }
   void operator()(const Terminate& e) {
     number(e.lease);

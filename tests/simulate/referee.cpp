@@ -140,6 +140,22 @@ std::string Referee::stillness(const control::Control& control, const Event& eve
   return {};
 }
 
+// Who gets less of the processors: never less than half, and only who agreed to be held.
+std::string Referee::weights(const control::Control& control, const Effects& effects) const {
+  for (const Effect& effect : effects) {
+    const auto* weigh = std::get_if<Weigh>(&effect);
+    if (weigh == nullptr || weigh->percent == 100) continue;
+    const auto& leases = control.state().promises.leases;
+    const auto lease = leases.find(weigh->lease);
+    if (lease == leases.end() || !lease->second.fence) {
+      return lease_name(weigh->lease) + " is slowed down, and never agreed to it";
+    }
+    if (weigh->percent < 50 || weigh->percent > 100) return "somebody is slowed down too much";
+    if (!control.state().slowed.contains(weigh->lease)) return "who is slowed down is forgotten";
+  }
+  return {};
+}
+
 // Who is ended: only where a person said so, only who agreed to be held, and never who keeps to its
 // booking.
 std::string Referee::killings(const control::Control& control, const Effects& effects) const {
@@ -261,9 +277,10 @@ std::string Referee::after(const control::Control& control, const Event& event,
     return std::holds_alternative<Sense>(effect);
   });
   for (const std::string& broken :
-       {victims(control, effects), killings(control, effects), readings(state, event),
-        ledger(state), rooms(state), nested(state), devices(state), grants(control, grown, granted),
-        gauges(control, event), queue(control, event, granted, reads, at)}) {
+       {victims(control, effects), killings(control, effects), weights(control, effects),
+        readings(state, event), ledger(state), rooms(state), nested(state), devices(state),
+        grants(control, grown, granted), gauges(control, event),
+        queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();

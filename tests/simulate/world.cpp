@@ -213,6 +213,7 @@ void World::carry_out(const Effect& effect) {
       Group group;
       group.memory = "/sim/l-" + std::to_string(placed.lease);
       if (random_.percent(70)) group.unified = "/sim/u/l-" + std::to_string(placed.lease);
+      if (random_.percent(70)) group.cpu = "/sim/c/l-" + std::to_string(placed.lease);
       group.v2 = random_.percent(30);
       for (auto& [pid, process] : machine_.processes) {
         if (!process.dead && process.root == placed.holder.pid &&
@@ -238,6 +239,12 @@ void World::carry_out(const Effect& effect) {
       } else {
         machine_.frozen.erase(wanted.lease);
       }
+      return Event(event);
+    });
+  } else if (const auto* weigh = std::get_if<Weigh>(&effect)) {
+    plan(soon(), [this, wanted = *weigh] {
+      Weighed event{wanted.lease, wanted.percent, {}};
+      if (random_.percent(5)) event.problem = "the kernel refused";
       return Event(event);
     });
   } else if (const auto* end = std::get_if<Terminate>(&effect)) {
