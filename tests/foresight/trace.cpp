@@ -183,8 +183,6 @@ Result<Trace> read_trace(const fs::path& folder, const fs::path& file) {
     if (!at) return bad("the timestamp is neither seconds nor YYYY-MM-DD HH:MM:SS");
     const auto number_read = parse_number(row[value]);
     if (!number_read) return bad("the value is not a finite number");
-    if (!trace.samples.empty() && at->boot < trace.samples.back().at.boot)
-      return bad("the time goes backwards");
     trace.samples.push_back({std::string(row[time]), *at, *number_read});
   }
   if (trace.samples.empty()) return bad("has no rows");

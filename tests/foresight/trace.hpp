@@ -17,7 +17,7 @@ struct Sample {
   double value = 0;   ///< finite
 };
 
-/// A file of samples, oldest first.
+/// A file of samples, in its order.
 struct Trace {
   std::filesystem::path name;  ///< below the folder of data, ending in .csv
   std::string kind;            ///< "cpu", "memory", … as the folder's manifest.csv says; else empty
@@ -29,7 +29,7 @@ struct Trace {
 Result<std::vector<std::filesystem::path>> find_traces(const std::filesystem::path& folder);
 
 /// Reads `folder / file`: a header with the columns timestamp and value, then rows. A timestamp is
-/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Times must not decrease.
+/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Times may repeat or go backwards: recorded ones do.
 /// Errors: invalid_request, naming the file and the line.
 Result<Trace> read_trace(const std::filesystem::path& folder, const std::filesystem::path& file);
 
