@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <type_traits>
+
+#include "judge/saved.hpp"
 
 namespace headroom::judge {
 namespace {
@@ -124,7 +125,7 @@ std::string_view name_of(ForecastLimit limit) {
 Forecaster::Forecaster(nanoseconds horizon) {
   static_assert(expert_count == kExperts && kMethods.size() == kMixed);
   static_assert(kRegressors.size() + 2 == kFeatures);
-  static_assert(std::is_trivially_copyable_v<Forecaster> && sizeof(Forecaster) <= 1228);
+  static_assert(std::is_trivially_copyable_v<Forecaster> && sizeof(Forecaster) <= 1024);
   const double seconds = static_cast<double>(horizon.count()) / kSecond;
   horizon_ = static_cast<float>(std::clamp(seconds, 60.0, kDaySeconds));
   day_.fill(kUnknown);
@@ -551,39 +552,13 @@ ForecastAccuracy Forecaster::accuracy() const {
   return accuracy;
 }
 
-namespace {
-
-constexpr std::string_view kMagic = "headroom forecast 1\n";
-
-std::uint64_t checksum(std::string_view bytes) {  // FNV-1a
-  std::uint64_t sum = 14695981039346656037U;
-  for (const char byte : bytes) sum = (sum ^ static_cast<unsigned char>(byte)) * 1099511628211U;
-  return sum;
-}
-
-}  // namespace
-
-std::string Forecaster::save() const {
-  std::string bytes(kMagic);
-  bytes.append(reinterpret_cast<const char*>(this), sizeof *this);
-  const std::uint64_t sum = checksum(bytes);
-  bytes.append(reinterpret_cast<const char*>(&sum), sizeof sum);
-  return bytes;
-}
+std::string Forecaster::save() const { return save_state("forecast 1", *this); }
 
 Result<Forecaster> Forecaster::restore(std::string_view bytes) {
-  const auto bad = [](const char* why) {
-    return fail(ErrorKind::invalid_request, "cannot take up a forecast", why);
-  };
-  std::uint64_t sum = 0;
-  if (bytes.size() != kMagic.size() + sizeof(Forecaster) + sizeof sum || !bytes.starts_with(kMagic))
-    return bad("it is of another version");
-  std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
-  if (sum != checksum(bytes.substr(0, bytes.size() - sizeof sum))) return bad("it is damaged");
-  Forecaster state;
-  std::memcpy(&state, bytes.data() + kMagic.size(), sizeof state);
-  if (!state.sound()) return bad("it holds what cannot be");
-  state.resumed_ = 1;
+  auto state = restore_state<Forecaster>("forecast 1", bytes);
+  if (!state) return state;
+  if (!state->sound()) return damaged_state("forecast 1");
+  state->resumed_ = 1;
   return state;
 }
 

@@ -5,14 +5,16 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 namespace headroom::judge {
 
 /// Recursive regression of N features on a target under the absolute error: least squares, each
 /// sample weighted by the inverse of its error (iteratively reweighted least squares: Holland and
 /// Welsch 1977), older samples forgotten exponentially. The covariance is kept factored as U D Uᵀ
-/// (Bierman 1977), which stays positive in single precision. Features and target should be of
-/// order one. Trivially copyable; 4 N (N + 3) / 2 bytes; not thread-safe.
+/// (Bierman 1977), which stays positive in single precision; U, whose entries are of order one, is
+/// kept in 16 bits. Features and target should be of order one, too. Trivially copyable, N (N + 7)
+/// bytes; not thread-safe.
 template <std::size_t N>
 class Regression {
  public:
@@ -32,7 +34,7 @@ class Regression {
     std::array<double, N> g;  // D Uᵀ x
     for (std::size_t j = 0; j < N; ++j) {
       double sum = x[j];
-      for (std::size_t i = 0; i < j; ++i) sum += static_cast<double>(upper_[at(i, j)]) * x[i];
+      for (std::size_t i = 0; i < j; ++i) sum += entry(i, j) * x[i];
       f[j] = sum;
       diagonal_[j] = std::min(diagonal_[j] / kForget, kPrior);
       g[j] = diagonal_[j] * sum;
@@ -44,8 +46,8 @@ class Regression {
       const double pull = -f[j] / before;
       const double gain = g[j];
       for (std::size_t i = 0; i < j; ++i) {
-        const double old = upper_[at(i, j)];
-        upper_[at(i, j)] = static_cast<float>(old + g[i] * pull);
+        const double old = entry(i, j);
+        set_entry(i, j, old + g[i] * pull);
         g[i] += old * gain;
       }
       before = after;
@@ -56,9 +58,6 @@ class Regression {
 
   /// Whether all of it are numbers that learn() could have left.
   bool sound() const {
-    for (const float value : upper_) {
-      if (!std::isfinite(value)) return false;
-    }
     for (std::size_t i = 0; i < N; ++i) {
       if (!std::isfinite(weight_[i]) || !(diagonal_[i] >= 0 && diagonal_[i] <= kPrior))
         return false;
@@ -70,11 +69,18 @@ class Regression {
   static constexpr float kForget = 0.998F;
   static constexpr float kPrior = 1.0F / 30;  ///< variance of a weight of which nothing is known
   static constexpr double kSmallest = 0.3;    ///< errors below count alike
+  static constexpr double kOne = 2048;        ///< in the codes of U: entries up to 16
+
   static constexpr std::size_t at(std::size_t i, std::size_t j) { return j * (j - 1) / 2 + i; }
+  double entry(std::size_t i, std::size_t j) const { return upper_[at(i, j)] / kOne; }
+  void set_entry(std::size_t i, std::size_t j, double value) {
+    const double code = std::isfinite(value) ? std::clamp(value * kOne, -32767.0, 32767.0) : 0;
+    upper_[at(i, j)] = static_cast<std::int16_t>(std::lround(code));
+  }
 
   std::array<float, N> weight_{};
   std::array<float, N> diagonal_ = filled();
-  std::array<float, N*(N - 1) / 2> upper_{};
+  std::array<std::int16_t, N*(N - 1) / 2> upper_{};
 
   static constexpr std::array<float, N> filled() {
     std::array<float, N> all{};
