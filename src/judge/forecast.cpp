@@ -60,6 +60,9 @@ constexpr double kEagerness = 40;  // of the weights
 constexpr double kWorst = 0.3;     // an expert so much worse than the best has no weight
 constexpr double kMostScales = 10;
 constexpr double kKink = 1.5;
+constexpr double kDoubt = 200;      // a slope below 14 of its standard errors is none
+constexpr double kNarrower = 0.12;  // powers of time by which the interval
+constexpr double kWider = 0.4;      // shrinks and grows off the horizon
 constexpr std::uint32_t kMostCounted = 500;
 
 constexpr double kLargest = 1e30;
@@ -154,7 +157,9 @@ void Forecaster::update(Instant at, double value) {
   value_ = std::clamp(value - origin_, -kLargest, kLargest);
   follow(value_, seconds);
   const double elapsed = seconds_between(cell_opened_, boot_);
-  if (elapsed >= 0.9 * horizon_ / kCellsPerHorizon) close_cell(elapsed);  // samples may come early
+  const double cell = horizon_ / kCellsPerHorizon;
+  const double early = std::min(0.5 * step_, 0.1 * cell);  // a sample may come a little early
+  if (elapsed >= cell - early) close_cell(elapsed);
 }
 
 void Forecaster::start(Instant at, double value) {
@@ -314,6 +319,10 @@ void Forecaster::judge(const Pending& was) {
   if (scale_ > 0) regression_.learn(features(said, was.last), move / scale_);
   const double error = value_ - was.value;
   band_.learn(error, was.value - was.lo, was.hi - was.value);
+  const double within = 0.1 * std::abs(origin_ + was.value);
+  const double hit = std::abs(error) <= within ? 1 : 0;
+  const double told = 1 - tail(within, was.hi - was.value) - tail(within, was.value - was.lo);
+  trust_ += static_cast<float>((hit - told - trust_) / std::min(judged_, kMostCounted));
   const bool inside = value_ >= was.lo && value_ <= was.hi;
   error_ = static_cast<float>(kDiscount * error_ + std::abs(error));
   last_error_ = static_cast<float>(kDiscount * last_error_ + std::abs(move));
@@ -400,14 +409,14 @@ double Forecaster::line(double ahead) const {
 }
 
 /// The slope of all the ring, per second, shrunk the more the less it stands out of its own error
-/// (James and Stein); errors of neighbouring cells are alike, so that error counts fourfold.
+/// (James and Stein): level noise and daily courses make slopes that do not last.
 double Forecaster::trend() const {
   const std::size_t n = ring_size_;
   if (n < 6) return 0;
   const Line fit = fit_line(n, [&](std::size_t i) { return ring_at(n - 1 - i); });
   const double square = fit.slope * fit.slope;
   if (square <= 0) return 0;
-  const double kept = std::max(0.0, 1 - 4 * fit.variance / square);
+  const double kept = std::max(0.0, 1 - kDoubt * fit.variance / square);
   return kept * fit.slope / cell_seconds();
 }
 
@@ -486,7 +495,7 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
   } else if (horizons > 1) {
     value += trend() * (seconds - horizon_);
   }
-  const double wider = std::sqrt(horizons);
+  const double wider = std::pow(horizons, horizons < 1 ? kNarrower : kWider);
   Forecast forecast;
   const double below = band_.below() * wider;
   const double above = band_.above() * wider;
@@ -494,7 +503,8 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
   forecast.lo = forecast.value - below;
   forecast.hi = forecast.value + above;
   const double within = 0.1 * std::abs(forecast.value);
-  forecast.confidence = judged_ == 0 ? 0 : 1 - tail(within, above) - tail(within, below);
+  const double told = 1 - tail(within, above) - tail(within, below) + trust_;
+  forecast.confidence = judged_ == 0 ? 0 : std::clamp(told, 0.0, 1.0);
   forecast.method = kMethods[main.heaviest];
   forecast.limited_by = horizons > 2                ? ForecastLimit::horizon
                         : seen_ < kDaySeconds       ? ForecastLimit::short_history
@@ -576,7 +586,8 @@ bool Forecaster::sound() const {
   good = good && (started_ == 0 || (ring_size_ > 0 && hour_slot_ >= 0 && day_slot_ >= 0));
   good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_) && numbers(hour_);
   good = good && number(cell_mean_) && number(hour_mean_) && number(day_mean_) &&
-         number(hour_level_) && number(day_level_) && sum(unit_) && sum(scale_);
+         number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && sum(unit_) &&
+         sum(scale_);
   good = good && std::all_of(loss_.begin(), loss_.end(), sum) && sum(error_) && sum(last_error_) &&
          sum(inside_);
   for (const Pending& was : pending_) {

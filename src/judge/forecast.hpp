@@ -42,7 +42,8 @@ struct Forecast {
   double value = 0;
   double lo = 0;  ///< lo to hi holds the value with 90 % probability; lo <= value <= hi
   double hi = 0;
-  /// The probability that what comes will lie within 10 % of `value`, told from the interval.
+  /// The probability that what comes will lie within 10 % of `value`, told from the interval and
+  /// from how often that was true.
   double confidence = 0;
   ForecastMethod method = ForecastMethod::last_value;  ///< the one with the largest weight
   ForecastLimit limited_by = ForecastLimit::short_history;
@@ -189,6 +190,7 @@ class Forecaster {
   Regression<kFeatures> regression_;
   Band band_;
   float error_ = 0, last_error_ = 0, inside_ = 0;  // discounted sums
+  float trust_ = 0;  // by how much values lay within 10 % more often than the band tells
 };
 
 }  // namespace headroom::judge

@@ -81,6 +81,7 @@ void LimitEstimator::update(BootTime at, double used, const std::optional<Foreca
   const bool first = started_ == 0;
   started_ = 1;
   resumed_ = 0;
+  const double passed = (static_cast<double>(boot) - static_cast<double>(boot_)) / kSecond;
   boot_ = boot;
   used_ = kept(used);
   forecast_ = forecast ? kept(forecast->value) : used_;
@@ -89,7 +90,8 @@ void LimitEstimator::update(BootTime at, double used, const std::optional<Foreca
   cell_mean_ += (used_ - cell_mean_) / static_cast<float>(cell_count_);
   cell_peak_ = std::max(cell_peak_, used_);
   const double elapsed = (static_cast<double>(boot_) - static_cast<double>(cell_opened_)) / kSecond;
-  if (first || elapsed >= 0.9 * cell_) close_cell(elapsed);  // samples may come early
+  const double early = std::min(0.5 * passed, 0.1 * cell_);  // a sample may come a little early
+  if (first || elapsed >= cell_ - early) close_cell(elapsed);
 }
 
 void LimitEstimator::close_cell(double elapsed) {
