@@ -37,11 +37,12 @@ constexpr double kQuantileStep = 6;
 constexpr std::uint32_t kNew = 12;  // cells: so long at least kNewMargin above all peaks
 constexpr double kNewMargin = 1.2;
 constexpr double kNear = 0.9;
-constexpr double kLargest = 1e30;
+constexpr double kLargest = 1e27;  // so that costs stay finite in single precision
 constexpr double kSecond = 1e9;
 constexpr double kRounding = 1 + 1e-6;  // of what is kept in single precision
 
-float kept(double x) { return static_cast<float>(std::clamp(x, 0.0, kLargest)); }
+/// What can be kept of a use; of what is not a number nothing.
+float kept(double x) { return x > 0 ? static_cast<float>(std::min(x, kLargest)) : 0; }
 
 }  // namespace
 
@@ -257,7 +258,7 @@ Result<LimitEstimator> LimitEstimator::restore(std::string_view bytes) {
 /// Whether all of it could have been left by update().
 bool LimitEstimator::sound() const {
   const auto size = [](double x) { return x >= 0 && x <= 1.01 * kLargest; };
-  const auto sum = [](double x) { return x >= 0; };  // may be infinite: then its weight is 0
+  const auto sum = [](double x) { return x >= 0 && x <= 3e38; };
   bool good = kappa_ >= 1 && kappa_ <= 1e6 && least_ >= 0 && least_ <= 100 && cell_ >= 20 &&
               cell_ <= 28800 && size(used_) && size(forecast_) && size(above_) &&
               size(cell_peak_) && size(cell_mean_) && size(quantile_) && size(spread_);
