@@ -574,9 +574,10 @@ Result<Forecaster> Forecaster::restore(std::string_view bytes) {
 
 /// Whether all of it could have been left by update().
 bool Forecaster::sound() const {
-  const auto number = [](double x) { return std::abs(x) <= 4 * kLargest; };
+  // Values are at most 1e30, multiples of them a little more.
+  const auto number = [](double x) { return std::abs(x) <= 1e36; };
   const auto numbers = [&](const auto& all) { return std::all_of(all.begin(), all.end(), number); };
-  const auto sum = [](double x) { return x >= 0 && x <= 1e33; };
+  const auto sum = [](double x) { return x >= 0 && x <= 1e36; };
   bool good = number(origin_) && number(value_) && seen_ >= 0 && seen_ <= 1e11;
   good = good && horizon_ >= 60 && horizon_ <= kDaySeconds && step_ >= 0 && step_ <= 1e11 &&
          last_step_ >= step_ && last_step_ <= 1e11;

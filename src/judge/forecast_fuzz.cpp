@@ -19,11 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   size -= 2;
   // A sample: how long after the last (seconds, halved or times 60), a step of the wall clock, and
   // a value, as eight bytes or as one.
+  constexpr std::int64_t kMinute = 60'000'000'000;
+  constexpr std::int64_t kHalfSecond = 500'000'000;
   std::int64_t boot = 0;
   std::int64_t step = 0;
   while (size >= 4) {
-    boot +=
-        static_cast<std::int64_t>(data[0] & 1 ? data[1] * 60'000'000'000 : data[1] * 500'000'000);
+    boot += data[1] * ((data[0] & 1) != 0 ? kMinute : kHalfSecond);
     if ((data[0] & 2) != 0) step += (data[2] - 128) * std::int64_t{3'600'000'000'000};
     if ((data[0] & 4) != 0) boot = -boot;
     double value = data[3];

@@ -23,10 +23,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   size -= 4;
   // A sample: how long after the last (seconds, halved or times 60), and use and forecast, as eight
   // bytes or as one.
+  constexpr std::int64_t kMinute = 60'000'000'000;
+  constexpr std::int64_t kHalfSecond = 500'000'000;
   std::int64_t boot = 0;
   while (size >= 4) {
-    boot +=
-        static_cast<std::int64_t>(data[0] & 1 ? data[1] * 60'000'000'000 : data[1] * 500'000'000);
+    boot += data[1] * ((data[0] & 1) != 0 ? kMinute : kHalfSecond);
     double used = data[2];
     Forecast forecast;
     forecast.value = data[3];
