@@ -12,7 +12,6 @@ namespace {
 enum Base : std::size_t {
   peak_1,
   peak_4,
-  peak_24,
   peak_96,
   peak_quantile,
   forecast_half,
@@ -20,9 +19,8 @@ enum Base : std::size_t {
   base_count,
 };
 constexpr std::array kRules = {
-    LimitRule::window_maximum,    LimitRule::window_maximum, LimitRule::window_maximum,
-    LimitRule::window_maximum,    LimitRule::peak_quantile,  LimitRule::forecast_quantile,
-    LimitRule::forecast_quantile,
+    LimitRule::window_maximum, LimitRule::window_maximum,    LimitRule::window_maximum,
+    LimitRule::peak_quantile,  LimitRule::forecast_quantile, LimitRule::forecast_quantile,
 };
 constexpr std::array kMarginOf = {1.0, 1.02, 1.05, 1.1, 1.2, 1.4};
 
@@ -63,9 +61,9 @@ std::string_view name_of(LimitRule rule) {
 LimitEstimator::LimitEstimator(const LimitPolicy& policy) {
   static_assert(base_count == kBases && kRules.size() == kBases && kMarginOf.size() == kMargins);
   static_assert(kPending == kCellsPerHold && kCells == 4 * kCellsPerHold);
-  static_assert(std::is_trivially_copyable_v<LimitEstimator> && sizeof(LimitEstimator) <= 512);
+  static_assert(std::is_trivially_copyable_v<LimitEstimator> && sizeof(LimitEstimator) <= 408);
   const double hold = static_cast<double>(policy.hold.count()) / kSecond;
-  kappa_ = policy.kappa >= 1 ? std::min(policy.kappa, 1e6) : 1;
+  kappa_ = static_cast<float>(policy.kappa >= 1 ? std::min(policy.kappa, 1e6) : 1);
   cell_ = static_cast<float>(std::clamp(hold, 60.0, 86400.0) / kCellsPerHold);
   least_ = static_cast<float>(policy.least >= 0 ? std::min(policy.least, 100.0) : 0);
 }
@@ -75,7 +73,7 @@ void LimitEstimator::update(BootTime at, double used, const std::optional<Foreca
   const std::int64_t boot = at.time_since_epoch().count();
   if (started_ == 0 || resumed_ != 0) {
     boot_ = cell_opened_ = boot;
-    for (Pending& each : pending_) each.left = 0;
+    left_.fill(0);
   } else if (boot <= boot_) {
     return;
   }
@@ -111,12 +109,12 @@ void LimitEstimator::close_cell(double elapsed) {
   cell_opened_ = boot_;
   cells_seen_ += cells_seen_ < UINT32_MAX ? 1 : 0;
   Pending& now = pending_[pending_next_];
+  left_[pending_next_] = kCellsPerHold;
+  passed_[pending_next_] = 0;
   pending_next_ = static_cast<std::uint8_t>((pending_next_ + 1U) % kPending);
   const Bases said = bases();
   for (std::size_t i = 0; i < kBases; ++i) now.bases[i] = kept(said[i]);
   now.limit = kept(choose(said).value);
-  now.left = kCellsPerHold;
-  now.passed = 0;
 }
 
 /// Charges all limits that are held over the cell that ends.
@@ -124,8 +122,9 @@ void LimitEstimator::judge(double mean, double peak) {
   for (auto& costs : cost_) {
     for (float& cost : costs) cost *= static_cast<float>(kDiscount);
   }
-  for (Pending& was : pending_) {
-    if (was.left == 0) continue;
+  for (std::size_t p = 0; p < kPending; ++p) {
+    if (left_[p] == 0) continue;
+    const Pending& was = pending_[p];
     for (std::size_t i = 0; i < kBases; ++i) {
       for (std::size_t j = 0; j < kMargins; ++j) {
         const double limit = was.bases[i] * kMarginOf[j];
@@ -133,10 +132,10 @@ void LimitEstimator::judge(double mean, double peak) {
         cost_[i][j] += static_cast<float>(std::max(0.0, cost));
       }
     }
-    if (peak > was.limit * kRounding) was.passed = 1;
-    if (--was.left > 0) continue;
+    if (peak > was.limit * kRounding) passed_[p] = 1;
+    if (--left_[p] > 0) continue;
     held_ = static_cast<float>(kDiscount * held_ + 1);
-    kept_ = static_cast<float>(kDiscount * kept_ + (was.passed != 0 ? 0 : 1));
+    kept_ = static_cast<float>(kDiscount * kept_ + (passed_[p] != 0 ? 0 : 1));
   }
 }
 
@@ -169,19 +168,16 @@ double LimitEstimator::newest_peak(std::size_t cells) const {
   return peak;
 }
 
-double LimitEstimator::block_peak(std::size_t blocks) const {
-  float peak = cell_peak_;
-  for (std::size_t i = 0; i < blocks; ++i)
-    peak = std::max(peak, blocks_[(block_next_ + kBlocks - i) % kBlocks]);
-  return peak;
+/// The highest use of all blocks: of the last 88 to 96 hold times.
+double LimitEstimator::block_peak() const {
+  return std::max(cell_peak_, *std::max_element(blocks_.begin(), blocks_.end()));
 }
 
 LimitEstimator::Bases LimitEstimator::bases() const {
   Bases said{};
   said[peak_1] = newest_peak(kCellsPerHold);
   said[peak_4] = newest_peak(kCells);
-  said[peak_24] = std::max(block_peak(4), said[peak_4]);
-  said[peak_96] = std::max(block_peak(kBlocks), said[peak_4]);
+  said[peak_96] = std::max(block_peak(), said[peak_4]);
   said[peak_quantile] = quantile_;
   said[forecast_half] = (static_cast<double>(forecast_) + above_) / 2;
   said[forecast_line] = above_;
@@ -267,9 +263,9 @@ bool LimitEstimator::sound() const {
   good = good && std::all_of(cells_.begin(), cells_.end(), size) &&
          std::all_of(blocks_.begin(), blocks_.end(), size);
   for (const Pending& was : pending_) {
-    good = good && std::all_of(was.bases.begin(), was.bases.end(), size) && size(was.limit) &&
-           was.left <= kCellsPerHold;
+    good = good && std::all_of(was.bases.begin(), was.bases.end(), size) && size(was.limit);
   }
+  for (const std::uint8_t left : left_) good = good && left <= kCellsPerHold;
   for (const auto& costs : cost_) good = good && std::all_of(costs.begin(), costs.end(), sum);
   return good;
 }

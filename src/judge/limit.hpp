@@ -18,7 +18,7 @@ namespace headroom::judge {
 
 /// What a limit is told from.
 enum class LimitRule : std::uint8_t {
-  window_maximum,     ///< the highest use of the last 1, 4, 24 or 96 hold times
+  window_maximum,     ///< the highest use of the last 1, 4 or 96 hold times
   peak_quantile,      ///< the 90 % quantile of the peaks of hold times, about a day back
   forecast_quantile,  ///< the upper line of the forecast, or half the way to it
   current_use,        ///< what is used now and a little more
@@ -47,7 +47,7 @@ struct LimitPolicy {
 
 /// Chooses a limit online.
 ///
-/// Seven simple limits (LimitRule), each times six margins, are judged by what they would have
+/// Six simple limits (LimitRule), each times six margins, are judged by what they would have
 /// cost: what was set aside and not used, and kappa times what was used above, over the hold time
 /// after each third of it. They are mixed by exponential weights on that discounted cost, so that
 /// each series finds its own rule and margin (the idea of Autopilot: Rzadca et al., EuroSys 2020).
@@ -76,7 +76,7 @@ class LimitEstimator {
   static Result<LimitEstimator> restore(std::string_view bytes);
 
  private:
-  static constexpr std::size_t kBases = 7;
+  static constexpr std::size_t kBases = 6;
   static constexpr std::size_t kMargins = 6;
   static constexpr std::size_t kCells = 12;   // thirds of the hold time: four of them
   static constexpr std::size_t kBlocks = 12;  // of 24 cells: 96 hold times, a day
@@ -86,10 +86,7 @@ class LimitEstimator {
   /// Limits that are being judged.
   struct Pending {
     std::array<float, kBases> bases{};
-    float limit = 0;          // what was said
-    std::uint8_t left = 0;    // cells still to come
-    std::uint8_t passed = 0;  // use was above `limit`
-    std::uint16_t spare = 0;
+    float limit = 0;  // what was said
   };
   struct Choice {
     double value = 0;
@@ -101,14 +98,14 @@ class LimitEstimator {
   void push(double peak);
   void track(double peak);
   double newest_peak(std::size_t cells) const;
-  double block_peak(std::size_t blocks) const;
+  double block_peak() const;
   Bases bases() const;
   Choice choose(const Bases& bases) const;
   bool sound() const;
 
-  double kappa_ = 0;
   std::int64_t boot_ = 0;
   std::int64_t cell_opened_ = 0;
+  float kappa_ = 0;
   float least_ = 0;
   float cell_ = 0;  // seconds
   float used_ = 0;
@@ -122,7 +119,8 @@ class LimitEstimator {
   std::uint8_t block_next_ = 0;
   std::uint8_t block_cells_ = 0;  // in the open block
   std::uint8_t pending_next_ = 0;
-  std::uint16_t spare_ = 0;
+  std::array<std::uint8_t, kPending> left_{};    // cells still to come, of each that is judged
+  std::array<std::uint8_t, kPending> passed_{};  // use was above its limit
   float quantile_ = 0, spread_ = 0;
   float kept_ = 0, held_ = 0;  // discounted: limits that lasted, limits judged
   std::array<float, kCells> cells_{};
