@@ -111,15 +111,15 @@ std::string_view name_of(ForecastMethod method) {
   return "last_value";
 }
 
-std::string_view name_of(ForecastLimit limit) {
+std::string_view name_of(LimitingFactor limit) {
   switch (limit) {
-    case ForecastLimit::nothing:
+    case LimitingFactor::nothing:
       return "nothing";
-    case ForecastLimit::short_history:
+    case LimitingFactor::short_history:
       return "short_history";
-    case ForecastLimit::volatility:
+    case LimitingFactor::volatility:
       return "volatility";
-    case ForecastLimit::horizon:
+    case LimitingFactor::horizon:
       return "horizon";
   }
   return "nothing";
@@ -167,8 +167,8 @@ void Forecaster::start(Instant at, double value) {
   origin_ = std::clamp(value, -kLargest, kLargest);
   boot_ = cell_opened_ = at.boot.time_since_epoch().count();
   wall_ = at.wall.time_since_epoch().count();
-  hour_slot_ = static_cast<std::int8_t>(slot_of(seconds_between(0, wall_), kHourSeconds, kHour));
-  day_slot_ = static_cast<std::int8_t>(slot_of(seconds_between(0, wall_), kDaySeconds, kDay));
+  hour_slot_ = static_cast<std::uint8_t>(slot_of(seconds_between(0, wall_), kHourSeconds, kHour));
+  day_slot_ = static_cast<std::uint8_t>(slot_of(seconds_between(0, wall_), kDaySeconds, kDay));
   hour_count_ = day_count_ = 1;
   push(0);
   wait();
@@ -212,12 +212,12 @@ void Forecaster::follow(double value, double seconds) {
 /// learned.
 void Forecaster::place_in_hour(double value, double seconds) {
   const std::size_t slot = slot_of(seconds_between(0, wall_), kHourSeconds, kHour);
-  if (static_cast<int>(slot) != hour_slot_) {
-    const auto ended = static_cast<std::size_t>(hour_slot_);
+  if (slot != hour_slot_) {
+    const std::size_t ended = hour_slot_;
     const bool known = (hour_known_ >> ended & 1U) != 0;
     hour_[ended] += static_cast<float>((known ? kHourGain : 1) * (hour_mean_ - hour_[ended]));
     hour_known_ |= 1U << ended;
-    hour_slot_ = static_cast<std::int8_t>(slot);
+    hour_slot_ = static_cast<std::uint8_t>(slot);
     hour_count_ = 0;
     hour_mean_ = 0;
   }
@@ -233,8 +233,8 @@ void Forecaster::place_in_hour(double value, double seconds) {
 void Forecaster::place_in_day(double value, double seconds) {
   const double wall = seconds_between(0, wall_);
   const std::size_t slot = slot_of(wall, kDaySeconds, kDay);
-  if (static_cast<int>(slot) != day_slot_) {
-    auto ended = static_cast<std::size_t>(day_slot_);
+  if (slot != day_slot_) {
+    std::size_t ended = day_slot_;
     const double slots = step_ / (kDaySeconds / kDay);
     for (double i = 0; i < std::clamp(slots, 1.0, 12.0) && ended != slot; ++i) {
       std::int16_t& usual = day_[ended];
@@ -244,7 +244,7 @@ void Forecaster::place_in_day(double value, double seconds) {
       store(usual, learned);
       ended = (ended + 1) % kDay;
     }
-    day_slot_ = static_cast<std::int8_t>(slot);
+    day_slot_ = static_cast<std::uint8_t>(slot);
     day_count_ = 0;
     day_mean_ = 0;
   }
@@ -506,10 +506,10 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
   const double told = 1 - tail(within, above) - tail(within, below) + trust_;
   forecast.confidence = judged_ == 0 ? 0 : std::clamp(told, 0.0, 1.0);
   forecast.method = kMethods[main.heaviest];
-  forecast.limited_by = horizons > 2                ? ForecastLimit::horizon
-                        : seen_ < kDaySeconds       ? ForecastLimit::short_history
-                        : forecast.confidence < 0.5 ? ForecastLimit::volatility
-                                                    : ForecastLimit::nothing;
+  forecast.limited_by = horizons > 2                ? LimitingFactor::horizon
+                        : seen_ < kDaySeconds       ? LimitingFactor::short_history
+                        : forecast.confidence < 0.5 ? LimitingFactor::volatility
+                                                    : LimitingFactor::nothing;
   return forecast;
 }
 
@@ -582,9 +582,8 @@ bool Forecaster::sound() const {
   good = good && horizon_ >= 60 && horizon_ <= kDaySeconds && step_ >= 0 && step_ <= 1e11 &&
          last_step_ >= step_ && last_step_ <= 1e11;
   good = good && ring_next_ < kRing && ring_size_ <= kRing && pending_next_ < kPending &&
-         hour_slot_ >= -1 && hour_slot_ < static_cast<int>(kHour) && day_slot_ >= -1 &&
-         day_slot_ < static_cast<int>(kDay) && hour_known_ < 1U << kHour;
-  good = good && (started_ == 0 || (ring_size_ > 0 && hour_slot_ >= 0 && day_slot_ >= 0));
+         hour_slot_ < kHour && day_slot_ < kDay && hour_known_ < 1U << kHour;
+  good = good && (started_ == 0 || ring_size_ > 0);
   good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_) && numbers(hour_);
   good = good && number(cell_mean_) && number(hour_mean_) && number(day_mean_) &&
          number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && sum(unit_) &&

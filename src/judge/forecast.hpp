@@ -29,13 +29,13 @@ enum class ForecastMethod : std::uint8_t {
 std::string_view name_of(ForecastMethod method);
 
 /// What keeps a forecast from being better.
-enum class ForecastLimit : std::uint8_t {
+enum class LimitingFactor : std::uint8_t {
   nothing,
   short_history,  ///< less than a day was seen
   volatility,     ///< the series moves more than it can be told
   horizon,        ///< asked for more than twice as far ahead as the state is built for
 };
-std::string_view name_of(ForecastLimit limit);
+std::string_view name_of(LimitingFactor limit);
 
 /// A value to come.
 struct Forecast {
@@ -46,7 +46,7 @@ struct Forecast {
   /// from how often that was true.
   double confidence = 0;
   ForecastMethod method = ForecastMethod::last_value;  ///< the one with the largest weight
-  ForecastLimit limited_by = ForecastLimit::short_history;
+  LimitingFactor limited_by = LimitingFactor::short_history;
 };
 
 /// When a series is going to reach a value.
@@ -168,8 +168,8 @@ class Forecaster {
   std::uint8_t ring_next_ = 0;
   std::uint8_t ring_size_ = 0;
   std::uint8_t pending_next_ = 0;
-  std::int8_t hour_slot_ = -1;
-  std::int8_t day_slot_ = -1;
+  std::uint8_t hour_slot_ = 0;
+  std::uint8_t day_slot_ = 0;
   std::uint8_t spare_ = 0;
 
   std::array<float, kLevels> levels_{};

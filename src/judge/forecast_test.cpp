@@ -71,7 +71,7 @@ TEST(Forecaster, TellsAConstantSeriesExactlyAndIsSureOfIt) {
   EXPECT_EQ(said.back().hi, 42e9);
   EXPECT_EQ(said.back().confidence, 1);
   EXPECT_NEAR(forecaster.accuracy().coverage, 1, 1e-6);
-  EXPECT_EQ(said.back().limited_by, ForecastLimit::short_history);
+  EXPECT_EQ(said.back().limited_by, LimitingFactor::short_history);
 }
 
 TEST(Forecaster, LearnsTheCourseOfTheDay) {
@@ -79,7 +79,7 @@ TEST(Forecaster, LearnsTheCourseOfTheDay) {
   Noise noise;
   play(forecaster, 5min, 288 * 6, [&](double s) { return daily(s) + noise.next(); });
   EXPECT_LT(forecaster.accuracy().relative_error, 0.55);
-  EXPECT_EQ(forecaster.predict()->limited_by, ForecastLimit::nothing);
+  EXPECT_EQ(forecaster.predict()->limited_by, LimitingFactor::nothing);
 }
 
 TEST(Forecaster, DoesNotFollowASpike) {
@@ -262,7 +262,7 @@ TEST(Forecaster, AnswersForOtherHorizonsThanItsOwn) {
   const Forecast late = *forecaster.predict(12h);
   EXPECT_LT(soon.hi - soon.lo, main.hi - main.lo);
   EXPECT_GT(late.hi - late.lo, main.hi - main.lo);
-  EXPECT_EQ(late.limited_by, ForecastLimit::horizon);
+  EXPECT_EQ(late.limited_by, LimitingFactor::horizon);
   EXPECT_EQ(Forecaster(1s).horizon(), 1min);
   EXPECT_EQ(Forecaster(nanoseconds::max()).horizon(), 24h);
 }
@@ -271,7 +271,7 @@ TEST(Forecaster, SaysWhenASeriesMovesTooMuchToBeTold) {
   Forecaster forecaster;
   Noise noise;
   play(forecaster, 5min, 600, [&](double) { return 50 + 50 * noise.next(); });
-  EXPECT_EQ(forecaster.predict()->limited_by, ForecastLimit::volatility);
+  EXPECT_EQ(forecaster.predict()->limited_by, LimitingFactor::volatility);
 }
 
 TEST(Forecaster, NamesItsMethodByAStandardName) {
