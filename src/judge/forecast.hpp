@@ -170,7 +170,6 @@ class Forecaster {
   std::uint8_t pending_next_ = 0;
   std::uint8_t hour_slot_ = 0;
   std::uint8_t day_slot_ = 0;
-  std::uint8_t spare_ = 0;
 
   std::array<float, kLevels> levels_{};
   std::array<float, kTrackers> trackers_{};
