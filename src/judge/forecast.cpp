@@ -60,9 +60,9 @@ constexpr double kEagerness = 40;  // of the weights
 constexpr double kWorst = 0.3;     // an expert so much worse than the best has no weight
 constexpr double kMostScales = 10;
 constexpr double kKink = 1.5;
-constexpr double kDoubt = 200;      // a slope below 14 of its standard errors is none
-constexpr double kNarrower = 0.12;  // powers of time by which the interval
-constexpr double kWider = 0.4;      // shrinks and grows off the horizon
+constexpr double kDoubt = 200;  // a slope below 14 of its standard errors is none
+constexpr double kNearStep = 0.02;
+constexpr double kWider = 0.4;  // power of time by which the interval grows beyond the horizon
 constexpr std::uint32_t kMostCounted = 500;
 
 constexpr double kLargest = 1e30;
@@ -296,6 +296,8 @@ void Forecaster::close_cell(double elapsed) {
     if (age <= horizon_ + cell) judge(was);  // else its value fell into a gap
     was.unit = 0;
   }
+  const Pending& newest = pending_[(pending_next_ + kPending - 1) % kPending];
+  judge_near(newest, seconds_between(newest.at, boot_));
   const double before = ring_at(0);
   const double missing = std::min<double>(std::round(elapsed / cell) - 1, kRing);
   for (double i = 0; i < missing; ++i) push(before);
@@ -327,6 +329,17 @@ void Forecaster::judge(const Pending& was) {
   error_ = static_cast<float>(kDiscount * error_ + std::abs(error));
   last_error_ = static_cast<float>(kDiscount * last_error_ + std::abs(move));
   inside_ = static_cast<float>(kDiscount * inside_ + (inside ? 1 : 0));
+}
+
+/// Adapts the width for shorter times to what came of what was said one cell ago.
+void Forecaster::judge_near(const Pending& was, double age) {
+  const double horizons = age / horizon_;
+  if (was.unit == 0 || horizons > 0.5) return;
+  const double value = was.last + (was.value - was.last) * std::sqrt(horizons);
+  const bool missed = value_ < value - near_ * (was.value - was.lo) ||
+                      value_ > value + near_ * (was.hi - was.value);
+  const double step = 1 + kNearStep * ((missed ? 1 : 0) - 0.1);
+  near_ = static_cast<float>(std::clamp(near_ * step, 0.1, 3.0));
 }
 
 /// Puts the present forecast where it waits for its value.
@@ -495,7 +508,8 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
   } else if (horizons > 1) {
     value += trend() * (seconds - horizon_);
   }
-  const double wider = std::pow(horizons, horizons < 1 ? kNarrower : kWider);
+  const double narrower = -std::log(near_) / std::log(kCellsPerHorizon);
+  const double wider = std::pow(std::max(horizons, 0.01), horizons < 1 ? narrower : kWider);
   Forecast forecast;
   const double below = band_.below() * wider;
   const double above = band_.above() * wider;
@@ -586,8 +600,8 @@ bool Forecaster::sound() const {
   good = good && (started_ == 0 || ring_size_ > 0);
   good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_) && numbers(hour_);
   good = good && number(cell_mean_) && number(hour_mean_) && number(day_mean_) &&
-         number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && sum(unit_) &&
-         sum(scale_);
+         number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && near_ >= 0.09 &&
+         near_ <= 3.1 && sum(unit_) && sum(scale_);
   good = good && std::all_of(loss_.begin(), loss_.end(), sum) && sum(error_) && sum(last_error_) &&
          sum(inside_);
   for (const Pending& was : pending_) {
