@@ -11,8 +11,8 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-/// What is said of the value to come. The first nine are mixed; all but the last value and the
-/// regression feed the regression.
+/// What is said of the value to come. Numbers in names are horizons, of lags minutes. Those up to
+/// the regression are mixed; the others only feed the regression (kRegressors).
 enum Expert : std::size_t {
   last_value,
   median_1,
@@ -27,9 +27,9 @@ enum Expert : std::size_t {
   smooth_48,
   median_2,
   hour_level,
-  back_1,
+  back_1,  // cells
   back_2,
-  lag_45,
+  lag_45,  // the value so long before the one to come: what runs by the clock
   lag_60,
   lag_180,
   expert_count,
@@ -53,16 +53,17 @@ constexpr double kCellsPerHorizon = 3;
 constexpr double kHourSeconds = 3600;
 constexpr double kDaySeconds = 86400;
 constexpr double kWeekSeconds = 7 * kDaySeconds;
-constexpr double kHourGain = 0.1;
+constexpr double kHourGain = 0.1;  // share of the newest hour in its usual course
 constexpr double kDayGain = 0.15;
-constexpr double kDiscount = 1 - 1.0 / 300;
-constexpr double kEagerness = 40;  // of the weights
-constexpr double kWorst = 0.3;     // an expert so much worse than the best has no weight
-constexpr double kMostScales = 10;
-constexpr double kKink = 1.5;
-constexpr double kDoubt = 200;  // a slope below 14 of its standard errors is none
+constexpr double kDiscount = 1 - 1.0 / 300;  // of errors, per cell: about a day
+constexpr double kEagerness = 40;            // of the weights
+constexpr double kWorst = 0.3;               // an expert so much worse than the best has no weight
+constexpr double kMostScales = 10;           // of a feature, and of what the regression may say
+constexpr double kKink = 1.5;                // scales
+constexpr double kDoubt = 200;               // a slope below 14 of its standard errors is none
 constexpr double kNearStep = 0.02;
-constexpr double kWider = 0.4;  // power of time by which the interval grows beyond the horizon
+constexpr double kWider = 0.4;    // power of time by which the interval grows beyond the horizon
+constexpr double kNearest = 0.1;  // horizons: nearer by, the interval is as there
 constexpr std::uint32_t kMostCounted = 500;
 
 constexpr double kLargest = 1e30;
@@ -84,8 +85,8 @@ std::size_t slot_of(double wall, double period, std::size_t slots) {
 
 double share_of(double seconds, double span) { return -std::expm1(-seconds / span); }
 
-/// The probability of a value below the upper tail's line at distance `x`, where 5 % lie beyond
-/// `line`, under a Laplace distribution.
+/// The share of values that lie further out than `x` on one side of the forecast, where 5 % lie
+/// further out than `line`: under a Laplace distribution.
 double tail(double x, double line) {
   if (line <= 0) return x > 0 ? 0 : 0.5;
   return 0.5 * std::exp(-x / line * std::log(10));
@@ -509,7 +510,7 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
     value += trend() * (seconds - horizon_);
   }
   const double narrower = -std::log(near_) / std::log(kCellsPerHorizon);
-  const double wider = std::pow(std::max(horizons, 0.01), horizons < 1 ? narrower : kWider);
+  const double wider = std::pow(std::max(horizons, kNearest), horizons < 1 ? narrower : kWider);
   Forecast forecast;
   const double below = band_.below() * wider;
   const double above = band_.above() * wider;
