@@ -1,0 +1,36 @@
+// A recorded series: what headroom-replay reads.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <headroom/instant.hpp>
+#include <headroom/result.hpp>
+
+namespace headroom::foresight {
+
+/// One recorded sample.
+struct Sample {
+  std::string stamp;  ///< the time as the file has it, to be written again unchanged
+  Instant at;         ///< boot and wall time alike, in UTC
+  double value = 0;   ///< finite
+};
+
+/// A file of samples, in its order.
+struct Trace {
+  std::filesystem::path name;  ///< below the folder of data, ending in .csv
+  std::string kind;            ///< "cpu", "memory", … as the folder's manifest.csv says; else empty
+  std::vector<Sample> samples;
+};
+
+/// The files below `folder` that end in .csv or .csv.gz, sorted by name; manifest.csv is none.
+/// Errors: not_found when the folder cannot be read or holds none.
+Result<std::vector<std::filesystem::path>> find_traces(const std::filesystem::path& folder);
+
+/// Reads `folder / file`: a header with the columns timestamp and value, then rows. A timestamp is
+/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Times may repeat or go backwards: recorded ones do.
+/// Errors: invalid_request, naming the file and the line.
+Result<Trace> read_trace(const std::filesystem::path& folder, const std::filesystem::path& file);
+
+}  // namespace headroom::foresight
