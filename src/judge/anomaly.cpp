@@ -1,0 +1,486 @@
+#include "judge/anomaly.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+namespace headroom::judge {
+namespace {
+
+// Counts are kept in eighths, so that what was seen once outlasts three halvings.
+constexpr int kOne = 8;
+constexpr int kFull = 8000 * kOne;  // then all counts are halved
+constexpr double kPerOctave = 2;    // buckets of a MagnitudeHistogram
+constexpr double kBinsPerE = 3;     // bins of a NoveltyHistogram far from zero
+
+constexpr double kLargest = 1e100;  // values beyond are taken for this one: no sum overflows
+constexpr double kMinuteS = 60;
+constexpr double kGapRows = 10;
+constexpr double kDayS = 86400;
+constexpr std::int64_t kClockStepNs = 1'800'000'000'000;
+
+constexpr std::uint32_t kLearningRows = 50;
+constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
+constexpr double kLargestSurprise = 12;
+constexpr double kBarStep = 0.5;
+
+std::int64_t nanoseconds(auto time) { return time.time_since_epoch().count(); }
+
+double follow_mean(double mean, double value, double rows, double seen) {
+  return mean + (value - mean) * std::max(1 / rows, 1 / (seen + 1));
+}
+
+template <std::size_t N>
+void halve(std::array<std::uint16_t, N>& counts, std::uint16_t& total) {
+  int sum = 0;
+  for (std::uint16_t& count : counts) {
+    count = static_cast<std::uint16_t>(count / 2);
+    sum += count;
+  }
+  total = static_cast<std::uint16_t>(sum);
+}
+
+template <std::size_t N>
+bool adds_up(const std::array<std::uint16_t, N>& counts, std::uint16_t total) {
+  int sum = 0;
+  for (const std::uint16_t count : counts) sum += count;
+  return sum == total && sum <= kFull;
+}
+
+}  // namespace
+
+std::string_view name_of(AnomalyReason reason) {
+  switch (reason) {
+    case AnomalyReason::none:
+      return "none";
+    case AnomalyReason::spike:
+      return "spike";
+    case AnomalyReason::dip:
+      return "dip";
+    case AnomalyReason::level_shift:
+      return "level_shift";
+    case AnomalyReason::volatility:
+      return "volatility";
+    case AnomalyReason::flat_line:
+      return "flat_line";
+    case AnomalyReason::unusual_pattern:
+      return "unusual_pattern";
+  }
+  return "none";
+}
+
+// The bucket down to which the largest magnitudes add up to a count, seen from the top.
+struct MagnitudeHistogram::Top {
+  int bucket = 0;
+  double count = 0;          // in it and above
+  double mean_excess = 0.5;  // of these, in buckets above the lower edge of `bucket`
+};
+
+MagnitudeHistogram::Top MagnitudeHistogram::top(double count) const {
+  int sum = 0;
+  int weighted = 0;
+  int bucket = kBuckets - 1;
+  for (;; --bucket) {
+    sum += counts_[bucket];
+    weighted += counts_[bucket] * bucket;
+    if (bucket == 0 || sum >= count * kOne) break;
+  }
+  Top top{bucket, static_cast<double>(sum) / kOne, 0.5};
+  if (sum > 0) top.mean_excess = static_cast<double>(weighted) / sum + 0.5 - bucket;
+  return top;
+}
+
+void MagnitudeHistogram::widen(int buckets) {
+  std::array<std::uint16_t, kBuckets> moved{};
+  for (int i = 0; i < kBuckets; ++i) {
+    const int to = std::max(0, i - buckets);
+    moved[to] = static_cast<std::uint16_t>(moved[to] + counts_[i]);
+  }
+  counts_ = moved;
+  lowest_ = static_cast<std::int16_t>(lowest_ + buckets);
+}
+
+void MagnitudeHistogram::add(double magnitude) {
+  int bucket = 0;
+  if (magnitude > 0) {
+    const int octave = static_cast<int>(std::floor(kPerOctave * std::log2(magnitude)));
+    if (anchored_ == 0) {
+      anchored_ = 1;
+      lowest_ = static_cast<std::int16_t>(octave - 2 * kBuckets / 3);
+    }
+    if (octave >= lowest_ + kBuckets) widen(octave - (lowest_ + kBuckets - 1));
+    bucket = std::max(0, octave - lowest_);
+  }
+  counts_[bucket] = static_cast<std::uint16_t>(counts_[bucket] + kOne);
+  total_ = static_cast<std::uint16_t>(total_ + kOne);
+  if (total_ >= kFull) halve(counts_, total_);
+}
+
+double MagnitudeHistogram::surprise(double magnitude) const {
+  constexpr double kLeast = 80;
+  constexpr double kAnchor = 4;  // so many seen beyond, and the rank no longer tells
+  constexpr double kPriorIndex = 0.5, kPriorCount = 4, kLeastIndex = 0.08;
+  const double seen = static_cast<double>(total_) / kOne;
+  if (seen < kLeast || !(magnitude > 0) || anchored_ == 0) return 0;
+  const double position = kPerOctave * std::log2(magnitude) - lowest_;
+  const Top anchor = top(kAnchor);
+  const double beyond = position - anchor.bucket - 0.5;
+  if (beyond > 0) {
+    const double count = anchor.count;
+    const double hill = anchor.mean_excess / kPerOctave * std::log(2.0);
+    const double index =
+        std::max((hill * count + kPriorIndex * kPriorCount) / (count + kPriorCount), kLeastIndex);
+    return std::log10((seen + 1) / (count + 0.5)) + beyond / kPerOctave * std::log10(2.0) / index;
+  }
+  if (position < 0) return 0;
+  const int bucket = static_cast<int>(position);
+  int above = 0;
+  for (int i = bucket + 1; i < kBuckets; ++i) above += counts_[i];
+  const double rank = (above + counts_[bucket] * (bucket + 1 - position)) / kOne;
+  return std::max(0.0, std::log10((seen + 1) / (rank + 0.5)));
+}
+
+double MagnitudeHistogram::exceeded_by(double tail) const {
+  if (total_ == 0 || anchored_ == 0) return 0;
+  const double wanted = tail * total_;
+  double sum = 0;
+  for (int i = kBuckets - 1; i > 0; --i) {
+    if (sum + counts_[i] >= wanted) {
+      const double share = counts_[i] > 0 ? (wanted - sum) / counts_[i] : 0;
+      return std::exp2((lowest_ + i + 1 - share) / kPerOctave);
+    }
+    sum += counts_[i];
+  }
+  return std::exp2((lowest_ + 1) / kPerOctave);
+}
+
+bool MagnitudeHistogram::valid() const {
+  return adds_up(counts_, total_) && anchored_ <= 1 && std::abs(lowest_) < 2200;
+}
+
+int NoveltyHistogram::bin_of(double value, double scale) {
+  const double bin = std::round(std::asinh(value / scale) * kBinsPerE);
+  return static_cast<int>(std::clamp<double>(bin, -kReach, kReach));
+}
+
+void NoveltyHistogram::add(int bin) {
+  std::uint16_t& count = counts_[bin + kReach];
+  count = static_cast<std::uint16_t>(count + kOne);
+  total_ = static_cast<std::uint16_t>(total_ + kOne);
+  if (total_ >= kFull) halve(counts_, total_);
+}
+
+double NoveltyHistogram::surprise(int bin) const {
+  constexpr int kLeast = 30 * kOne;
+  if (total_ < kLeast) return 0;
+  const int at = bin + kReach;
+  double near = counts_[at];
+  if (at > 0) near += 0.5 * counts_[at - 1];
+  if (at < 2 * kReach) near += 0.5 * counts_[at + 1];
+  return std::max(0.0, std::log10((total_ + 1.0 * kOne) / (near + 0.5 * kOne)));
+}
+
+bool NoveltyHistogram::valid() const { return adds_up(counts_, total_); }
+
+std::optional<double> DayProfile::nearest(int slot, double value) const {
+  const int days = days_[slot];
+  if (days < 2) return std::nullopt;
+  double best = centre_ + past_[slot][0] * grid_;
+  for (int day = 1; day < days; ++day) {
+    const double mean = centre_ + past_[slot][day] * grid_;
+    if (std::abs(mean - value) < std::abs(best - value)) best = mean;
+  }
+  return best;
+}
+
+void DayProfile::add(int slot, double value, double step) {
+  if (slot != slot_) {
+    close_slot(step);
+    slot_ = slot;
+    sum_ = 0;
+    count_ = 0;
+  }
+  sum_ += value;
+  if (count_ < std::numeric_limits<std::int32_t>::max()) ++count_;
+}
+
+bool DayProfile::fits(double value) const { return std::abs(value - centre_) <= 32767 * grid_; }
+
+void DayProfile::close_slot(double step) {
+  if (slot_ < 0 || count_ == 0) return;
+  const double mean = sum_ / count_;
+  if (grid_ == 0) {
+    centre_ = mean;
+    grid_ = step;
+  }
+  while (!fits(mean)) {
+    grid_ *= 2;
+    for (auto& days : past_) {
+      for (std::int16_t& day : days) day = static_cast<std::int16_t>(day / 2);
+    }
+  }
+  auto& days = past_[slot_];
+  std::copy_backward(days.begin(), days.end() - 1, days.end());
+  days[0] = static_cast<std::int16_t>(std::lround((mean - centre_) / grid_));
+  days_[slot_] = static_cast<std::uint8_t>(std::min(kDays, days_[slot_] + 1));
+}
+
+bool DayProfile::valid() const {
+  return std::isfinite(centre_) && std::isfinite(grid_) && grid_ >= 0 && std::isfinite(sum_) &&
+         count_ >= 0 && slot_ >= -1 && slot_ < kSlots &&
+         std::ranges::all_of(days_, [](int days) { return days <= kDays; });
+}
+
+// A value, and how it stands to what was seen before.
+struct Anomaly::Row {
+  double value = 0;
+  bool follows = false;             // on the row before, without a gap
+  int slot = 0;                     // of the day
+  double least = 0;                 // differences below this are none
+  double far = 0;                   // from the level of the last hours
+  double step = 0;                  // from the row before
+  double stillness = 0;             // log of usual over present movement
+  std::optional<double> other_day;  // from the nearest of the same hour of earlier days
+  int new_value = 0, new_step = 0, new_far = 0, new_hour = 0;
+  AnomalyReason reason = AnomalyReason::none;
+};
+
+void Anomaly::learn_period(double seconds) {
+  if (seconds <= 0) return;
+  if (period_s_ == 0) period_s_ = seconds;
+  // Towards the median of the periods: by a twentieth a sample, more while few were seen.
+  const double most = 1 + std::max(0.05, 1.0 / (samples_ + 1));
+  period_s_ = std::clamp(seconds, period_s_ / most, period_s_ * most);
+}
+
+bool Anomaly::minute_is_full(Instant at) const {
+  if (period_s_ == 0) return true;  // the first
+  const double age = static_cast<double>(nanoseconds(at.boot) - minute_start_ns_) * 1e-9;
+  return age + 1.5 * period_s_ >= kMinuteS;
+}
+
+AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& settings) {
+  AnomalyVerdict verdict{held_score_, held_reason_, false, std::nullopt, std::nullopt};
+  if (held_lo_ < held_hi_) verdict.lo = held_lo_, verdict.hi = held_hi_;
+  if (!std::isfinite(value)) return verdict;
+  const std::int64_t now = nanoseconds(at.boot);
+  if (samples_ > 0 && now >= sample_ns_) {
+    learn_period(static_cast<double>(now - sample_ns_) * 1e-9);
+  } else {
+    minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
+  }
+  sample_ns_ = now;
+  if (samples_ < std::numeric_limits<std::int32_t>::max()) ++samples_;
+  if (minute_count_ == 0) {
+    minute_start_ns_ = now;
+    minute_sum_ = 0;
+  }
+  minute_sum_ += std::clamp(value, -kLargest, kLargest);
+  ++minute_count_;
+  if (!minute_is_full(at)) return verdict;
+  const double mean = minute_sum_ / minute_count_;
+  minute_count_ = 0;
+  return judge(at, mean, settings);
+}
+
+AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& settings) {
+  const std::int64_t now = nanoseconds(at.boot);
+  const double passed_s = std::max(0.0, static_cast<double>(now - row_ns_) * 1e-9);
+  Row row = look(at, value);
+  const double surprise = told(surprise_of(row));
+  AnomalyVerdict verdict;
+  if (surprise > 0) {
+    verdict.score = 1 - std::exp(-surprise / kScorePerSurprise);
+    verdict.reason = row.reason;
+  }
+  verdict.alert = alerts(surprise, rows_ == 0 ? 0 : passed_s / kDayS, settings);
+  follow(value);
+  days_.add(row.slot, value, std::max(spread_ / 64, row.least));
+  row_ns_ = now;
+  if (rows_ < std::numeric_limits<std::int32_t>::max()) ++rows_;
+  held_score_ = verdict.score;
+  held_reason_ = verdict.reason;
+  held_lo_ = held_hi_ = 0;
+  if (rows_ >= kLearningRows) {
+    const double reach = std::max(far_.exceeded_by(0.005), row.least);
+    verdict.lo = held_lo_ = level_ - reach;
+    verdict.hi = held_hi_ = level_ + reach;
+  }
+  return verdict;
+}
+
+Anomaly::Row Anomaly::look(Instant at, double value) {
+  constexpr double kLeastShare = 0.02;    // of the spread: smaller differences are none
+  constexpr double kLeastOfValue = 1e-9;  // rounding of what was computed is no difference
+  constexpr double kStillRows = 30;
+  Row row;
+  row.value = value;
+  const std::int64_t day_ns = std::int64_t{86'400'000'000'000};
+  const std::int64_t wall = nanoseconds(at.wall);
+  const std::int64_t boot = nanoseconds(at.boot);
+  row.slot = static_cast<int>(((wall % day_ns) + day_ns) % day_ns / (day_ns / DayProfile::kSlots));
+  const std::int64_t offset = wall - boot;
+  const double passed_s = static_cast<double>(boot - row_ns_) * 1e-9;
+  const double row_s = period_s_ < 2 * kMinuteS / 3 ? kMinuteS : period_s_;
+  const bool same_boot = boot >= row_ns_;
+  row.follows = rows_ > 0 && same_boot && passed_s <= kGapRows * row_s;
+  if (rows_ > 0 && same_boot && std::abs(offset - wall_less_boot_ns_) >= kClockStepNs) days_ = {};
+  wall_less_boot_ns_ = offset;
+  if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
+  if (!row.follows) last_ = fast_ = level_ = value;
+
+  row.least = std::max(
+      {kLeastShare * spread_, kLeastOfValue * std::abs(value), std::numeric_limits<double>::min()});
+  row.far = std::abs(value - level_);
+  row.step = std::abs(value - last_);
+  if (row.follows) {
+    moves_ += (row.step - moves_) / 12;
+    usual_moves_ = follow_mean(usual_moves_, row.step, 1000, rows_);
+  }
+  if (rows_ > kStillRows)
+    row.stillness = std::log((usual_moves_ + row.least) / (moves_ + row.least));
+  const double move_scale = std::max(usual_moves_, row.least);
+  const double spread_scale = std::max(0.3 * spread_, row.least);
+  row.new_value = NoveltyHistogram::bin_of(value - median_, spread_scale);
+  row.new_step = NoveltyHistogram::bin_of(value - last_, move_scale);
+  row.new_far = NoveltyHistogram::bin_of(value - level_, move_scale);
+  if (const auto other = days_.nearest(row.slot, value)) {
+    row.other_day = std::abs(value - *other);
+    row.new_hour = NoveltyHistogram::bin_of(*other - value, spread_scale);
+  }
+  return row;
+}
+
+double Anomaly::surprise_of(Row& row) {
+  double rarest = 0;
+  bool still = false;
+  const auto weigh = [&](double weight, double surprise, bool is_still = false) {
+    if (weight * surprise <= rarest) return;
+    rarest = weight * surprise;
+    still = is_still;
+  };
+  const auto magnitude = [&](MagnitudeHistogram& histogram, double weight, double seen,
+                             bool is_still = false) {
+    const double counted = seen < row.least && !is_still ? 0 : std::max(0.0, seen);
+    weigh(weight, histogram.surprise(counted), is_still);
+    histogram.add(counted);
+  };
+  const auto novelty = [&](NoveltyHistogram& histogram, double weight, int bin) {
+    weigh(weight, histogram.surprise(bin));
+    histogram.add(bin);
+  };
+  novelty(new_value_, 1, row.new_value);
+  if (row.other_day) {
+    magnitude(other_day_, 1, *row.other_day);
+    novelty(new_hour_, 0.8, row.new_hour);
+  }
+  if (row.follows) {
+    magnitude(far_, 0.9, row.far);
+    magnitude(step_, 0.8, row.step);
+    if (rows_ > 30) magnitude(still_, 1, row.stillness, true);
+    novelty(new_step_, 1, row.new_step);
+    novelty(new_far_, 1.1, row.new_far);
+  }
+  row.reason = reason_of(row, still);
+  return std::min(rarest, kLargestSurprise);
+}
+
+AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
+  if (still) return AnomalyReason::flat_line;
+  const double reach = far_.exceeded_by(0.005);
+  if (row.far > reach) {
+    const double moved = (row.value - slow_) * (fast_ - slow_);
+    if (moved > 0 && std::abs(fast_ - slow_) > 0.5 * std::abs(row.value - slow_) &&
+        std::abs(fast_ - slow_) > reach)
+      return AnomalyReason::level_shift;
+    return row.value > level_ ? AnomalyReason::spike : AnomalyReason::dip;
+  }
+  if (moves_ > 2 * usual_moves_) return AnomalyReason::volatility;
+  return AnomalyReason::unusual_pattern;
+}
+
+// What is told of a surprise: nothing while learning and nothing after a higher one.
+double Anomaly::told(double surprise) {
+  constexpr double kYoung = 0.4, kFullGrown = 4000;
+  constexpr double kPerPeriod = 0.6, kUsualPeriodS = 300;
+  constexpr double kLeast = 1.5;  // what does not mute
+  constexpr double kMutedShare = 0.03, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
+  if (rows_ < kLearningRows) return 0;
+  // A young series has not had the time to show that something is rare, and a row of an hour is
+  // more of an event than a row of a minute.
+  const double age = std::min<double>(rows_, 8000) + 10;
+  const double row_s = std::max(period_s_, kMinuteS);
+  surprise +=
+      kYoung * std::log10(kFullGrown / age) + kPerPeriod * std::log10(row_s / kUsualPeriodS);
+  const double muted = std::clamp(kMutedShare * rows_, kMutedLeast, kMutedMost);
+  if (told_ > 0 && rows_ - told_row_ < muted && surprise <= told_ * kHigher) return 0;
+  if (surprise > kLeast) {
+    told_ = surprise;
+    told_row_ = rows_;
+  }
+  return std::max(0.0, surprise);
+}
+
+bool Anomaly::alerts(double surprise, double days, const AnomalySettings& settings) {
+  bar_ = std::max(0.0, bar_ - kBarStep * std::max(0.0, settings.alerts_per_day) * days);
+  const double line = -kScorePerSurprise * std::log1p(-std::clamp(settings.threshold, 0.0, 0.99));
+  if (!(surprise > 0) || surprise < line + bar_) return false;
+  bar_ += kBarStep;
+  return true;
+}
+
+void Anomaly::follow(double value) {
+  fast_ = follow_mean(fast_, value, 4, rows_);
+  level_ = follow_mean(level_, value, 12, rows_);
+  slow_ = follow_mean(slow_, value, 288, rows_);
+  const double seen = 1.0 / (rows_ + 1.0);
+  spread_ = follow_mean(spread_, std::abs(value - median_), 1000, rows_);
+  const double stride = spread_ * std::max(0.01, seen);
+  if (value > median_) median_ += stride;
+  if (value < median_) median_ -= stride;
+  last_ = value;
+}
+
+bool Anomaly::valid() const {
+  for (const double number : {last_, fast_, level_, slow_, median_, spread_, moves_, usual_moves_,
+                              period_s_, minute_sum_, told_, bar_, held_score_, held_lo_, held_hi_})
+    if (!std::isfinite(number) || std::abs(number) > 1e120) return false;
+  for (const double number : {spread_, moves_, usual_moves_, period_s_, told_, bar_, held_score_})
+    if (number < 0) return false;
+  for (const auto* histogram : {&far_, &step_, &still_, &other_day_})
+    if (!histogram->valid()) return false;
+  for (const auto* histogram : {&new_value_, &new_step_, &new_far_, &new_hour_})
+    if (!histogram->valid()) return false;
+  return days_.valid() && held_score_ <= 1 && held_reason_ <= AnomalyReason::unusual_pattern &&
+         told_row_ <= rows_;
+}
+
+namespace {
+constexpr std::uint64_t kMagic =
+    0x31'79'6c'61'6d'6f'6e'61;  // "anomaly1"; the digit is the layout's
+}
+
+Anomaly::State Anomaly::save() const {
+  static_assert(std::is_trivially_copyable_v<Anomaly>);
+  static_assert(sizeof(Anomaly) + sizeof(kMagic) <= kStateBytes);
+  State state{};
+  std::memcpy(state.data(), &kMagic, sizeof(kMagic));
+  std::memcpy(state.data() + sizeof(kMagic), this, sizeof(*this));
+  return state;
+}
+
+std::optional<Anomaly> Anomaly::restore(std::span<const std::byte> state) {
+  std::uint64_t magic = 0;
+  if (state.size() != kStateBytes) return std::nullopt;
+  std::memcpy(&magic, state.data(), sizeof(magic));
+  if (magic != kMagic) return std::nullopt;
+  Anomaly anomaly;
+  std::memcpy(&anomaly, state.data() + sizeof(magic), sizeof(anomaly));
+  if (!anomaly.valid()) return std::nullopt;
+  return anomaly;
+}
+
+}  // namespace headroom::judge
