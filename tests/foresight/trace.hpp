@@ -13,7 +13,7 @@ namespace headroom::foresight {
 /// One recorded sample.
 struct Sample {
   std::string stamp;  ///< the time as the file has it, to be written again unchanged
-  Instant at;         ///< boot and wall time alike, in UTC
+  Instant at;         ///< boot and wall time alike, in UTC, until the wall clock is set back
   double value = 0;   ///< finite
 };
 
@@ -29,7 +29,8 @@ struct Trace {
 Result<std::vector<std::filesystem::path>> find_traces(const std::filesystem::path& folder);
 
 /// Reads `folder / file`: a header with the columns timestamp and value, then rows. A timestamp is
-/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Times must not decrease.
+/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Where times decrease, the wall clock was set back
+/// and boot time goes on by the step before.
 /// Errors: invalid_request, naming the file and the line.
 Result<Trace> read_trace(const std::filesystem::path& folder, const std::filesystem::path& file);
 
