@@ -27,6 +27,13 @@ constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
 constexpr double kLargestSurprise = 12;
 constexpr double kBarStep = 0.5;
 
+// What a surprise of each kind weighs.
+constexpr double kFar = 0.9, kStep = 0.8, kStill = 1, kOtherDay = 1;
+constexpr double kNewValue = 1, kNewStep = 1, kNewFar = 1.1, kNewHour = 0.8;
+// Rows over which levels and movement are followed.
+constexpr double kFastRows = 4, kLevelRows = 12, kSlowRows = 288;
+constexpr double kMovesRows = 12, kUsualMovesRows = 1000, kSpreadRows = 1000;
+
 std::int64_t nanoseconds(auto time) { return time.time_since_epoch().count(); }
 
 double follow_mean(double mean, double value, double rows, double seen) {
@@ -120,11 +127,11 @@ void MagnitudeHistogram::add(double magnitude) {
 }
 
 double MagnitudeHistogram::surprise(double magnitude) const {
-  constexpr double kLeast = 80;
+  constexpr double kLeastSeen = 80;
   constexpr double kAnchor = 4;  // so many seen beyond, and the rank no longer tells
   constexpr double kPriorIndex = 0.5, kPriorCount = 4, kLeastIndex = 0.08;
   const double seen = static_cast<double>(total_) / kOne;
-  if (seen < kLeast || !(magnitude > 0) || anchored_ == 0) return 0;
+  if (seen < kLeastSeen || !(magnitude > 0) || anchored_ == 0) return 0;
   const double position = kPerOctave * std::log2(magnitude) - lowest_;
   const Top anchor = top(kAnchor);
   const double beyond = position - anchor.bucket - 0.5;
@@ -161,25 +168,31 @@ bool MagnitudeHistogram::valid() const {
   return adds_up(counts_, total_) && anchored_ <= 1 && std::abs(lowest_) < 2200;
 }
 
-int NoveltyHistogram::bin_of(double value, double scale) {
-  const double bin = std::round(std::asinh(value / scale) * kBinsPerE);
-  return static_cast<int>(std::clamp<double>(bin, -kReach, kReach));
+double NoveltyHistogram::place_of(double value, double scale) {
+  // A step short of the ends: every place has two bins on either side or counts none.
+  return std::clamp<double>(std::asinh(value / scale) * kBinsPerE, 1 - kReach, kReach - 1);
 }
 
-void NoveltyHistogram::add(int bin) {
-  std::uint16_t& count = counts_[bin + kReach];
-  count = static_cast<std::uint16_t>(count + kOne);
+void NoveltyHistogram::add(double place) {
+  const double below = std::floor(place);
+  const int bin = static_cast<int>(below) + kReach;
+  const int above = static_cast<int>(std::lround((place - below) * kOne));
+  counts_[bin] = static_cast<std::uint16_t>(counts_[bin] + kOne - above);
+  counts_[bin + 1] = static_cast<std::uint16_t>(counts_[bin + 1] + above);
   total_ = static_cast<std::uint16_t>(total_ + kOne);
   if (total_ >= kFull) halve(counts_, total_);
 }
 
-double NoveltyHistogram::surprise(int bin) const {
-  constexpr int kLeast = 30 * kOne;
-  if (total_ < kLeast) return 0;
-  const int at = bin + kReach;
-  double near = counts_[at];
-  if (at > 0) near += 0.5 * counts_[at - 1];
-  if (at < 2 * kReach) near += 0.5 * counts_[at + 1];
+double NoveltyHistogram::surprise(double place) const {
+  constexpr int kLeastNovel = 30 * kOne;
+  if (total_ < kLeastNovel) return 0;
+  const double below = std::floor(place);
+  const double part = place - below;
+  const int bin = static_cast<int>(below) + kReach;
+  const auto count = [&](int at) { return at >= 0 && at <= 2 * kReach ? counts_[at] : 0; };
+  // A triangle that reaches two bins.
+  const double near = (1 - part) / 2 * count(bin - 1) + (1 - part / 2) * count(bin) +
+                      (1 + part) / 2 * count(bin + 1) + part / 2 * count(bin + 2);
   return std::max(0.0, std::log10((total_ + 1.0 * kOne) / (near + 0.5 * kOne)));
 }
 
@@ -244,7 +257,7 @@ struct Anomaly::Row {
   double step = 0;                  // from the row before
   double stillness = 0;             // log of usual over present movement
   std::optional<double> other_day;  // from the nearest of the same hour of earlier days
-  int new_value = 0, new_step = 0, new_far = 0, new_hour = 0;
+  double new_value = 0, new_step = 0, new_far = 0, new_hour = 0;  // places
   AnomalyReason reason = AnomalyReason::none;
 };
 
@@ -337,19 +350,19 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   row.far = std::abs(value - level_);
   row.step = std::abs(value - last_);
   if (row.follows) {
-    moves_ += (row.step - moves_) / 12;
-    usual_moves_ = follow_mean(usual_moves_, row.step, 1000, rows_);
+    moves_ += (row.step - moves_) / kMovesRows;
+    usual_moves_ = follow_mean(usual_moves_, row.step, kUsualMovesRows, rows_);
   }
   if (rows_ > kStillRows)
     row.stillness = std::log((usual_moves_ + row.least) / (moves_ + row.least));
   const double move_scale = std::max(usual_moves_, row.least);
   const double spread_scale = std::max(0.3 * spread_, row.least);
-  row.new_value = NoveltyHistogram::bin_of(value - median_, spread_scale);
-  row.new_step = NoveltyHistogram::bin_of(value - last_, move_scale);
-  row.new_far = NoveltyHistogram::bin_of(value - level_, move_scale);
+  row.new_value = NoveltyHistogram::place_of(value - median_, spread_scale);
+  row.new_step = NoveltyHistogram::place_of(value - last_, move_scale);
+  row.new_far = NoveltyHistogram::place_of(value - level_, move_scale);
   if (const auto other = days_.nearest(row.slot, value)) {
     row.other_day = std::abs(value - *other);
-    row.new_hour = NoveltyHistogram::bin_of(*other - value, spread_scale);
+    row.new_hour = NoveltyHistogram::place_of(*other - value, spread_scale);
   }
   return row;
 }
@@ -368,21 +381,21 @@ double Anomaly::surprise_of(Row& row) {
     weigh(weight, histogram.surprise(counted), is_still);
     histogram.add(counted);
   };
-  const auto novelty = [&](NoveltyHistogram& histogram, double weight, int bin) {
-    weigh(weight, histogram.surprise(bin));
-    histogram.add(bin);
+  const auto novelty = [&](NoveltyHistogram& histogram, double weight, double place) {
+    weigh(weight, histogram.surprise(place));
+    histogram.add(place);
   };
-  novelty(new_value_, 1, row.new_value);
+  novelty(new_value_, kNewValue, row.new_value);
   if (row.other_day) {
-    magnitude(other_day_, 1, *row.other_day);
-    novelty(new_hour_, 0.8, row.new_hour);
+    magnitude(other_day_, kOtherDay, *row.other_day);
+    novelty(new_hour_, kNewHour, row.new_hour);
   }
   if (row.follows) {
-    magnitude(far_, 0.9, row.far);
-    magnitude(step_, 0.8, row.step);
-    if (rows_ > 30) magnitude(still_, 1, row.stillness, true);
-    novelty(new_step_, 1, row.new_step);
-    novelty(new_far_, 1.1, row.new_far);
+    magnitude(far_, kFar, row.far);
+    magnitude(step_, kStep, row.step);
+    if (rows_ > 30) magnitude(still_, kStill, row.stillness, true);
+    novelty(new_step_, kNewStep, row.new_step);
+    novelty(new_far_, kNewFar, row.new_far);
   }
   row.reason = reason_of(row, still);
   return std::min(rarest, kLargestSurprise);
@@ -406,7 +419,7 @@ AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
 double Anomaly::told(double surprise) {
   constexpr double kYoung = 0.4, kFullGrown = 4000;
   constexpr double kPerPeriod = 0.6, kUsualPeriodS = 300;
-  constexpr double kLeast = 1.5;  // what does not mute
+  constexpr double kLeastMuting = 1.5;
   constexpr double kMutedShare = 0.03, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
   if (rows_ < kLearningRows) return 0;
   // A young series has not had the time to show that something is rare, and a row of an hour is
@@ -417,7 +430,7 @@ double Anomaly::told(double surprise) {
       kYoung * std::log10(kFullGrown / age) + kPerPeriod * std::log10(row_s / kUsualPeriodS);
   const double muted = std::clamp(kMutedShare * rows_, kMutedLeast, kMutedMost);
   if (told_ > 0 && rows_ - told_row_ < muted && surprise <= told_ * kHigher) return 0;
-  if (surprise > kLeast) {
+  if (surprise > kLeastMuting) {
     told_ = surprise;
     told_row_ = rows_;
   }
@@ -433,11 +446,11 @@ bool Anomaly::alerts(double surprise, double days, const AnomalySettings& settin
 }
 
 void Anomaly::follow(double value) {
-  fast_ = follow_mean(fast_, value, 4, rows_);
-  level_ = follow_mean(level_, value, 12, rows_);
-  slow_ = follow_mean(slow_, value, 288, rows_);
+  fast_ = follow_mean(fast_, value, kFastRows, rows_);
+  level_ = follow_mean(level_, value, kLevelRows, rows_);
+  slow_ = follow_mean(slow_, value, kSlowRows, rows_);
   const double seen = 1.0 / (rows_ + 1.0);
-  spread_ = follow_mean(spread_, std::abs(value - median_), 1000, rows_);
+  spread_ = follow_mean(spread_, std::abs(value - median_), kSpreadRows, rows_);
   const double stride = spread_ * std::max(0.01, seen);
   if (value > median_) median_ += stride;
   if (value < median_) median_ -= stride;

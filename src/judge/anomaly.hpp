@@ -72,20 +72,21 @@ class MagnitudeHistogram {
   std::uint32_t anchored_ = 0;  // 1: lowest_ is set
 };
 
-/// Counts signed values in steps that are even near zero and half octaves far from it, and tells
+/// Counts signed values on a scale that is even near zero and logarithmic far from it, and tells
 /// how seldom the neighbourhood of one was visited: novelty, which a rank does not see (a value
-/// between two common ones).
+/// between two common ones). A count is shared between the two nearest bins, so that no edge
+/// decides.
 class NoveltyHistogram {
  public:
-  /// The bin of `value` where `scale` (positive) is an ordinary size of it; both finite.
-  static int bin_of(double value, double scale);
-  void add(int bin);
-  /// -log10 of the share of this bin and half its neighbours; 0 while fewer than 30 were seen.
-  double surprise(int bin) const;
+  /// The place of `value` among the bins where `scale` (positive) is an ordinary size of it.
+  static double place_of(double value, double scale);
+  void add(double place);
+  /// -log10 of the share of the bins around `place`; 0 while fewer than 30 were seen.
+  double surprise(double place) const;
   bool valid() const;
 
  private:
-  static constexpr int kReach = 22;
+  static constexpr int kReach = 24;
   std::array<std::uint16_t, 2 * kReach + 1> counts_{};
   std::uint16_t total_ = 0;
 };
@@ -94,7 +95,7 @@ class NoveltyHistogram {
 class DayProfile {
  public:
   static constexpr int kSlots = 24;
-  static constexpr int kDays = 5;
+  static constexpr int kDays = 3;
 
   /// The mean of the same hour of an earlier day that is nearest to `value`; empty before two days.
   std::optional<double> nearest(int slot, double value) const;
