@@ -14,9 +14,10 @@ namespace {
 constexpr int kOne = 8;
 constexpr int kFull = 8000 * kOne;  // then all counts are halved
 constexpr double kPerOctave = 2;    // buckets of a MagnitudeHistogram
-constexpr double kBinsPerE = 3;     // bins of a NoveltyHistogram far from zero
+constexpr double kBinsPerE = 4;     // bins of a NoveltyHistogram far from zero
 
-constexpr double kLargest = 1e100;  // values beyond are taken for this one: no sum overflows
+constexpr double kLargest = 1e100;    // values beyond are taken for this one: no sum overflows
+constexpr double kSmallest = 1e-290;  // differences below are none: no quotient overflows
 constexpr double kMinuteS = 60;
 constexpr double kGapRows = 10;
 constexpr double kDayS = 86400;
@@ -24,12 +25,15 @@ constexpr std::int64_t kClockStepNs = 1'800'000'000'000;
 
 constexpr std::uint32_t kLearningRows = 50;
 constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
-constexpr double kLargestSurprise = 12;
+constexpr double kLargestSurprise = 6;
+constexpr std::uint32_t kStillRows = 30;  // before these the usual movement is not known
 constexpr double kBarStep = 0.5;
+constexpr double kUnusual = 2.5;    // a surprise of which the reason is told though it is muted
+constexpr double kOutside = 0.005;  // the share of rows beyond the range
 
 // What a surprise of each kind weighs.
-constexpr double kFar = 0.9, kStep = 0.8, kStill = 1, kOtherDay = 1;
-constexpr double kNewValue = 1, kNewStep = 1, kNewFar = 1.1, kNewHour = 0.8;
+constexpr double kFar = 1, kStill = 0.9, kOtherDay = 1.1;
+constexpr double kNewValue = 0.9, kNewStep = 1, kNewFar = 1;
 // Rows over which levels and movement are followed.
 constexpr double kFastRows = 4, kLevelRows = 12, kSlowRows = 288;
 constexpr double kMovesRows = 12, kUsualMovesRows = 1000, kSpreadRows = 1000;
@@ -198,20 +202,37 @@ double NoveltyHistogram::surprise(double place) const {
 
 bool NoveltyHistogram::valid() const { return adds_up(counts_, total_); }
 
+namespace {
+constexpr std::int8_t kNone = -128;  // no such day was seen
+constexpr int kFarthest = 127;
+constexpr double kStepsPerSpread = 16;
+
+std::int8_t on_grid(double steps) {
+  return static_cast<std::int8_t>(std::lround(std::clamp<double>(steps, -kFarthest, kFarthest)));
+}
+}  // namespace
+
+DayProfile::DayProfile() {
+  for (auto& days : past_) days.fill(kNone);
+}
+
 std::optional<double> DayProfile::nearest(int slot, double value) const {
-  const int days = days_[slot];
-  if (days < 2) return std::nullopt;
-  double best = centre_ + past_[slot][0] * grid_;
-  for (int day = 1; day < days; ++day) {
-    const double mean = centre_ + past_[slot][day] * grid_;
-    if (std::abs(mean - value) < std::abs(best - value)) best = mean;
+  const auto& days = past_[slot];
+  if (days[1] == kNone) return std::nullopt;
+  double best = 0;
+  bool any = false;
+  for (const std::int8_t day : days) {
+    if (day == kNone) break;
+    const double mean = centre_ + day * grid_;
+    if (!any || std::abs(mean - value) < std::abs(best - value)) best = mean;
+    any = true;
   }
   return best;
 }
 
-void DayProfile::add(int slot, double value, double step) {
+void DayProfile::add(int slot, double value, double median, double spread) {
   if (slot != slot_) {
-    close_slot(step);
+    close_slot(median, spread);
     slot_ = slot;
     sum_ = 0;
     count_ = 0;
@@ -220,31 +241,37 @@ void DayProfile::add(int slot, double value, double step) {
   if (count_ < std::numeric_limits<std::int32_t>::max()) ++count_;
 }
 
-bool DayProfile::fits(double value) const { return std::abs(value - centre_) <= 32767 * grid_; }
-
-void DayProfile::close_slot(double step) {
-  if (slot_ < 0 || count_ == 0) return;
-  const double mean = sum_ / count_;
+// The grid follows by powers of two, so that a spread that trembles blurs nothing.
+void DayProfile::move_grid(double median, double spread) {
+  const double step = spread / kStepsPerSpread;
   if (grid_ == 0) {
-    centre_ = mean;
     grid_ = step;
+    centre_ = median;
   }
-  while (!fits(mean)) {
-    grid_ *= 2;
-    for (auto& days : past_) {
-      for (std::int16_t& day : days) day = static_cast<std::int16_t>(day / 2);
+  const int doublings = std::ilogb(step) - std::ilogb(grid_);
+  const double moved = (median - centre_) / grid_;
+  if (doublings == 0 && std::abs(moved) < kFarthest / 2.0) return;
+  const double scale = std::ldexp(1.0, -doublings);
+  for (auto& days : past_) {
+    for (std::int8_t& day : days) {
+      if (day != kNone) day = on_grid((day - moved) * scale);
     }
   }
+  grid_ = std::ldexp(grid_, doublings);
+  centre_ = median;
+}
+
+void DayProfile::close_slot(double median, double spread) {
+  if (slot_ < 0 || count_ == 0) return;
+  move_grid(median, spread);
   auto& days = past_[slot_];
   std::copy_backward(days.begin(), days.end() - 1, days.end());
-  days[0] = static_cast<std::int16_t>(std::lround((mean - centre_) / grid_));
-  days_[slot_] = static_cast<std::uint8_t>(std::min(kDays, days_[slot_] + 1));
+  days[0] = on_grid((sum_ / count_ - centre_) / grid_);
 }
 
 bool DayProfile::valid() const {
-  return std::isfinite(centre_) && std::isfinite(grid_) && grid_ >= 0 && std::isfinite(sum_) &&
-         count_ >= 0 && slot_ >= -1 && slot_ < kSlots &&
-         std::ranges::all_of(days_, [](int days) { return days <= kDays; });
+  return std::isfinite(centre_) && (grid_ == 0 || std::isnormal(grid_)) && grid_ >= 0 &&
+         std::isfinite(sum_) && count_ >= 0 && slot_ >= -1 && slot_ < kSlots;
 }
 
 // A value, and how it stands to what was seen before.
@@ -257,8 +284,7 @@ struct Anomaly::Row {
   double step = 0;                  // from the row before
   double stillness = 0;             // log of usual over present movement
   std::optional<double> other_day;  // from the nearest of the same hour of earlier days
-  double new_value = 0, new_step = 0, new_far = 0, new_hour = 0;  // places
-  AnomalyReason reason = AnomalyReason::none;
+  double new_value = 0, new_step = 0, new_far = 0;  // places
 };
 
 void Anomaly::learn_period(double seconds) {
@@ -276,59 +302,65 @@ bool Anomaly::minute_is_full(Instant at) const {
 }
 
 AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& settings) {
-  AnomalyVerdict verdict{held_score_, held_reason_, false, std::nullopt, std::nullopt};
-  if (held_lo_ < held_hi_) verdict.lo = held_lo_, verdict.hi = held_hi_;
-  if (!std::isfinite(value)) return verdict;
   const std::int64_t now = nanoseconds(at.boot);
-  if (samples_ > 0 && now >= sample_ns_) {
-    learn_period(static_cast<double>(now - sample_ns_) * 1e-9);
-  } else {
-    minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
+  if (std::isfinite(value)) {
+    if (samples_ > 0 && now >= sample_ns_) {
+      learn_period(static_cast<double>(now - sample_ns_) * 1e-9);
+    } else {
+      minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
+    }
+    sample_ns_ = now;
+    if (samples_ < std::numeric_limits<std::int32_t>::max()) ++samples_;
+    if (minute_count_ == 0) {
+      minute_start_ns_ = now;
+      minute_sum_ = 0;
+    }
+    minute_sum_ += std::clamp(value, -kLargest, kLargest);
+    ++minute_count_;
+    if (minute_is_full(at)) {
+      const double mean = minute_sum_ / minute_count_;
+      minute_count_ = 0;
+      return judge(at, mean, settings);
+    }
   }
-  sample_ns_ = now;
-  if (samples_ < std::numeric_limits<std::int32_t>::max()) ++samples_;
-  if (minute_count_ == 0) {
-    minute_start_ns_ = now;
-    minute_sum_ = 0;
-  }
-  minute_sum_ += std::clamp(value, -kLargest, kLargest);
-  ++minute_count_;
-  if (!minute_is_full(at)) return verdict;
-  const double mean = minute_sum_ / minute_count_;
-  minute_count_ = 0;
-  return judge(at, mean, settings);
+  AnomalyVerdict verdict;
+  verdict.score = held_score_;
+  verdict.reason = held_reason_;
+  give_range(verdict);
+  return verdict;
 }
 
 AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& settings) {
   const std::int64_t now = nanoseconds(at.boot);
   const double passed_s = std::max(0.0, static_cast<double>(now - row_ns_) * 1e-9);
-  Row row = look(at, value);
-  const double surprise = told(surprise_of(row));
+  const Row row = look(at, value);
+  bool still = false;
+  const double surprise = weigh_age(surprise_of(row, still));
+  const double told = tell(surprise);
   AnomalyVerdict verdict;
-  if (surprise > 0) {
-    verdict.score = 1 - std::exp(-surprise / kScorePerSurprise);
-    verdict.reason = row.reason;
-  }
-  verdict.alert = alerts(surprise, rows_ == 0 ? 0 : passed_s / kDayS, settings);
+  verdict.score = 1 - std::exp(-told / kScorePerSurprise);
+  if (told > 0 || surprise > kUnusual) verdict.reason = reason_of(row, still);
+  verdict.alert = alerts(told, rows_ == 0 ? 0 : passed_s / kDayS, settings);
   follow(value);
-  days_.add(row.slot, value, std::max(spread_ / 64, row.least));
+  days_.add(row.slot, value, median_, std::max(spread_, row.least));
   row_ns_ = now;
   if (rows_ < std::numeric_limits<std::int32_t>::max()) ++rows_;
   held_score_ = verdict.score;
   held_reason_ = verdict.reason;
-  held_lo_ = held_hi_ = 0;
-  if (rows_ >= kLearningRows) {
-    const double reach = std::max(far_.exceeded_by(0.005), row.least);
-    verdict.lo = held_lo_ = level_ - reach;
-    verdict.hi = held_hi_ = level_ + reach;
-  }
+  give_range(verdict);
   return verdict;
+}
+
+void Anomaly::give_range(AnomalyVerdict& verdict) const {
+  if (rows_ < kLearningRows) return;
+  const double reach = far_.exceeded_by(kOutside);
+  verdict.lo = level_ - reach;
+  verdict.hi = level_ + reach;
 }
 
 Anomaly::Row Anomaly::look(Instant at, double value) {
   constexpr double kLeastShare = 0.02;    // of the spread: smaller differences are none
   constexpr double kLeastOfValue = 1e-9;  // rounding of what was computed is no difference
-  constexpr double kStillRows = 30;
   Row row;
   row.value = value;
   const std::int64_t day_ns = std::int64_t{86'400'000'000'000};
@@ -345,13 +377,12 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
   if (!row.follows) last_ = fast_ = level_ = value;
 
-  row.least = std::max(
-      {kLeastShare * spread_, kLeastOfValue * std::abs(value), std::numeric_limits<double>::min()});
+  row.least = std::max({kLeastShare * spread_, kLeastOfValue * std::abs(value), kSmallest});
   row.far = std::abs(value - level_);
-  row.step = std::abs(value - last_);
   if (row.follows) {
-    moves_ += (row.step - moves_) / kMovesRows;
-    usual_moves_ = follow_mean(usual_moves_, row.step, kUsualMovesRows, rows_);
+    const double step = std::abs(value - last_);
+    moves_ += (step - moves_) / kMovesRows;
+    usual_moves_ = follow_mean(usual_moves_, step, kUsualMovesRows, rows_);
   }
   if (rows_ > kStillRows)
     row.stillness = std::log((usual_moves_ + row.least) / (moves_ + row.least));
@@ -362,72 +393,66 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   row.new_far = NoveltyHistogram::place_of(value - level_, move_scale);
   if (const auto other = days_.nearest(row.slot, value)) {
     row.other_day = std::abs(value - *other);
-    row.new_hour = NoveltyHistogram::place_of(*other - value, spread_scale);
   }
   return row;
 }
 
-double Anomaly::surprise_of(Row& row) {
+double Anomaly::surprise_of(const Row& row, bool& still) {
   double rarest = 0;
-  bool still = false;
-  const auto weigh = [&](double weight, double surprise, bool is_still = false) {
-    if (weight * surprise <= rarest) return;
-    rarest = weight * surprise;
-    still = is_still;
+  const auto weigh = [&](double surprise) {
+    const bool rarer = surprise > rarest;
+    if (rarer) rarest = surprise;
+    return rarer;
   };
-  const auto magnitude = [&](MagnitudeHistogram& histogram, double weight, double seen,
-                             bool is_still = false) {
-    const double counted = seen < row.least && !is_still ? 0 : std::max(0.0, seen);
-    weigh(weight, histogram.surprise(counted), is_still);
-    histogram.add(counted);
+  const auto magnitude = [&](MagnitudeHistogram& histogram, double weight, double seen) {
+    const bool rarest_yet = weigh(weight * histogram.surprise(seen));
+    histogram.add(seen);
+    return rarest_yet;
   };
   const auto novelty = [&](NoveltyHistogram& histogram, double weight, double place) {
-    weigh(weight, histogram.surprise(place));
+    weigh(weight * histogram.surprise(place));
     histogram.add(place);
   };
+  const auto real = [&](double distance) { return distance < row.least ? 0 : distance; };
   novelty(new_value_, kNewValue, row.new_value);
-  if (row.other_day) {
-    magnitude(other_day_, kOtherDay, *row.other_day);
-    novelty(new_hour_, kNewHour, row.new_hour);
-  }
+  if (row.other_day) magnitude(other_day_, kOtherDay, real(*row.other_day));
   if (row.follows) {
-    magnitude(far_, kFar, row.far);
-    magnitude(step_, kStep, row.step);
-    if (rows_ > 30) magnitude(still_, kStill, row.stillness, true);
+    magnitude(far_, kFar, real(row.far));
     novelty(new_step_, kNewStep, row.new_step);
     novelty(new_far_, kNewFar, row.new_far);
+    if (rows_ > kStillRows) still = magnitude(still_, kStill, std::max(0.0, row.stillness));
   }
-  row.reason = reason_of(row, still);
   return std::min(rarest, kLargestSurprise);
 }
 
 AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
   if (still) return AnomalyReason::flat_line;
-  const double reach = far_.exceeded_by(0.005);
-  if (row.far > reach) {
-    const double moved = (row.value - slow_) * (fast_ - slow_);
-    if (moved > 0 && std::abs(fast_ - slow_) > 0.5 * std::abs(row.value - slow_) &&
-        std::abs(fast_ - slow_) > reach)
-      return AnomalyReason::level_shift;
-    return row.value > level_ ? AnomalyReason::spike : AnomalyReason::dip;
-  }
+  const double reach = far_.exceeded_by(kOutside);
+  const double moved = fast_ - slow_;
+  const double away = row.value - slow_;
+  // The mean of a few rows has come most of the way: more than one row is there.
+  if (std::abs(away) > reach && moved * away > 0 && std::abs(moved) > 0.5 * std::abs(away))
+    return AnomalyReason::level_shift;
+  if (row.far > reach) return row.value > level_ ? AnomalyReason::spike : AnomalyReason::dip;
   if (moves_ > 2 * usual_moves_) return AnomalyReason::volatility;
   return AnomalyReason::unusual_pattern;
 }
 
-// What is told of a surprise: nothing while learning and nothing after a higher one.
-double Anomaly::told(double surprise) {
-  constexpr double kYoung = 0.4, kFullGrown = 4000;
-  constexpr double kPerPeriod = 0.6, kUsualPeriodS = 300;
-  constexpr double kLeastMuting = 1.5;
-  constexpr double kMutedShare = 0.03, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
+double Anomaly::weigh_age(double surprise) const {
+  constexpr double kYoung = 0.5, kFullGrown = 4000;
+  constexpr double kPerPeriod = 0.4, kUsualPeriodS = 300;
   if (rows_ < kLearningRows) return 0;
   // A young series has not had the time to show that something is rare, and a row of an hour is
   // more of an event than a row of a minute.
   const double age = std::min<double>(rows_, 8000) + 10;
   const double row_s = std::max(period_s_, kMinuteS);
-  surprise +=
-      kYoung * std::log10(kFullGrown / age) + kPerPeriod * std::log10(row_s / kUsualPeriodS);
+  return surprise + kYoung * std::log10(kFullGrown / age) +
+         kPerPeriod * std::log10(row_s / kUsualPeriodS);
+}
+
+double Anomaly::tell(double surprise) {
+  constexpr double kLeastMuting = 1.5;
+  constexpr double kMutedShare = 0.04, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
   const double muted = std::clamp(kMutedShare * rows_, kMutedLeast, kMutedMost);
   if (told_ > 0 && rows_ - told_row_ < muted && surprise <= told_ * kHigher) return 0;
   if (surprise > kLeastMuting) {
@@ -459,13 +484,13 @@ void Anomaly::follow(double value) {
 
 bool Anomaly::valid() const {
   for (const double number : {last_, fast_, level_, slow_, median_, spread_, moves_, usual_moves_,
-                              period_s_, minute_sum_, told_, bar_, held_score_, held_lo_, held_hi_})
+                              period_s_, minute_sum_, told_, bar_, held_score_})
     if (!std::isfinite(number) || std::abs(number) > 1e120) return false;
   for (const double number : {spread_, moves_, usual_moves_, period_s_, told_, bar_, held_score_})
     if (number < 0) return false;
-  for (const auto* histogram : {&far_, &step_, &still_, &other_day_})
+  for (const auto* histogram : {&far_, &still_, &other_day_})
     if (!histogram->valid()) return false;
-  for (const auto* histogram : {&new_value_, &new_step_, &new_far_, &new_hour_})
+  for (const auto* histogram : {&new_value_, &new_step_, &new_far_})
     if (!histogram->valid()) return false;
   return days_.valid() && held_score_ <= 1 && held_reason_ <= AnomalyReason::unusual_pattern &&
          told_row_ <= rows_;

@@ -91,42 +91,42 @@ class NoveltyHistogram {
   std::uint16_t total_ = 0;
 };
 
-/// The means of each hour of the last days, as 16-bit steps of a grid that widens when it has to.
+/// The means of each half hour of the last week of days, in bytes: as steps of a sixteenth of the
+/// spread of the series around its median, both of which may move.
 class DayProfile {
  public:
-  static constexpr int kSlots = 24;
-  static constexpr int kDays = 3;
+  static constexpr int kSlots = 48;
+  static constexpr int kDays = 7;
 
-  /// The mean of the same hour of an earlier day that is nearest to `value`; empty before two days.
+  DayProfile();
+  /// The mean of the same half hour of an earlier day that is nearest to `value`; empty before two
+  /// days. What lay further than eight spreads from the median is taken to have lain there.
   std::optional<double> nearest(int slot, double value) const;
-  /// Takes a value of `slot` (0 to kSlots - 1); `step` (positive) is the least difference worth
-  /// keeping.
-  void add(int slot, double value, double step);
+  /// Takes a value of `slot` (0 to kSlots - 1) of a series with this median and spread (positive).
+  void add(int slot, double value, double median, double spread);
   bool valid() const;
 
  private:
-  void close_slot(double step);
-  bool fits(double value) const;
-  void place(double value, double step);
+  void close_slot(double median, double spread);
+  void move_grid(double median, double spread);
 
   double centre_ = 0;
   double grid_ = 0;  // 0: nothing was kept yet
-  double sum_ = 0;
+  double sum_ = 0;   // of the slot under way
   std::int32_t count_ = 0;
   std::int32_t slot_ = -1;
-  std::array<std::array<std::int16_t, kDays>, kSlots> past_{};  // newest first
-  std::array<std::uint8_t, kSlots> days_{};
+  std::array<std::array<std::int8_t, kDays>, kSlots> past_;  // newest first
 };
 
 /// The anomaly score of one series.
 ///
 /// Samples of any period from a second to a day go in; what comes faster than about once a minute
 /// is judged as means of a minute (the score then holds until the next). Each row is looked at in
-/// several ways: its distance from the level of the last hours, its step from the row before, how
-/// still the series has become, the same hour of earlier days, and how seldom such a value, step
-/// or distance was seen. Each way tells the probability of what it sees from the series' own past,
-/// so that no scale is needed and a way that cries often counts little; the rarest decides.
-/// After a score, only a higher one is told for 3 % of the rows seen (5 to 250 rows).
+/// several ways: its distance from the level of the last hours, how still the series has become,
+/// the same half hour of the last seven days, and how seldom such a value, step or distance was
+/// seen. Each way tells the probability of what it sees from the series' own past, so that no scale
+/// is needed and a way that cries often counts little; the rarest decides. After a score, only a
+/// higher one is told for 4 % of the rows seen (10 to 250 rows).
 ///
 /// Quiet by default: an alert needs the threshold and a bar that is learnt: every alert raises it,
 /// and it sinks so slowly that in the long run no series alerts more often than
@@ -148,7 +148,7 @@ class Anomaly {
   std::uint32_t rows() const { return rows_; }
 
   /// The state as bytes, for the same program on the same kind of machine.
-  static constexpr std::size_t kStateBytes = 1088;
+  static constexpr std::size_t kStateBytes = 1024;
   using State = std::array<std::byte, kStateBytes>;
   State save() const;
   /// Empty if `state` was not written by save() of this version or does not hold together.
@@ -160,15 +160,17 @@ class Anomaly {
   bool minute_is_full(Instant at) const;
   AnomalyVerdict judge(Instant at, double value, const AnomalySettings& settings);
   Row look(Instant at, double value);
-  double surprise_of(Row& row);
+  double surprise_of(const Row& row, bool& still);
+  double weigh_age(double surprise) const;
+  double tell(double surprise);
   AnomalyReason reason_of(const Row& row, bool still) const;
   void follow(double value);
-  double told(double surprise);
   bool alerts(double surprise, double days, const AnomalySettings& settings);
+  void give_range(AnomalyVerdict& verdict) const;
   bool valid() const;
 
-  MagnitudeHistogram far_, step_, still_, other_day_;
-  NoveltyHistogram new_value_, new_step_, new_far_, new_hour_;
+  MagnitudeHistogram far_, still_, other_day_;
+  NoveltyHistogram new_value_, new_step_, new_far_;
   DayProfile days_;
 
   double last_ = 0;  // the row before
@@ -191,7 +193,7 @@ class Anomaly {
   std::uint32_t told_row_ = 0;
   double told_ = 0;  // the last surprise that was told, in force while muted; 0: none
   double bar_ = 0;   // learnt: what an alert needs above the threshold
-  double held_score_ = 0, held_lo_ = 0, held_hi_ = 0;
+  double held_score_ = 0;
   AnomalyReason held_reason_ = AnomalyReason::none;
   std::array<std::uint8_t, 7> unused_{};  // so that no byte of the state is padding
 };

