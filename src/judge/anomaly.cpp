@@ -16,12 +16,14 @@ constexpr int kFull = 8000 * kOne;  // then all counts are halved
 constexpr double kPerOctave = 2;    // buckets of a MagnitudeHistogram
 constexpr double kBinsPerE = 4;     // bins of a NoveltyHistogram far from zero
 
-constexpr double kLargest = 1e100;    // values beyond are taken for this one: no sum overflows
-constexpr double kSmallest = 1e-290;  // differences below are none: no quotient overflows
+constexpr double kLargest = 1e100;         // values beyond are taken for this one: no sum overflows
+constexpr double kLargestKept = 1e120;     // of a state: sums of the former
+constexpr double kSmallest = 1e-290;       // differences below are none: no quotient overflows
+constexpr std::uint32_t kMost = 1U << 31;  // of what is counted in 32 bits
 constexpr double kMinuteS = 60;
 constexpr double kGapRows = 10;
 constexpr double kDayS = 86400;
-constexpr std::int64_t kClockStepNs = 1'800'000'000'000;
+constexpr double kClockStepS = 1800;
 
 constexpr std::uint32_t kLearningRows = 50;
 constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
@@ -39,6 +41,11 @@ constexpr double kFastRows = 4, kLevelRows = 12, kSlowRows = 288;
 constexpr double kMovesRows = 12, kUsualMovesRows = 1000, kSpreadRows = 1000;
 
 std::int64_t nanoseconds(auto time) { return time.time_since_epoch().count(); }
+
+// In doubles: a state from elsewhere may hold any time, and this difference cannot overflow.
+double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
+  return (static_cast<double>(to_ns) - static_cast<double>(from_ns)) * 1e-9;
+}
 
 double follow_mean(double mean, double value, double rows, double seen) {
   return mean + (value - mean) * std::max(1 / rows, 1 / (seen + 1));
@@ -270,8 +277,9 @@ void DayProfile::close_slot(double median, double spread) {
 }
 
 bool DayProfile::valid() const {
-  return std::isfinite(centre_) && (grid_ == 0 || std::isnormal(grid_)) && grid_ >= 0 &&
-         std::isfinite(sum_) && count_ >= 0 && slot_ >= -1 && slot_ < kSlots;
+  return std::abs(centre_) <= kLargestKept && (grid_ == 0 || grid_ >= kSmallest / 1e3) &&
+         grid_ <= kLargestKept && std::abs(sum_) <= kLargestKept && count_ >= 0 && slot_ >= -1 &&
+         slot_ < kSlots;
 }
 
 // A value, and how it stands to what was seen before.
@@ -297,7 +305,7 @@ void Anomaly::learn_period(double seconds) {
 
 bool Anomaly::minute_is_full(Instant at) const {
   if (period_s_ == 0) return true;  // the first
-  const double age = static_cast<double>(nanoseconds(at.boot) - minute_start_ns_) * 1e-9;
+  const double age = seconds_between(minute_start_ns_, nanoseconds(at.boot));
   return age + 1.5 * period_s_ >= kMinuteS;
 }
 
@@ -305,12 +313,12 @@ AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& 
   const std::int64_t now = nanoseconds(at.boot);
   if (std::isfinite(value)) {
     if (samples_ > 0 && now >= sample_ns_) {
-      learn_period(static_cast<double>(now - sample_ns_) * 1e-9);
+      learn_period(seconds_between(sample_ns_, now));
     } else {
       minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
     }
     sample_ns_ = now;
-    if (samples_ < std::numeric_limits<std::int32_t>::max()) ++samples_;
+    if (samples_ < kMost) ++samples_;
     if (minute_count_ == 0) {
       minute_start_ns_ = now;
       minute_sum_ = 0;
@@ -332,7 +340,7 @@ AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& 
 
 AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& settings) {
   const std::int64_t now = nanoseconds(at.boot);
-  const double passed_s = std::max(0.0, static_cast<double>(now - row_ns_) * 1e-9);
+  const double passed_s = std::max(0.0, seconds_between(row_ns_, now));
   const Row row = look(at, value);
   bool still = false;
   const double surprise = weigh_age(surprise_of(row, still));
@@ -344,7 +352,7 @@ AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& s
   follow(value);
   days_.add(row.slot, value, median_, std::max(spread_, row.least));
   row_ns_ = now;
-  if (rows_ < std::numeric_limits<std::int32_t>::max()) ++rows_;
+  if (rows_ < kMost) ++rows_;
   held_score_ = verdict.score;
   held_reason_ = verdict.reason;
   give_range(verdict);
@@ -367,13 +375,13 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   const std::int64_t wall = nanoseconds(at.wall);
   const std::int64_t boot = nanoseconds(at.boot);
   row.slot = static_cast<int>(((wall % day_ns) + day_ns) % day_ns / (day_ns / DayProfile::kSlots));
-  const std::int64_t offset = wall - boot;
-  const double passed_s = static_cast<double>(boot - row_ns_) * 1e-9;
+  const double offset_s = seconds_between(boot, wall);
+  const double passed_s = seconds_between(row_ns_, boot);
   const double row_s = period_s_ < 2 * kMinuteS / 3 ? kMinuteS : period_s_;
   const bool same_boot = boot >= row_ns_;
   row.follows = rows_ > 0 && same_boot && passed_s <= kGapRows * row_s;
-  if (rows_ > 0 && same_boot && std::abs(offset - wall_less_boot_ns_) >= kClockStepNs) days_ = {};
-  wall_less_boot_ns_ = offset;
+  if (rows_ > 0 && same_boot && std::abs(offset_s - wall_less_boot_s_) >= kClockStepS) days_ = {};
+  wall_less_boot_s_ = offset_s;
   if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
   if (!row.follows) last_ = fast_ = level_ = value;
 
@@ -484,8 +492,8 @@ void Anomaly::follow(double value) {
 
 bool Anomaly::valid() const {
   for (const double number : {last_, fast_, level_, slow_, median_, spread_, moves_, usual_moves_,
-                              period_s_, minute_sum_, told_, bar_, held_score_})
-    if (!std::isfinite(number) || std::abs(number) > 1e120) return false;
+                              period_s_, minute_sum_, told_, bar_, held_score_, wall_less_boot_s_})
+    if (!(std::abs(number) <= kLargestKept)) return false;
   for (const double number : {spread_, moves_, usual_moves_, period_s_, told_, bar_, held_score_})
     if (number < 0) return false;
   for (const auto* histogram : {&far_, &still_, &other_day_})
@@ -493,7 +501,7 @@ bool Anomaly::valid() const {
   for (const auto* histogram : {&new_value_, &new_step_, &new_far_})
     if (!histogram->valid()) return false;
   return days_.valid() && held_score_ <= 1 && held_reason_ <= AnomalyReason::unusual_pattern &&
-         told_row_ <= rows_;
+         told_row_ <= rows_ && rows_ <= kMost && samples_ <= kMost && minute_count_ <= kMost;
 }
 
 namespace {

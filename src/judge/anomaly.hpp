@@ -186,7 +186,7 @@ class Anomaly {
   std::int64_t minute_start_ns_ = 0;
   std::int64_t sample_ns_ = 0;  // boot time of the last sample
   std::int64_t row_ns_ = 0;     // and of the last row
-  std::int64_t wall_less_boot_ns_ = 0;
+  double wall_less_boot_s_ = 0;
   std::uint32_t minute_count_ = 0;
   std::uint32_t samples_ = 0;
   std::uint32_t rows_ = 0;
