@@ -36,10 +36,11 @@ struct AnomalySettings {
 
 /// What one sample says.
 struct AnomalyVerdict {
-  /// [0, 1], higher is rarer; 0 while the series is being learnt and while a higher score was told
-  /// shortly before. 0.5 is about one sample in 3000 at five minutes a sample.
+  /// [0, 1), higher is rarer; 0 while the series is being learnt and while a higher score was told
+  /// shortly before. At 0.5 one of the ways of looking saw what it sees once in 3000 rows of five
+  /// minutes.
   double score = 0;
-  AnomalyReason reason = AnomalyReason::none;  ///< none where the score is 0
+  AnomalyReason reason = AnomalyReason::none;  ///< also told while a score is muted
   bool alert = false;                          ///< somebody should be told now
   /// Where all but about one sample in 200 lay, around the level of the last hours. Empty while
   /// learning.
