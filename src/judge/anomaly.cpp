@@ -448,7 +448,7 @@ AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
 
 double Anomaly::weigh_age(double surprise) const {
   constexpr double kYoung = 0.5, kFullGrown = 4000;
-  constexpr double kPerPeriod = 0.4, kUsualPeriodS = 300;
+  constexpr double kPerPeriod = 0.3, kUsualPeriodS = 300;
   if (rows_ < kLearningRows) return 0;
   // A young series has not had the time to show that something is rare, and a row of an hour is
   // more of an event than a row of a minute.
