@@ -1,9 +1,10 @@
 # Everything for a newcomer; underneath, cmake --preset NAME and ninja do the work.
-.PHONY: help build test check bench demo run install clean setup-% format
+.PHONY: help build test check bench score demo run install clean setup-% format
 
 BIN := $(CURDIR)/build/release/bin
 PREFIX ?= /usr/local
 DESTDIR ?=
+SHARED ?= $(CURDIR)/../shared
 
 help:
 	@echo "make run      build, and start headroomd in the foreground"
@@ -11,6 +12,7 @@ help:
 	@echo "make test     build, and run every test"
 	@echo "make check    format, tidy, include rule, sanitizers, a minute of fuzzing"
 	@echo "make bench    what it costs, beside what this machine's kernel allows at best"
+	@echo "make score    forecasts and limits on the measuring data in ../shared, beside known methods"
 	@echo "make install  DESTDIR= PREFIX=/usr/local"
 
 setup-%:
@@ -35,6 +37,9 @@ check: setup-check
 
 bench: setup-bench build
 	@bench/run.sh $(BIN)
+
+score: build
+	@tests/foresight/score.sh $(BIN) $(SHARED)
 
 demo: build
 	@$(BIN)/headroom-demo $(ARGS)
