@@ -1,11 +1,10 @@
 #include "judge/anomaly.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <type_traits>
+
+#include "judge/saved.hpp"
 
 namespace headroom::judge {
 namespace {
@@ -448,7 +447,7 @@ AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
 
 double Anomaly::weigh_age(double surprise) const {
   constexpr double kYoung = 0.5, kFullGrown = 4000;
-  constexpr double kPerPeriod = 0.3, kUsualPeriodS = 300;
+  constexpr double kPerPeriod = 0.4, kUsualPeriodS = 300;
   if (rows_ < kLearningRows) return 0;
   // A young series has not had the time to show that something is rare, and a row of an hour is
   // more of an event than a row of a minute.
@@ -505,27 +504,14 @@ bool Anomaly::valid() const {
 }
 
 namespace {
-constexpr std::uint64_t kMagic =
-    0x31'79'6c'61'6d'6f'6e'61;  // "anomaly1"; the digit is the layout's
-}
+constexpr std::string_view kStateName = "headroom anomaly 1\n";
+}  // namespace
 
-Anomaly::State Anomaly::save() const {
-  static_assert(std::is_trivially_copyable_v<Anomaly>);
-  static_assert(sizeof(Anomaly) + sizeof(kMagic) <= kStateBytes);
-  State state{};
-  std::memcpy(state.data(), &kMagic, sizeof(kMagic));
-  std::memcpy(state.data() + sizeof(kMagic), this, sizeof(*this));
-  return state;
-}
+std::string Anomaly::save() const { return save_state(kStateName, *this); }
 
-std::optional<Anomaly> Anomaly::restore(std::span<const std::byte> state) {
-  std::uint64_t magic = 0;
-  if (state.size() != kStateBytes) return std::nullopt;
-  std::memcpy(&magic, state.data(), sizeof(magic));
-  if (magic != kMagic) return std::nullopt;
-  Anomaly anomaly;
-  std::memcpy(&anomaly, state.data() + sizeof(magic), sizeof(anomaly));
-  if (!anomaly.valid()) return std::nullopt;
+Result<Anomaly> Anomaly::restore(std::string_view bytes) {
+  Result<Anomaly> anomaly = restore_state<Anomaly>(kStateName, bytes);
+  if (anomaly && !anomaly->valid()) return damaged_state(kStateName);
   return anomaly;
 }
 

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <array>
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
+#include <string>
 #include <string_view>
 
 #include <headroom/instant.hpp>
+#include <headroom/result.hpp>
 
 namespace headroom::judge {
 
@@ -148,12 +147,11 @@ class Anomaly {
   /// The rows that were judged since the series began, at most 2^31.
   std::uint32_t rows() const { return rows_; }
 
-  /// The state as bytes, for the same program on the same kind of machine.
-  static constexpr std::size_t kStateBytes = 1024;
-  using State = std::array<std::byte, kStateBytes>;
-  State save() const;
-  /// Empty if `state` was not written by save() of this version or does not hold together.
-  static std::optional<Anomaly> restore(std::span<const std::byte> state);
+  /// The state as bytes, for the same build on the same kind of machine.
+  std::string save() const;
+  /// Takes a state up again. Errors: invalid_request when `bytes` are no such state, or a damaged
+  /// one.
+  static Result<Anomaly> restore(std::string_view bytes);
 
  private:
   struct Row;

@@ -1,10 +1,13 @@
 // Any series at any times, cut off by a restored state: answers stay finite and in range.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "judge/anomaly.hpp"
+#include "judge/saved.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace headroom;
@@ -24,10 +27,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (what == 0) boot = whole / 4;
     if (what == 1) wall = whole / 4;
     if (what == 2) {
-      const std::size_t taken =
-          size < judge::Anomaly::kStateBytes ? size : judge::Anomaly::kStateBytes;
-      judge::Anomaly::State state = anomaly.save();
-      std::memcpy(state.data() + 8, data, taken > 8 ? taken - 8 : 0);
+      // Bytes of a state are replaced and the checksum made right again.
+      std::string state = anomaly.save();
+      state.resize(state.size() - sizeof(std::uint64_t));
+      const std::size_t name = state.find('\n') + 1;
+      std::memcpy(state.data() + name, data, std::min(size, state.size() - name));
+      const std::uint64_t sum = judge::checksum(state);
+      state.append(reinterpret_cast<const char*>(&sum), sizeof sum);
       if (const auto restored = judge::Anomaly::restore(state)) anomaly = *restored;
     }
     const int times = what == 3 ? 200 : what > 3 ? 1 : 0;
