@@ -29,6 +29,7 @@ constexpr const char* kHelp =
     "\n"
     "  forecast   timestamp,forecast,lo,hi     15 minutes ahead, from the samples up to timestamp\n"
     "  limits     timestamp,limit,decided_at   the limit in force at timestamp\n"
+    "  anomaly    timestamp,anomaly_score      how unusual the sample at timestamp is, 0 to 1\n"
     "\n"
     "  --kappa K  limits: what a unit above the limit costs, in units set aside unused: 800\n"
     "             conservative, 200 balanced, 50 aggressive (50)\n"
@@ -42,6 +43,7 @@ struct Mode {
 constexpr std::array kModes = {
     Mode{"forecast", replay_forecast},
     Mode{"limits", replay_limits},
+    Mode{"anomaly", replay_anomaly},
 };
 
 void complain(const Error& error) {

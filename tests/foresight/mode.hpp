@@ -17,5 +17,7 @@ struct Options {
 std::string replay_forecast(const Trace& trace, const Options& options);
 /// timestamp (of the sample that the limit is for), limit, decided_at (of the sample before).
 std::string replay_limits(const Trace& trace, const Options& options);
+/// timestamp, anomaly_score in [0, 1]; what alerts at the default settings is not marked.
+std::string replay_anomaly(const Trace& trace, const Options& options);
 
 }  // namespace headroom::foresight

@@ -35,7 +35,7 @@ series 200 > "$work/data/a/short.csv"
 dated > "$work/data/dated.csv"
 printf 'file,kind\nplain.csv,memory\nshort.csv,memory\n' > "$work/data/a/manifest.csv"
 
-for mode in forecast limits; do
+for mode in forecast limits anomaly; do
   "$replay" "$mode" "$work/data" "$work/$mode" || fail "$mode ended with $?"
   [ ! -e "$work/$mode/a/manifest.csv" ] || fail "$mode: the manifest is no series"
   # A series cut short gives the same rows, as far as it goes.
@@ -57,6 +57,13 @@ awk -F, 'NR > 1 && ($1 != (NR - 1) * 300 || NF != 3 || $3 >= $1 || $2 <= 0) { ex
 "$replay" limits "$work/data" "$work/careful" --kappa 800 || fail "limits --kappa"
 sum() { awk -F, '{ all += $2 } END { printf "%d", all }' "$1"; }
 [ "$(sum "$work/careful/a/plain.csv")" -gt "$(sum "$work/limits/a/plain.csv")" ] || fail "kappa changes nothing"
+
+# Anomalies: a score for each sample.
+[ "$(head -1 "$work/anomaly/a/plain.csv")" = timestamp,anomaly_score ] || fail "header of scores"
+awk -F, 'NR > 1 && ($1 != (NR - 2) * 300 || NF != 2 || $2 < 0 || $2 >= 1) { exit 1 } END { exit NR != 301 }' \
+  "$work/anomaly/a/plain.csv" || fail "rows of scores"
+printf 'timestamp,value\n2014-01-05 01:55:00,1\n2014-01-05 01:00:00,2\n' > "$work/data/set_back.csv"
+"$replay" anomaly "$work/data" "$work/anomaly" || fail "a wall clock that was set back"
 
 # Bad files are named with their line, the others are still written, and the status is 1.
 bad() {  # bad CONTENT WANTED

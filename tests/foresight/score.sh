@@ -5,7 +5,8 @@
 set -eu
 replay=$1/headroom-replay
 shared=$2
-for needed in "$shared/data/traces" "$shared/score/forecast_score.py" "$shared/score/replay_score.py"; do
+for needed in "$shared/data/traces" "$shared/score/forecast_score.py" "$shared/score/replay_score.py" \
+  "$shared/data/nab" "$shared/data/cloudmon" "$shared/score/nab_score.py"; do
   if [ ! -e "$needed" ]; then
     echo "make score needs the measuring data and the scorers, and $needed is not there" >&2
     exit 1
@@ -34,5 +35,16 @@ for posture in "aggressive 50 0.60 0.022 0.32" "conservative 800 1 0.0045 0.40";
   score replay_score.py --usage "$shared/data/traces" --limits "$out/limits" \
     --against "$shared/score/baseline/replay.json" --max-ratio "$3" --max-violation "$4" --max-slack "$5"
 done
+nab() {
+  PYTHONDONTWRITEBYTECODE=1 python3 "$shared/score/nab_score.py" "$@" || status=1
+}
+echo "== anomaly: NAB, the threshold that is best for all files; bar 64"
+"$replay" anomaly "$shared/data/nab/data" "$out/nab"
+nab --scores "$out/nab" --windows "$shared/data/nab/windows.json" --data "$shared/data/nab/data" \
+  --save-threshold "$out/threshold.json" --min-standard 64
+echo "== anomaly: cloud monitoring, that threshold carried over; bar 53"
+"$replay" anomaly "$shared/data/cloudmon/data" "$out/cloudmon"
+nab --scores "$out/cloudmon" --windows "$shared/data/cloudmon/windows.json" \
+  --threshold-file "$out/threshold.json" --min-standard 53
 [ "$status" = 0 ] && echo "== every bar holds" || echo "== a bar does not hold" >&2
 exit "$status"

@@ -173,6 +173,7 @@ Result<Trace> read_trace(const fs::path& folder, const fs::path& file) {
   trace.name = file;
   if (trace.name.extension() == ".gz") trace.name.replace_extension();
   trace.kind = kind_of(path);
+  std::chrono::nanoseconds step{};
   while (!rest.empty()) {
     ++number;
     const auto line = next_line(rest);
@@ -183,7 +184,14 @@ Result<Trace> read_trace(const fs::path& folder, const fs::path& file) {
     if (!at) return bad("the timestamp is neither seconds nor YYYY-MM-DD HH:MM:SS");
     const auto number_read = parse_number(row[value]);
     if (!number_read) return bad("the value is not a finite number");
-    trace.samples.push_back({std::string(row[time]), *at, *number_read});
+    Instant when = *at;
+    if (!trace.samples.empty()) {
+      const Instant before = trace.samples.back().at;
+      // A file knows only the wall clock. Where that was set back, the boot clock went on.
+      if (when.wall >= before.wall) step = when.wall - before.wall;
+      when.boot = before.boot + step;
+    }
+    trace.samples.push_back({std::string(row[time]), when, *number_read});
   }
   if (trace.samples.empty()) return bad("has no rows");
   return trace;

@@ -13,11 +13,11 @@ namespace headroom::foresight {
 /// One recorded sample.
 struct Sample {
   std::string stamp;  ///< the time as the file has it, to be written again unchanged
-  Instant at;         ///< boot and wall time alike, in UTC
+  Instant at;         ///< boot and wall time alike, in UTC, until the wall clock is set back
   double value = 0;   ///< finite
 };
 
-/// A file of samples, in its order.
+/// A file of samples, oldest first.
 struct Trace {
   std::filesystem::path name;  ///< below the folder of data, ending in .csv
   std::string kind;            ///< "cpu", "memory", … as the folder's manifest.csv says; else empty
@@ -29,7 +29,8 @@ struct Trace {
 Result<std::vector<std::filesystem::path>> find_traces(const std::filesystem::path& folder);
 
 /// Reads `folder / file`: a header with the columns timestamp and value, then rows. A timestamp is
-/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Times may repeat or go backwards: recorded ones do.
+/// seconds as a number, or YYYY-MM-DD HH:MM:SS. Where times decrease, the wall clock was set back
+/// and boot time goes on by the step before.
 /// Errors: invalid_request, naming the file and the line.
 Result<Trace> read_trace(const std::filesystem::path& folder, const std::filesystem::path& file);
 

@@ -1,0 +1,518 @@
+#include "judge/anomaly.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "judge/saved.hpp"
+
+namespace headroom::judge {
+namespace {
+
+// Counts are kept in eighths, so that what was seen once outlasts three halvings.
+constexpr int kOne = 8;
+constexpr int kFull = 8000 * kOne;  // then all counts are halved
+constexpr double kPerOctave = 2;    // buckets of a MagnitudeHistogram
+constexpr double kBinsPerE = 4;     // bins of a NoveltyHistogram far from zero
+
+constexpr double kLargest = 1e100;         // values beyond are taken for this one: no sum overflows
+constexpr double kLargestKept = 1e120;     // of a state: sums of the former
+constexpr double kSmallest = 1e-290;       // differences below are none: no quotient overflows
+constexpr std::uint32_t kMost = 1U << 31;  // of what is counted in 32 bits
+constexpr double kMinuteS = 60;
+constexpr double kGapRows = 10;
+constexpr double kDayS = 86400;
+constexpr double kClockStepS = 1800;
+
+constexpr std::uint32_t kLearningRows = 50;
+constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
+constexpr double kLargestSurprise = 6;
+constexpr std::uint32_t kStillRows = 30;  // before these the usual movement is not known
+constexpr double kBarStep = 0.5;
+constexpr double kUnusual = 2.5;    // a surprise of which the reason is told though it is muted
+constexpr double kOutside = 0.005;  // the share of rows beyond the range
+
+// What a surprise of each kind weighs.
+constexpr double kFar = 1, kStill = 0.9, kOtherDay = 1.1;
+constexpr double kNewValue = 0.9, kNewStep = 1, kNewFar = 1;
+// Rows over which levels and movement are followed.
+constexpr double kFastRows = 4, kLevelRows = 12, kSlowRows = 288;
+constexpr double kMovesRows = 12, kUsualMovesRows = 1000, kSpreadRows = 1000;
+
+std::int64_t nanoseconds(auto time) { return time.time_since_epoch().count(); }
+
+// In doubles: a state from elsewhere may hold any time, and this difference cannot overflow.
+double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
+  return (static_cast<double>(to_ns) - static_cast<double>(from_ns)) * 1e-9;
+}
+
+double follow_mean(double mean, double value, double rows, double seen) {
+  return mean + (value - mean) * std::max(1 / rows, 1 / (seen + 1));
+}
+
+template <std::size_t N>
+void halve(std::array<std::uint16_t, N>& counts, std::uint16_t& total) {
+  int sum = 0;
+  for (std::uint16_t& count : counts) {
+    count = static_cast<std::uint16_t>(count / 2);
+    sum += count;
+  }
+  total = static_cast<std::uint16_t>(sum);
+}
+
+template <std::size_t N>
+bool adds_up(const std::array<std::uint16_t, N>& counts, std::uint16_t total) {
+  int sum = 0;
+  for (const std::uint16_t count : counts) sum += count;
+  return sum == total && sum <= kFull;
+}
+
+}  // namespace
+
+std::string_view name_of(AnomalyReason reason) {
+  switch (reason) {
+    case AnomalyReason::none:
+      return "none";
+    case AnomalyReason::spike:
+      return "spike";
+    case AnomalyReason::dip:
+      return "dip";
+    case AnomalyReason::level_shift:
+      return "level_shift";
+    case AnomalyReason::volatility:
+      return "volatility";
+    case AnomalyReason::flat_line:
+      return "flat_line";
+    case AnomalyReason::unusual_pattern:
+      return "unusual_pattern";
+  }
+  return "none";
+}
+
+// The bucket down to which the largest magnitudes add up to a count, seen from the top.
+struct MagnitudeHistogram::Top {
+  int bucket = 0;
+  double count = 0;          // in it and above
+  double mean_excess = 0.5;  // of these, in buckets above the lower edge of `bucket`
+};
+
+MagnitudeHistogram::Top MagnitudeHistogram::top(double count) const {
+  int sum = 0;
+  int weighted = 0;
+  int bucket = kBuckets - 1;
+  for (;; --bucket) {
+    sum += counts_[bucket];
+    weighted += counts_[bucket] * bucket;
+    if (bucket == 0 || sum >= count * kOne) break;
+  }
+  Top top{bucket, static_cast<double>(sum) / kOne, 0.5};
+  if (sum > 0) top.mean_excess = static_cast<double>(weighted) / sum + 0.5 - bucket;
+  return top;
+}
+
+void MagnitudeHistogram::widen(int buckets) {
+  std::array<std::uint16_t, kBuckets> moved{};
+  for (int i = 0; i < kBuckets; ++i) {
+    const int to = std::max(0, i - buckets);
+    moved[to] = static_cast<std::uint16_t>(moved[to] + counts_[i]);
+  }
+  counts_ = moved;
+  lowest_ = static_cast<std::int16_t>(lowest_ + buckets);
+}
+
+void MagnitudeHistogram::add(double magnitude) {
+  int bucket = 0;
+  if (magnitude > 0) {
+    const int octave = static_cast<int>(std::floor(kPerOctave * std::log2(magnitude)));
+    if (anchored_ == 0) {
+      anchored_ = 1;
+      lowest_ = static_cast<std::int16_t>(octave - 2 * kBuckets / 3);
+    }
+    if (octave >= lowest_ + kBuckets) widen(octave - (lowest_ + kBuckets - 1));
+    bucket = std::max(0, octave - lowest_);
+  }
+  counts_[bucket] = static_cast<std::uint16_t>(counts_[bucket] + kOne);
+  total_ = static_cast<std::uint16_t>(total_ + kOne);
+  if (total_ >= kFull) halve(counts_, total_);
+}
+
+double MagnitudeHistogram::surprise(double magnitude) const {
+  constexpr double kLeastSeen = 80;
+  constexpr double kAnchor = 4;  // so many seen beyond, and the rank no longer tells
+  constexpr double kPriorIndex = 0.5, kPriorCount = 4, kLeastIndex = 0.08;
+  const double seen = static_cast<double>(total_) / kOne;
+  if (seen < kLeastSeen || !(magnitude > 0) || anchored_ == 0) return 0;
+  const double position = kPerOctave * std::log2(magnitude) - lowest_;
+  const Top anchor = top(kAnchor);
+  const double beyond = position - anchor.bucket - 0.5;
+  if (beyond > 0) {
+    const double count = anchor.count;
+    const double hill = anchor.mean_excess / kPerOctave * std::log(2.0);
+    const double index =
+        std::max((hill * count + kPriorIndex * kPriorCount) / (count + kPriorCount), kLeastIndex);
+    return std::log10((seen + 1) / (count + 0.5)) + beyond / kPerOctave * std::log10(2.0) / index;
+  }
+  if (position < 0) return 0;
+  const int bucket = static_cast<int>(position);
+  int above = 0;
+  for (int i = bucket + 1; i < kBuckets; ++i) above += counts_[i];
+  const double rank = (above + counts_[bucket] * (bucket + 1 - position)) / kOne;
+  return std::max(0.0, std::log10((seen + 1) / (rank + 0.5)));
+}
+
+double MagnitudeHistogram::exceeded_by(double tail) const {
+  if (total_ == 0 || anchored_ == 0) return 0;
+  const double wanted = tail * total_;
+  double sum = 0;
+  for (int i = kBuckets - 1; i > 0; --i) {
+    if (sum + counts_[i] >= wanted) {
+      const double share = counts_[i] > 0 ? (wanted - sum) / counts_[i] : 0;
+      return std::exp2((lowest_ + i + 1 - share) / kPerOctave);
+    }
+    sum += counts_[i];
+  }
+  return std::exp2((lowest_ + 1) / kPerOctave);
+}
+
+bool MagnitudeHistogram::valid() const {
+  return adds_up(counts_, total_) && anchored_ <= 1 && std::abs(lowest_) < 2200;
+}
+
+double NoveltyHistogram::place_of(double value, double scale) {
+  // A step short of the ends: every place has two bins on either side or counts none.
+  return std::clamp<double>(std::asinh(value / scale) * kBinsPerE, 1 - kReach, kReach - 1);
+}
+
+void NoveltyHistogram::add(double place) {
+  const double below = std::floor(place);
+  const int bin = static_cast<int>(below) + kReach;
+  const int above = static_cast<int>(std::lround((place - below) * kOne));
+  counts_[bin] = static_cast<std::uint16_t>(counts_[bin] + kOne - above);
+  counts_[bin + 1] = static_cast<std::uint16_t>(counts_[bin + 1] + above);
+  total_ = static_cast<std::uint16_t>(total_ + kOne);
+  if (total_ >= kFull) halve(counts_, total_);
+}
+
+double NoveltyHistogram::surprise(double place) const {
+  constexpr int kLeastNovel = 30 * kOne;
+  if (total_ < kLeastNovel) return 0;
+  const double below = std::floor(place);
+  const double part = place - below;
+  const int bin = static_cast<int>(below) + kReach;
+  const auto count = [&](int at) { return at >= 0 && at <= 2 * kReach ? counts_[at] : 0; };
+  // A triangle that reaches two bins.
+  const double near = (1 - part) / 2 * count(bin - 1) + (1 - part / 2) * count(bin) +
+                      (1 + part) / 2 * count(bin + 1) + part / 2 * count(bin + 2);
+  return std::max(0.0, std::log10((total_ + 1.0 * kOne) / (near + 0.5 * kOne)));
+}
+
+bool NoveltyHistogram::valid() const { return adds_up(counts_, total_); }
+
+namespace {
+constexpr std::int8_t kNone = -128;  // no such day was seen
+constexpr int kFarthest = 127;
+constexpr double kStepsPerSpread = 16;
+
+std::int8_t on_grid(double steps) {
+  return static_cast<std::int8_t>(std::lround(std::clamp<double>(steps, -kFarthest, kFarthest)));
+}
+}  // namespace
+
+DayProfile::DayProfile() {
+  for (auto& days : past_) days.fill(kNone);
+}
+
+std::optional<double> DayProfile::nearest(int slot, double value) const {
+  const auto& days = past_[slot];
+  if (days[1] == kNone) return std::nullopt;
+  double best = 0;
+  bool any = false;
+  for (const std::int8_t day : days) {
+    if (day == kNone) break;
+    const double mean = centre_ + day * grid_;
+    if (!any || std::abs(mean - value) < std::abs(best - value)) best = mean;
+    any = true;
+  }
+  return best;
+}
+
+void DayProfile::add(int slot, double value, double median, double spread) {
+  if (slot != slot_) {
+    close_slot(median, spread);
+    slot_ = slot;
+    sum_ = 0;
+    count_ = 0;
+  }
+  sum_ += value;
+  if (count_ < std::numeric_limits<std::int32_t>::max()) ++count_;
+}
+
+// The grid follows by powers of two, so that a spread that trembles blurs nothing.
+void DayProfile::move_grid(double median, double spread) {
+  const double step = spread / kStepsPerSpread;
+  if (grid_ == 0) {
+    grid_ = step;
+    centre_ = median;
+  }
+  const int doublings = std::ilogb(step) - std::ilogb(grid_);
+  const double moved = (median - centre_) / grid_;
+  if (doublings == 0 && std::abs(moved) < kFarthest / 2.0) return;
+  const double scale = std::ldexp(1.0, -doublings);
+  for (auto& days : past_) {
+    for (std::int8_t& day : days) {
+      if (day != kNone) day = on_grid((day - moved) * scale);
+    }
+  }
+  grid_ = std::ldexp(grid_, doublings);
+  centre_ = median;
+}
+
+void DayProfile::close_slot(double median, double spread) {
+  if (slot_ < 0 || count_ == 0) return;
+  move_grid(median, spread);
+  auto& days = past_[slot_];
+  std::copy_backward(days.begin(), days.end() - 1, days.end());
+  days[0] = on_grid((sum_ / count_ - centre_) / grid_);
+}
+
+bool DayProfile::valid() const {
+  return std::abs(centre_) <= kLargestKept && (grid_ == 0 || grid_ >= kSmallest / 1e3) &&
+         grid_ <= kLargestKept && std::abs(sum_) <= kLargestKept && count_ >= 0 && slot_ >= -1 &&
+         slot_ < kSlots;
+}
+
+// A value, and how it stands to what was seen before.
+struct Anomaly::Row {
+  double value = 0;
+  bool follows = false;             // on the row before, without a gap
+  int slot = 0;                     // of the day
+  double least = 0;                 // differences below this are none
+  double far = 0;                   // from the level of the last hours
+  double step = 0;                  // from the row before
+  double stillness = 0;             // log of usual over present movement
+  std::optional<double> other_day;  // from the nearest of the same hour of earlier days
+  double new_value = 0, new_step = 0, new_far = 0;  // places
+};
+
+void Anomaly::learn_period(double seconds) {
+  if (seconds <= 0) return;
+  if (period_s_ == 0) period_s_ = seconds;
+  // Towards the median of the periods: by a twentieth a sample, more while few were seen.
+  const double most = 1 + std::max(0.05, 1.0 / (samples_ + 1));
+  period_s_ = std::clamp(seconds, period_s_ / most, period_s_ * most);
+}
+
+bool Anomaly::minute_is_full(Instant at) const {
+  if (period_s_ == 0) return true;  // the first
+  const double age = seconds_between(minute_start_ns_, nanoseconds(at.boot));
+  return age + 1.5 * period_s_ >= kMinuteS;
+}
+
+AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& settings) {
+  const std::int64_t now = nanoseconds(at.boot);
+  if (std::isfinite(value)) {
+    if (samples_ > 0 && now >= sample_ns_) {
+      learn_period(seconds_between(sample_ns_, now));
+    } else {
+      minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
+    }
+    sample_ns_ = now;
+    if (samples_ < kMost) ++samples_;
+    if (minute_count_ == 0) {
+      minute_start_ns_ = now;
+      minute_sum_ = 0;
+    }
+    minute_sum_ += std::clamp(value, -kLargest, kLargest);
+    ++minute_count_;
+    if (minute_is_full(at)) {
+      const double mean = minute_sum_ / minute_count_;
+      minute_count_ = 0;
+      return judge(at, mean, settings);
+    }
+  }
+  AnomalyVerdict verdict;
+  verdict.score = held_score_;
+  verdict.reason = held_reason_;
+  give_range(verdict);
+  return verdict;
+}
+
+AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& settings) {
+  const std::int64_t now = nanoseconds(at.boot);
+  const double passed_s = std::max(0.0, seconds_between(row_ns_, now));
+  const Row row = look(at, value);
+  bool still = false;
+  const double surprise = weigh_age(surprise_of(row, still));
+  const double told = tell(surprise);
+  AnomalyVerdict verdict;
+  verdict.score = 1 - std::exp(-told / kScorePerSurprise);
+  if (told > 0 || surprise > kUnusual) verdict.reason = reason_of(row, still);
+  verdict.alert = alerts(told, rows_ == 0 ? 0 : passed_s / kDayS, settings);
+  follow(value);
+  days_.add(row.slot, value, median_, std::max(spread_, row.least));
+  row_ns_ = now;
+  if (rows_ < kMost) ++rows_;
+  held_score_ = verdict.score;
+  held_reason_ = verdict.reason;
+  give_range(verdict);
+  return verdict;
+}
+
+void Anomaly::give_range(AnomalyVerdict& verdict) const {
+  if (rows_ < kLearningRows) return;
+  const double reach = far_.exceeded_by(kOutside);
+  verdict.lo = level_ - reach;
+  verdict.hi = level_ + reach;
+}
+
+Anomaly::Row Anomaly::look(Instant at, double value) {
+  constexpr double kLeastShare = 0.02;    // of the spread: smaller differences are none
+  constexpr double kLeastOfValue = 1e-9;  // rounding of what was computed is no difference
+  Row row;
+  row.value = value;
+  const std::int64_t day_ns = std::int64_t{86'400'000'000'000};
+  const std::int64_t wall = nanoseconds(at.wall);
+  const std::int64_t boot = nanoseconds(at.boot);
+  row.slot = static_cast<int>(((wall % day_ns) + day_ns) % day_ns / (day_ns / DayProfile::kSlots));
+  const double offset_s = seconds_between(boot, wall);
+  const double passed_s = seconds_between(row_ns_, boot);
+  const double row_s = period_s_ < 2 * kMinuteS / 3 ? kMinuteS : period_s_;
+  const bool same_boot = boot >= row_ns_;
+  row.follows = rows_ > 0 && same_boot && passed_s <= kGapRows * row_s;
+  if (rows_ > 0 && same_boot && std::abs(offset_s - wall_less_boot_s_) >= kClockStepS) days_ = {};
+  wall_less_boot_s_ = offset_s;
+  if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
+  if (!row.follows) last_ = fast_ = level_ = value;
+
+  row.least = std::max({kLeastShare * spread_, kLeastOfValue * std::abs(value), kSmallest});
+  row.far = std::abs(value - level_);
+  if (row.follows) {
+    const double step = std::abs(value - last_);
+    moves_ += (step - moves_) / kMovesRows;
+    usual_moves_ = follow_mean(usual_moves_, step, kUsualMovesRows, rows_);
+  }
+  if (rows_ > kStillRows)
+    row.stillness = std::log((usual_moves_ + row.least) / (moves_ + row.least));
+  const double move_scale = std::max(usual_moves_, row.least);
+  const double spread_scale = std::max(0.3 * spread_, row.least);
+  row.new_value = NoveltyHistogram::place_of(value - median_, spread_scale);
+  row.new_step = NoveltyHistogram::place_of(value - last_, move_scale);
+  row.new_far = NoveltyHistogram::place_of(value - level_, move_scale);
+  if (const auto other = days_.nearest(row.slot, value)) {
+    row.other_day = std::abs(value - *other);
+  }
+  return row;
+}
+
+double Anomaly::surprise_of(const Row& row, bool& still) {
+  double rarest = 0;
+  const auto weigh = [&](double surprise) {
+    const bool rarer = surprise > rarest;
+    if (rarer) rarest = surprise;
+    return rarer;
+  };
+  const auto magnitude = [&](MagnitudeHistogram& histogram, double weight, double seen) {
+    const bool rarest_yet = weigh(weight * histogram.surprise(seen));
+    histogram.add(seen);
+    return rarest_yet;
+  };
+  const auto novelty = [&](NoveltyHistogram& histogram, double weight, double place) {
+    weigh(weight * histogram.surprise(place));
+    histogram.add(place);
+  };
+  const auto real = [&](double distance) { return distance < row.least ? 0 : distance; };
+  novelty(new_value_, kNewValue, row.new_value);
+  if (row.other_day) magnitude(other_day_, kOtherDay, real(*row.other_day));
+  if (row.follows) {
+    magnitude(far_, kFar, real(row.far));
+    novelty(new_step_, kNewStep, row.new_step);
+    novelty(new_far_, kNewFar, row.new_far);
+    if (rows_ > kStillRows) still = magnitude(still_, kStill, std::max(0.0, row.stillness));
+  }
+  return std::min(rarest, kLargestSurprise);
+}
+
+AnomalyReason Anomaly::reason_of(const Row& row, bool still) const {
+  if (still) return AnomalyReason::flat_line;
+  const double reach = far_.exceeded_by(kOutside);
+  const double moved = fast_ - slow_;
+  const double away = row.value - slow_;
+  // The mean of a few rows has come most of the way: more than one row is there.
+  if (std::abs(away) > reach && moved * away > 0 && std::abs(moved) > 0.5 * std::abs(away))
+    return AnomalyReason::level_shift;
+  if (row.far > reach) return row.value > level_ ? AnomalyReason::spike : AnomalyReason::dip;
+  if (moves_ > 2 * usual_moves_) return AnomalyReason::volatility;
+  return AnomalyReason::unusual_pattern;
+}
+
+double Anomaly::weigh_age(double surprise) const {
+  constexpr double kYoung = 0.5, kFullGrown = 4000;
+  constexpr double kPerPeriod = 0.4, kUsualPeriodS = 300;
+  if (rows_ < kLearningRows) return 0;
+  // A young series has not had the time to show that something is rare, and a row of an hour is
+  // more of an event than a row of a minute.
+  const double age = std::min<double>(rows_, 8000) + 10;
+  const double row_s = std::max(period_s_, kMinuteS);
+  return surprise + kYoung * std::log10(kFullGrown / age) +
+         kPerPeriod * std::log10(row_s / kUsualPeriodS);
+}
+
+double Anomaly::tell(double surprise) {
+  constexpr double kLeastMuting = 1.5;
+  constexpr double kMutedShare = 0.04, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
+  const double muted = std::clamp(kMutedShare * rows_, kMutedLeast, kMutedMost);
+  if (told_ > 0 && rows_ - told_row_ < muted && surprise <= told_ * kHigher) return 0;
+  if (surprise > kLeastMuting) {
+    told_ = surprise;
+    told_row_ = rows_;
+  }
+  return std::max(0.0, surprise);
+}
+
+bool Anomaly::alerts(double surprise, double days, const AnomalySettings& settings) {
+  bar_ = std::max(0.0, bar_ - kBarStep * std::max(0.0, settings.alerts_per_day) * days);
+  const double line = -kScorePerSurprise * std::log1p(-std::clamp(settings.threshold, 0.0, 0.99));
+  if (!(surprise > 0) || surprise < line + bar_) return false;
+  bar_ += kBarStep;
+  return true;
+}
+
+void Anomaly::follow(double value) {
+  fast_ = follow_mean(fast_, value, kFastRows, rows_);
+  level_ = follow_mean(level_, value, kLevelRows, rows_);
+  slow_ = follow_mean(slow_, value, kSlowRows, rows_);
+  const double seen = 1.0 / (rows_ + 1.0);
+  spread_ = follow_mean(spread_, std::abs(value - median_), kSpreadRows, rows_);
+  const double stride = spread_ * std::max(0.01, seen);
+  if (value > median_) median_ += stride;
+  if (value < median_) median_ -= stride;
+  last_ = value;
+}
+
+bool Anomaly::valid() const {
+  for (const double number : {last_, fast_, level_, slow_, median_, spread_, moves_, usual_moves_,
+                              period_s_, minute_sum_, told_, bar_, held_score_, wall_less_boot_s_})
+    if (!(std::abs(number) <= kLargestKept)) return false;
+  for (const double number : {spread_, moves_, usual_moves_, period_s_, told_, bar_, held_score_})
+    if (number < 0) return false;
+  for (const auto* histogram : {&far_, &still_, &other_day_})
+    if (!histogram->valid()) return false;
+  for (const auto* histogram : {&new_value_, &new_step_, &new_far_})
+    if (!histogram->valid()) return false;
+  return days_.valid() && held_score_ <= 1 && held_reason_ <= AnomalyReason::unusual_pattern &&
+         told_row_ <= rows_ && rows_ <= kMost && samples_ <= kMost && minute_count_ <= kMost;
+}
+
+namespace {
+constexpr std::string_view kStateName = "headroom anomaly 1\n";
+}  // namespace
+
+std::string Anomaly::save() const { return save_state(kStateName, *this); }
+
+Result<Anomaly> Anomaly::restore(std::string_view bytes) {
+  Result<Anomaly> anomaly = restore_state<Anomaly>(kStateName, bytes);
+  if (anomaly && !anomaly->valid()) return damaged_state(kStateName);
+  return anomaly;
+}
+
+}  // namespace headroom::judge

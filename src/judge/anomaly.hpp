@@ -1,0 +1,200 @@
+// How unlike its own past a series is, told sample by sample from a bounded memory.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <headroom/instant.hpp>
+#include <headroom/result.hpp>
+
+namespace headroom::judge {
+
+/// What is unlike the past.
+enum class AnomalyReason : std::uint8_t {
+  none,
+  spike,            ///< far above the level of the last hours, and that level has not followed
+  dip,              ///< far below it
+  level_shift,      ///< the level itself has moved
+  volatility,       ///< steps between samples are larger, or rarer in kind, than they were
+  flat_line,        ///< the series moves less than it ever did
+  unusual_pattern,  ///< a value that is not far off, but not seen before, or not at this time of
+                    ///< day
+};
+/// The reason as it is shown: "level_shift".
+std::string_view name_of(AnomalyReason reason);
+
+/// How loud a series may be. Scores are compared with `threshold`; the other two bound the alerts.
+struct AnomalySettings {
+  double threshold = 0.5;  ///< in (0, 1): the least score that may alert
+  /// The alert rate that is aimed at when a series would alert more often: see Anomaly.
+  double alerts_per_day = 0.5;
+};
+
+/// What one sample says.
+struct AnomalyVerdict {
+  /// [0, 1), higher is rarer; 0 while the series is being learnt and while a higher score was told
+  /// shortly before. At 0.5 one of the ways of looking saw what it sees once in 3000 rows of five
+  /// minutes.
+  double score = 0;
+  AnomalyReason reason = AnomalyReason::none;  ///< also told while a score is muted
+  bool alert = false;                          ///< somebody should be told now
+  /// Where all but about one sample in 200 lay, around the level of the last hours. Empty while
+  /// learning.
+  std::optional<double> lo, hi;
+};
+
+/// Counts magnitudes in half octaves and tells how rare one is: from its rank where enough was
+/// seen, beyond that from a Pareto tail whose index is Hill's estimate (Hill, Annals of Statistics
+/// 3, 1975), drawn towards a prior while little is known. Old counts fade by halves.
+class MagnitudeHistogram {
+ public:
+  /// `magnitude` is finite and not negative.
+  void add(double magnitude);
+  /// -log10 of the probability of one at least as large; 0 while fewer than 80 were seen.
+  double surprise(double magnitude) const;
+  /// The magnitude that a share `tail` of those seen reach or pass; 0 when nothing was seen.
+  double exceeded_by(double tail) const;
+  /// The counts add up, so that a state from elsewhere may be used.
+  bool valid() const;
+
+ private:
+  static constexpr int kBuckets = 24;  // twelve octaves below the largest seen
+  struct Top;
+  Top top(double count) const;
+  void widen(int buckets);
+
+  std::array<std::uint16_t, kBuckets> counts_{};
+  std::uint16_t total_ = 0;
+  std::int16_t lowest_ = 0;     // of bucket 0, in half octaves above 1
+  std::uint32_t anchored_ = 0;  // 1: lowest_ is set
+};
+
+/// Counts signed values on a scale that is even near zero and logarithmic far from it, and tells
+/// how seldom the neighbourhood of one was visited: novelty, which a rank does not see (a value
+/// between two common ones). A count is shared between the two nearest bins, so that no edge
+/// decides.
+class NoveltyHistogram {
+ public:
+  /// The place of `value` among the bins where `scale` (positive) is an ordinary size of it.
+  static double place_of(double value, double scale);
+  void add(double place);
+  /// -log10 of the share of the bins around `place`; 0 while fewer than 30 were seen.
+  double surprise(double place) const;
+  bool valid() const;
+
+ private:
+  static constexpr int kReach = 24;
+  std::array<std::uint16_t, 2 * kReach + 1> counts_{};
+  std::uint16_t total_ = 0;
+};
+
+/// The means of each half hour of the last week of days, in bytes: as steps of a sixteenth of the
+/// spread of the series around its median, both of which may move.
+class DayProfile {
+ public:
+  static constexpr int kSlots = 48;
+  static constexpr int kDays = 7;
+
+  DayProfile();
+  /// The mean of the same half hour of an earlier day that is nearest to `value`; empty before two
+  /// days. What lay further than eight spreads from the median is taken to have lain there.
+  std::optional<double> nearest(int slot, double value) const;
+  /// Takes a value of `slot` (0 to kSlots - 1) of a series with this median and spread (positive).
+  void add(int slot, double value, double median, double spread);
+  bool valid() const;
+
+ private:
+  void close_slot(double median, double spread);
+  void move_grid(double median, double spread);
+
+  double centre_ = 0;
+  double grid_ = 0;  // 0: nothing was kept yet
+  double sum_ = 0;   // of the slot under way
+  std::int32_t count_ = 0;
+  std::int32_t slot_ = -1;
+  std::array<std::array<std::int8_t, kDays>, kSlots> past_;  // newest first
+};
+
+/// The anomaly score of one series.
+///
+/// Samples of any period from a second to a day go in; what comes faster than about once a minute
+/// is judged as means of a minute (the score then holds until the next). Each row is looked at in
+/// several ways: its distance from the level of the last hours, how still the series has become,
+/// the same half hour of the last seven days, and how seldom such a value, step or distance was
+/// seen. Each way tells the probability of what it sees from the series' own past, so that no scale
+/// is needed and a way that cries often counts little; the rarest decides. After a score, only a
+/// higher one is told for 4 % of the rows seen (10 to 250 rows).
+///
+/// Quiet by default: an alert needs the threshold and a bar that is learnt: every alert raises it,
+/// and it sinks so slowly that in the long run no series alerts more often than
+/// `alerts_per_day`, whatever it does.
+///
+/// Time is passed in. Boot time counts; wall time only tells the hour of the day. A gap (ten
+/// periods), a restart or a clock that goes backwards forgets the last row but not what was learnt;
+/// a step of the wall clock by half an hour forgets the days. A value that is not finite is a gap.
+/// About a kilobyte and a half microsecond a row; allocates nothing. Trivially copyable. Not
+/// thread-safe.
+class Anomaly {
+ public:
+  Anomaly() = default;
+
+  /// Feeds the value seen at `at` and tells how unusual it is.
+  AnomalyVerdict update(Instant at, double value, const AnomalySettings& settings = {});
+
+  /// The rows that were judged since the series began, at most 2^31.
+  std::uint32_t rows() const { return rows_; }
+
+  /// The state as bytes, for the same build on the same kind of machine.
+  std::string save() const;
+  /// Takes a state up again. Errors: invalid_request when `bytes` are no such state, or a damaged
+  /// one.
+  static Result<Anomaly> restore(std::string_view bytes);
+
+ private:
+  struct Row;
+  void learn_period(double seconds);
+  bool minute_is_full(Instant at) const;
+  AnomalyVerdict judge(Instant at, double value, const AnomalySettings& settings);
+  Row look(Instant at, double value);
+  double surprise_of(const Row& row, bool& still);
+  double weigh_age(double surprise) const;
+  double tell(double surprise);
+  AnomalyReason reason_of(const Row& row, bool still) const;
+  void follow(double value);
+  bool alerts(double surprise, double days, const AnomalySettings& settings);
+  void give_range(AnomalyVerdict& verdict) const;
+  bool valid() const;
+
+  MagnitudeHistogram far_, still_, other_day_;
+  NoveltyHistogram new_value_, new_step_, new_far_;
+  DayProfile days_;
+
+  double last_ = 0;  // the row before
+  double fast_ = 0;  // levels, over 4, 12 and 288 rows
+  double level_ = 0;
+  double slow_ = 0;
+  double median_ = 0;       // of all rows, slowly following
+  double spread_ = 0;       // mean distance from median_
+  double moves_ = 0;        // mean step, over 12 rows
+  double usual_moves_ = 0;  // and over 1000
+  double period_s_ = 0;     // of the samples; 0: one or none was seen
+  double minute_sum_ = 0;   // of the samples that wait for their minute to be full
+  std::int64_t minute_start_ns_ = 0;
+  std::int64_t sample_ns_ = 0;  // boot time of the last sample
+  std::int64_t row_ns_ = 0;     // and of the last row
+  double wall_less_boot_s_ = 0;
+  std::uint32_t minute_count_ = 0;
+  std::uint32_t samples_ = 0;
+  std::uint32_t rows_ = 0;
+  std::uint32_t told_row_ = 0;
+  double told_ = 0;  // the last surprise that was told, in force while muted; 0: none
+  double bar_ = 0;   // learnt: what an alert needs above the threshold
+  double held_score_ = 0;
+  AnomalyReason held_reason_ = AnomalyReason::none;
+  std::array<std::uint8_t, 7> unused_{};  // so that no byte of the state is padding
+};
+
+}  // namespace headroom::judge
