@@ -290,8 +290,8 @@ class Control {
   /// Asks models to go until use is at pressure.memory.cleanup_to.
   void shrink();
   /// Gives those of the class low, and those beyond their booking, less of the processors.
-  void throttle(const decide::Strain& strain);
-  bool may_be_slowed(const Lease& lease) const;
+  void throttle();
+  bool deserves_less(LeaseId id) const;
   void weigh(LeaseId id, int percent);
   /// Fences that were raised go back to what is there.
   void pull_fences();

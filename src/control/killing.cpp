@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kBetweenEnds = 15s;  // what the end of one brings is seen first
 constexpr auto kMostPatience = 60s;
+constexpr int kWildHalves = 5;  // of its booking: two and a half times
 constexpr int kLeastPart = 50;  // of the machine: less is not worth an end
 
 }  // namespace
@@ -56,7 +57,12 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
   // nobody has anything of their end.
   for (const auto& [id, claim] : state_.at_fence) {
     const Use& use = state_.uses.at(id);
-    if (others_run && at_.boot - use.held_since.value_or(at_.boot) < kMostPatience) continue;
+    // Nobody misjudges his own by so much that what others leave could be meant for him.
+    const Bytes booked = state_.promises.leases.at(id).booked.memory;
+    const bool wild =
+        use.measured && 2 * use.measured->memory.count() > kWildHalves * booked.count();
+    const auto stood = at_.boot - use.held_since.value_or(at_.boot);
+    if (others_run && !wild && stood < kMostPatience) continue;
     if (is_held_in_vain(use) && !goes_before_the_queue(state_.promises.leases.at(id), use)) add(id);
   }
   if (found.who.empty()) return {};

@@ -14,10 +14,10 @@ class Killing : public Tight {
     b.control.apply(Configured{config}, b.now());
   }
   /// Two that run within their bookings, one that has twice its own and wants more, one that waits.
-  void overrun(bool v2 = true) {
+  void overrun(bool v2 = true, Bytes booked = 20_GiB) {
     b.read();
     within_ = job(30_GiB, 11, v2);
-    grower_ = job(20_GiB, 12, v2);
+    grower_ = job(booked, 12, v2);
     b.uses(within_, 30_GiB);
     for (int i = 0; i < 40; ++i) {
       used_ = std::min(b.shadow.leases.at(grower_).fence_at, 44_GiB);
@@ -101,6 +101,20 @@ TEST_F(Killing, WhoStandsStillRunsAgainWhenItIsAskedToEnd) {
   look(70_GiB - used_, milliseconds(1'000));
   look(70_GiB - used_, milliseconds(1'000));
   EXPECT_FALSE(is_frozen(grower_)) << "or it could not save what it has";
+}
+
+TEST_F(Killing, WhileOthersRunWhoMayBeMisjudgedHasAMinuteAndWhoTakesWithoutEndHasNot) {
+  allow(Step::kill);
+  overrun();  // a little more than twice its booking
+  EXPECT_EQ(ended(milliseconds(50'000)), Moves());
+  EXPECT_EQ(asked(), (Moves{{grower_, false}}));
+}
+
+TEST_F(Killing, WhoTakesWithoutEndIsEndedWhileOthersRun) {
+  allow(Step::kill);
+  overrun(true, 12_GiB);
+  ASSERT_GT(used_, 30_GiB) << "two and a half times its booking";
+  EXPECT_EQ(ended(milliseconds(20'000)), (Moves{{grower_, false}, {grower_, true}}));
 }
 
 TEST_F(Killing, APersonMayTakeItBack) {

@@ -20,12 +20,10 @@ constexpr seconds kWitness{10};        // a second sign counts for so long
 constexpr milliseconds kLeastGap{20};  // between two looks, for a speed to say anything
 constexpr seconds kRest{5};            // after the longest freeze, before the next one
 constexpr seconds kBetweenThaws{5};    // so that what one takes shows before the next goes on
-constexpr seconds kBetweenWeighings{1};
-constexpr int kWholeShare = 100;  // percent of what a group has of the processors by itself
-constexpr int kLeastShare = 50;
-constexpr int kWeightStep = 10;     // up, each time
-constexpr int kWeightNoise = 5;     // less is not worth a change
-constexpr seconds kUsedLately{60};  // a model used since then is not asked to go
+constexpr int kWholeShare = 100;       // percent of what a group has of the processors by itself
+constexpr std::size_t kMostWeighings = 32;      // at one look: each is a write
+constexpr std::size_t kLooksForWeighing = 256;  // leases
+constexpr seconds kUsedLately{60};              // a model used since then is not asked to go
 
 std::int64_t used_bytes(const MemoryReading& m, std::int64_t& capacity) {
   const std::int64_t used = (*m.total - decide::usable_memory(m)).count();
@@ -42,6 +40,15 @@ std::int64_t used_bytes(const MemoryReading& m, std::int64_t& capacity) {
 /// A speed averaged over about `window` seconds.
 double mixed(double before, double now, double dt, double window) {
   return before + (1.0 - std::exp(-dt / window)) * (now - before);
+}
+
+/// What those get of the processors who have less on this step, in percent. By the step alone,
+/// which does not flap: less at once, and more again one step after the other.
+int share_on(Step step) {
+  constexpr int kLeast = 50;
+  constexpr int kLess = 10;  // from step to step
+  const int beyond = static_cast<int>(step) - static_cast<int>(Step::throttle);
+  return beyond < 0 ? kWholeShare : std::max(kLeast, 80 - kLess * beyond);
 }
 
 std::string duration_text(BootTime from, BootTime to) {
@@ -133,58 +140,57 @@ void Control::climb(const Sample& sample) {
   } else if (strain.witness && strain.full && *strain.full >= stalled) {
     state_.ledger.set_tight(true);
   }
-  throttle(strain);
+  throttle();
   if (step >= Step::hold && before < Step::hold) pull_fences();
   shrink();
   contain(sample);
 }
 
-void Control::throttle(const decide::Strain& strain) {
-  const bool slow = state_.ladder.step() >= Step::throttle;
-  if (!slow && state_.slowed.empty()) return;
-  if (state_.weighed && at_.boot - *state_.weighed < kBetweenWeighings) return;
-  state_.weighed = at_.boot;
-  // By how far it is from the line of this step to that of freezing.
-  const double from = decide::Ladder::lines(Step::throttle).enter;
-  const double to = decide::Ladder::lines(Step::freeze).enter;
-  const double share = std::clamp((strain.used.value_or(from) - from) / (to - from), 0.0, 1.0);
-  const int least = kWholeShare - static_cast<int>(share * (kWholeShare - kLeastShare));
-  const auto deserves = [&](LeaseId id) {
-    const Lease& lease = state_.promises.leases.at(id);
-    const auto use = state_.uses.find(id);
-    if (!slow || use == state_.uses.end() || use->second.no_weight) return false;
-    const bool over =
-        use->second.measured && decide::is_over(Amounts{use->second.measured->memory, {}, {}, {}},
-                                                Amounts{lease.booked.memory, {}, {}, {}});
-    return (over || lease.priority == Priority::low) && may_be_slowed(lease);
-  };
+void Control::throttle() {
+  const int wanted = share_on(state_.ladder.step());
+  if (wanted == kWholeShare && state_.slowed.empty()) return;
   std::vector<std::pair<LeaseId, int>> moves;
   for (const auto& [id, now] : state_.slowed) {
-    const int wanted = deserves(id) ? least : kWholeShare;
-    // Down at once, and up step by step: who gets all of it back at once fills memory at once.
-    const int next = wanted < now - kWeightNoise ? wanted : std::min(wanted, now + kWeightStep);
-    if (wanted > now || next < now) moves.emplace_back(id, next);
+    if (moves.size() == kMostWeighings) break;
+    const int next = deserves_less(id) ? wanted : kWholeShare;
+    if (next != now) moves.emplace_back(id, next);
   }
-  if (slow && least < kWholeShare - kWeightNoise) {
-    for (const auto& [id, entry] : state_.ledger.entries()) {
-      if (!state_.slowed.contains(id) && deserves(id)) moves.emplace_back(id, least);
+  // A part of all leases at each look: who is new among them is found within seconds.
+  if (wanted < kWholeShare) {
+    const auto& entries = state_.ledger.entries();
+    auto one = entries.upper_bound(state_.weighed);
+    for (std::size_t i = 0; i < kLooksForWeighing && moves.size() < kMostWeighings; ++i, ++one) {
+      if (one == entries.end()) {
+        state_.weighed = 0;
+        break;
+      }
+      state_.weighed = one->first;
+      if (state_.slowed.contains(one->first) || !deserves_less(one->first)) continue;
+      moves.emplace_back(one->first, wanted);
     }
   }
   for (const auto& [id, percent] : moves) weigh(id, percent);
 }
 
-bool Control::may_be_slowed(const Lease& lease) const {
+bool Control::deserves_less(LeaseId id) const {
+  const auto found = state_.promises.leases.find(id);
+  const auto use = state_.uses.find(id);
+  if (found == state_.promises.leases.end() || use == state_.uses.end()) return false;
+  const Lease& lease = found->second;
   // Who was asked to end should be able to.
-  return lease.fence && !lease.group.cpu.empty() && lease.part_of == 0 &&
-         decide::holds(lease.state) && lease.state != LeaseState::releasing &&
-         !state_.killing.contains(lease.id);
+  const bool may = lease.fence && !lease.group.cpu.empty() && lease.part_of == 0 &&
+                   decide::holds(lease.state) && lease.state != LeaseState::releasing &&
+                   !use->second.no_weight && !state_.killing.contains(id);
+  return may && (use->second.over || lease.priority == Priority::low);
 }
 
 void Control::weigh(LeaseId id, int percent) {
-  const Lease& lease = state_.promises.leases.at(id);
+  const auto found = state_.promises.leases.find(id);
+  if (percent == kWholeShare) state_.slowed.erase(id);
+  if (found == state_.promises.leases.end() || found->second.group.cpu.empty()) return;
+  const Lease& lease = found->second;
   std::string reason;
   if (percent == kWholeShare) {
-    state_.slowed.erase(id);
     reason = "it has all of its share of the processors again";
     say("lease.slowed", id, lease.name + ": " + reason);
   } else {
@@ -203,8 +209,11 @@ void Control::weigh(LeaseId id, int percent) {
 void Control::on(const Weighed& event) {
   const auto found = state_.promises.leases.find(event.lease);
   if (found == state_.promises.leases.end() || event.problem.empty()) return;
+  if (found->second.state == LeaseState::ended) return;
   state_.slowed.erase(event.lease);
-  state_.uses[event.lease].no_weight = true;
+  if (const auto use = state_.uses.find(event.lease); use != state_.uses.end()) {
+    use->second.no_weight = true;
+  }
   say("lease.slowed", event.lease,
       found->second.name + ": its share of the processors could not be changed: " + event.problem);
 }
@@ -344,7 +353,8 @@ void Control::contain(const Sample& sample) {
     runner.priority = lease.priority;
     runner.granted = lease.granted.boot;
     const bool rests = use->second.rests_until && at_.boot < *use->second.rests_until;
-    if (may_freeze(lease) && !rests) {
+    // Who stands at its fence cannot run on, whoever else stops.
+    if (may_freeze(lease) && !rests && !must_stand(lease, use->second)) {
       runners.push_back(runner);
     } else {
       available -= std::max<std::int64_t>(0, runner.most - runner.measured);
@@ -362,11 +372,7 @@ void Control::contain(const Sample& sample) {
     const bool somebody = std::any_of(runners.begin(), runners.end(), [&](const auto& one) {
       return runs_on(one) && !state_.frozen.contains(one.lease);
     });
-    // Who stands at its fence, and not because of this step, would be stopped there at once.
-    const auto next = std::find_if(runners.begin(), runners.end(), [&](const auto& one) {
-      const Lease& lease = state_.promises.leases.at(one.lease);
-      return runs_on(one) && !must_stand(lease, state_.uses.at(one.lease));
-    });
+    const auto next = std::find_if(runners.begin(), runners.end(), runs_on);
     if (!somebody && next != runners.end()) {
       thaw(next->lease, "somebody has to run on, and it comes first");
     }

@@ -313,6 +313,18 @@ TEST_F(Tight, TheOnlyOneThereIsAndAtItsFenceIsNotStoppedAndLetGoInTurns) {
       << "at step " << to_string(b.control.state().ladder.step());
 }
 
+TEST_F(Tight, WhereTheFirstStandsAtItsFenceTheNextOneRunsOn) {
+  b.read();
+  const LeaseId first = job(40_GiB, 11);
+  const LeaseId second = job(40_GiB, 12);
+  b.uses(first, 40_GiB);
+  b.uses(second, 30_GiB);
+  for (int i = 0; i < 200; ++i) look(4_GiB);  // a stranger has the rest
+  EXPECT_EQ(b.control.state().ladder.step(), Step::freeze);
+  EXPECT_TRUE(is_frozen(first)) << "at its fence, and nothing to raise it with";
+  EXPECT_FALSE(is_frozen(second)) << "somebody runs on";
+}
+
 TEST_F(Tight, WhoIsLowOrBeyondItsBookingGetsLessOfTheProcessorsAndAllOfThemAgain) {
   b.read();
   const LeaseId within = job(40_GiB, 11);
@@ -321,35 +333,58 @@ TEST_F(Tight, WhoIsLowOrBeyondItsBookingGetsLessOfTheProcessorsAndAllOfThemAgain
   b.uses(within, 39_GiB);
   b.uses(low, 2_GiB);
   b.uses(over, 14_GiB);
-  look(25_GiB, seconds(1));
-  EXPECT_TRUE(weights_.empty()) << "nothing is short at 75 %";
-  look(13500_MiB, seconds(1));  // 86.5 %: half-way from throttle to freeze
-  ASSERT_EQ(weights_.size(), 2U);
-  for (const auto& [id, percent] : std::exchange(weights_, {})) {
-    EXPECT_TRUE(id == low || id == over) << id;
-    EXPECT_NEAR(percent, 75, 3);
+  look(26_GiB, seconds(60));
+  EXPECT_TRUE(weights_.empty()) << "nothing is short at 74 %";
+  look(18_GiB, seconds(60));
+  using Weights = std::vector<std::pair<LeaseId, int>>;
+  EXPECT_EQ(std::exchange(weights_, {}), (Weights{{low, 80}, {over, 80}})) << "step throttle";
+  for (int i = 0; i < 50; ++i) look(i % 2 == 0 ? 20_GiB : 17_GiB, seconds(60));
+  EXPECT_EQ(std::exchange(weights_, {}), Weights()) << "it follows the step and not use";
+  look(7_GiB, seconds(60));
+  EXPECT_EQ(std::exchange(weights_, {}), (Weights{{low, 50}, {over, 50}}))
+      << "never less than half";
+  for (int i = 0; i < 60; ++i) look(60_GiB, seconds(5));
+  Weights back;
+  for (const auto& one : std::exchange(weights_, {})) {
+    if (one.first == low) back.push_back(one);
   }
-  EXPECT_EQ(std::ranges::count(said_, "lease.slowed"), 2);
-  look(7_GiB, seconds(1));
-  for (const auto& [id, percent] : std::exchange(weights_, {})) {
-    EXPECT_EQ(percent, 50) << "never less than half";
-  }
-  std::vector<int> back;
-  for (int i = 0; i < 300; ++i) {
-    look(60_GiB, seconds(1));
-    for (const auto& [id, percent] : std::exchange(weights_, {})) {
-      if (id == low) back.push_back(percent);
-    }
-  }
-  EXPECT_EQ(back, (std::vector<int>{60, 70, 80, 90, 100})) << "step by step";
+  EXPECT_EQ(back, (Weights{{low, 60}, {low, 70}, {low, 80}, {low, 100}})) << "step by step";
+  EXPECT_EQ(std::ranges::count(said_, "lease.slowed"), 4) << "twice each, at most";
   EXPECT_FALSE(b.control.state().slowed.contains(within));
+}
+
+TEST_F(Tight, WhoEndsOrIsGoneIsSlowedDownNoMore) {
+  b.read();
+  const LeaseId low = job(10_GiB, 12, true, Priority::low);
+  b.uses(low, 9_GiB);
+  look(18_GiB, seconds(60));
+  ASSERT_EQ(weights_.size(), 1U);
+  weights_.clear();
+  b.sample.holders.clear();
+  b.apply(Exited{holder(12)});
+  b.apply(Released{low, true, 0, Bytes(), 0});
+  for (int i = 0; i < 3; ++i) look(18_GiB, seconds(60));
+  EXPECT_TRUE(weights_.empty());
+  EXPECT_TRUE(b.control.state().slowed.empty());
+}
+
+TEST_F(Tight, OfManyLeasesAFewAreWeighedAtEachLookAndAllInTheEnd) {
+  b.read();
+  std::vector<LeaseId> jobs;
+  for (pid_t pid = 11; pid < 111; ++pid) jobs.push_back(job(100_MiB, pid, true, Priority::low));
+  look(18_GiB, seconds(60));
+  EXPECT_GT(weights_.size(), 10U);
+  EXPECT_LT(weights_.size(), 40U);
+  for (int i = 0; i < 10; ++i) look(18_GiB);
+  EXPECT_EQ(weights_.size(), jobs.size());
+  EXPECT_EQ(b.control.state().slowed.size(), jobs.size());
 }
 
 TEST_F(Tight, WhereTheShareOfTheProcessorsCannotBeChangedItIsSaidOnce) {
   b.read();
   const LeaseId low = job(10_GiB, 12, true, Priority::low);
   b.uses(low, 9_GiB);
-  look(13_GiB, seconds(1));
+  look(13_GiB, seconds(60));
   ASSERT_EQ(weights_.size(), 1U);
   b.apply(Weighed{low, weights_[0].second, "cannot write cpu.weight: Read-only file system"});
   EXPECT_EQ(b.said("lease.slowed"), 1);

@@ -193,13 +193,13 @@ struct State {
   std::set<LeaseId> lent;                    ///< whose fence was raised, and may not be there yet
   std::map<LeaseId, std::int64_t> at_fence;  ///< held there, and what is kept for each
   std::map<LeaseId, int> slowed;             ///< percent of the processors' share that they have
-  std::optional<BootTime> weighed;           ///< when that was last thought of
-  std::map<LeaseId, Killing> killing;        ///< one, and those that do not go
-  std::optional<BootTime> killed;            ///< when the last one was told to end
-  std::optional<BootTime> thawed;            ///< when the last one was let go because there is room
-  std::optional<BootTime> touched;           ///< when somebody last came to its fence
-  std::optional<SessionRun> session_run;     ///< under way
-  std::deque<SessionRun> session_runs;       ///< waiting
+  LeaseId weighed = 0;                    ///< up to here those were looked for who should have less
+  std::map<LeaseId, Killing> killing;     ///< one, and those that do not go
+  std::optional<BootTime> killed;         ///< when the last one was told to end
+  std::optional<BootTime> thawed;         ///< when the last one was let go because there is room
+  std::optional<BootTime> touched;        ///< when somebody last came to its fence
+  std::optional<SessionRun> session_run;  ///< under way
+  std::deque<SessionRun> session_runs;    ///< waiting
   std::uint64_t last_session_run = 0;
   std::map<std::string, SessionRootView> session_roots;
   std::vector<SessionRoot> sessions_seen;  ///< by the last look

@@ -155,14 +155,26 @@ Weighed Machine::weigh(const Weigh& effect) {
     outcome.problem = "the readings come from a captured tree";
     return outcome;
   }
-  const bool slowed = effect.percent < 100;
+  constexpr int kWhole = 100;
+  const bool slowed = effect.percent < kWhole;
   auto done = slowed ? guardian_.hold(effect.lease, effect.group) : Result<void>();
   if (done) done = groups_->weigh(effect.group, effect.percent);
-  if (!done && (slowed || done.error().kind != ErrorKind::not_found)) {
+  if (!done && done.error().kind != ErrorKind::not_found) {
     outcome.problem = done.error().what + ": " + done.error().why;
   }
+  // What it may still have too little of is given back until that succeeds.
+  bool whole = done && !slowed;
+  if (!done && slowed) {
+    const auto back = groups_->weigh(effect.group, kWhole);
+    whole = back || back.error().kind == ErrorKind::not_found;
+  }
+  const bool gone = !done && done.error().kind == ErrorKind::not_found;
+  weights_failed_.erase(effect.lease);
+  if (!done && !whole && !gone) {
+    weights_failed_[effect.lease] = {effect.lease, effect.group, kWhole, effect.reason};
+  }
   Held& held = held_[effect.lease];
-  held.slowed = slowed && outcome.problem.empty();
+  held.slowed = !whole && !gone;
   if (!held.any()) forget(effect.lease);
   return outcome;
 }
@@ -186,6 +198,7 @@ void Machine::forget(LeaseId lease) {
   held_.erase(lease);
   fences_failed_.erase(lease);
   thaws_failed_.erase(lease);
+  weights_failed_.erase(lease);
   fences_.forget(lease);
   guardian_.forget(lease);
 }
@@ -198,6 +211,7 @@ std::vector<Event> Machine::look_after() {
     if (outcome.done) done.emplace_back(outcome);
   }
   for (const auto& [lease, effect] : std::map(thaws_failed_)) (void)freeze(effect);
+  for (const auto& [lease, effect] : std::map(weights_failed_)) (void)weigh(effect);
   return done;
 }
 

@@ -63,6 +63,7 @@ class Machine {
   std::map<LeaseId, Held> held_;
   std::map<LeaseId, Fence> fences_failed_;
   std::map<LeaseId, Freeze> thaws_failed_;
+  std::map<LeaseId, Weigh> weights_failed_;  ///< these should have all of their share again
 };
 
 }  // namespace headroom::runtime

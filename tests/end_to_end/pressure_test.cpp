@@ -18,8 +18,12 @@ constexpr std::int64_t kMiB = 1 << 20;
 /// A daemon in a machine of 700 MiB, in which a lease has booked all but a little.
 class Held : public ::testing::Test {
  protected:
-  explicit Held(const std::string& configuration = "")
-      : daemon_(DaemonOptions{.configuration = configuration}) {}
+  explicit Held(const std::string& configuration = "") : daemon_(with(configuration)) {}
+  static DaemonOptions with(const std::string& configuration) {
+    DaemonOptions options;
+    options.configuration = configuration;
+    return options;
+  }
   void SetUp() override {
     if (machine_.group().empty()) GTEST_SKIP() << "no v1 memory group can be made here";
     daemon_.options().memory_group = machine_.group();
@@ -138,9 +142,10 @@ class OnStep : public Held, public ::testing::WithParamInterface<const char*> {
   std::unique_ptr<Program> stranger() {
     const double percent = number(memory(), "value").value_or(0);
     const auto lacking = static_cast<std::int64_t>((kFilled - percent) / 100 * kMachine);
+    StartOptions inside;
+    inside.memory_group = machine_.group();
     return std::make_unique<Program>(
-        job({"touch", std::to_string(lacking), "until", daemon_.file("over")}),
-        StartOptions{.memory_group = machine_.group()});
+        job({"touch", std::to_string(lacking), "until", daemon_.file("over")}), inside);
   }
 };
 
