@@ -15,6 +15,7 @@ _headroom_takes_value() {
     history:--window) return 0 ;;
     history:--step) return 0 ;;
     history:--device) return 0 ;;
+    forecast:--horizon) return 0 ;;
     event:--since) return 0 ;;
     event:--type) return 0 ;;
     event:-n|event:--limit) return 0 ;;
@@ -130,11 +131,13 @@ _headroom() {
     fi
     case "$command" in
     gpus) command=gpu ;;
+    forecasts) command=forecast ;;
     events) command=event ;;
     alerts) command=alert ;;
     leases) command=lease ;;
     models) command=model ;;
     advice) command=advise ;;
+    strategies) command=strategy ;;
     drains) command=drain ;;
     sessions) command=session ;;
     esac
@@ -152,6 +155,7 @@ _headroom() {
     history:--window) return ;;
     history:--step) return ;;
     history:--device) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
+    forecast:--horizon) return ;;
     event:--since) return ;;
     event:--type) return ;;
     event:-n|event:--limit) return ;;
@@ -247,6 +251,7 @@ _headroom() {
     gpu|gpus) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     ps) options='--sort --gpu --user --unbooked --all -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     history) options='--window --step --device --csv -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    forecast|forecasts) options='--horizon -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     event|events) options='-f --follow --since --type -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     alert|alerts) options='--severity --all -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --config --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -256,6 +261,7 @@ _headroom() {
     free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    strategy|strategies) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     drain|drains) options='--gpu --undo -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     session|sessions) options='--older --root --pid --dry-run -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     doctor) options='--api --self-test -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -271,12 +277,13 @@ _headroom() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise strategy drain session doctor check config metrics openapi completion version help' -- "$cur"))
     return
   fi
   case "$command:$verb" in
     gpu:) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")) ;;
     history:) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")) ;;
+    forecast:) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")) ;;
     alert:) COMPREPLY=($(compgen -W 'ls show ack mute unmute' -- "$cur")) ;;
     alert:show) COMPREPLY=($(compgen -W "$(_headroom_ask alert)" -- "$cur")) ;;
     alert:ack) COMPREPLY=($(compgen -W "$(_headroom_ask alert)" -- "$cur")) ;;
@@ -296,6 +303,7 @@ _headroom() {
     model:unpin) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     model:unload) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     model:rm) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    strategy:) COMPREPLY=($(compgen -W 'show set' -- "$cur")) ;;
     drain:) COMPREPLY=($(compgen -W 'ls' -- "$cur")) ;;
     session:) COMPREPLY=($(compgen -W 'ls add clean rm' -- "$cur")) ;;
     config:) COMPREPLY=($(compgen -W 'show get set unset check defaults migrate path' -- "$cur")) ;;
@@ -305,7 +313,7 @@ _headroom() {
     config:check) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     config:migrate) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     completion:) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
-    help:) COMPREPLY=($(compgen -W 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help' -- "$cur")) ;;
+    help:) COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise strategy drain session doctor check config metrics openapi completion version help' -- "$cur")) ;;
   esac
 }
 complete -F _headroom headroom

@@ -8,6 +8,7 @@ complete -c headroom -n __fish_use_subcommand -a top -d 'the same, live, full sc
 complete -c headroom -n __fish_use_subcommand -a gpu -d 'the devices, or one of them'
 complete -c headroom -n __fish_use_subcommand -a ps -d 'who uses what'
 complete -c headroom -n __fish_use_subcommand -a history -d 'one resource over time'
+complete -c headroom -n __fish_use_subcommand -a forecast -d 'what the readings are going to be'
 complete -c headroom -n __fish_use_subcommand -a event -d 'what happened and why'
 complete -c headroom -n __fish_use_subcommand -a alert -d 'what is not ok'
 complete -c headroom -n __fish_use_subcommand -a fit -d 'would it fit now, where, and if not, what would help'
@@ -17,6 +18,7 @@ complete -c headroom -n __fish_use_subcommand -a lease -d 'what is booked, and b
 complete -c headroom -n __fish_use_subcommand -a free -d 'make room: ask idle models to go'
 complete -c headroom -n __fish_use_subcommand -a model -d 'what takes memory by name, and where it is'
 complete -c headroom -n __fish_use_subcommand -a advise -d 'what to change, why, and how'
+complete -c headroom -n __fish_use_subcommand -a strategy -d 'how allocations move'
 complete -c headroom -n __fish_use_subcommand -a drain -d 'a device, or the node, takes nobody new'
 complete -c headroom -n __fish_use_subcommand -a session -d 'folders of temporary files: how old, how large, which go'
 complete -c headroom -n __fish_use_subcommand -a doctor -d 'every check, with a fix for each that fails'
@@ -55,6 +57,8 @@ complete -c headroom -n '__fish_seen_subcommand_from history' -l step -x -d 'sec
 complete -c headroom -n '__fish_seen_subcommand_from history' -l device -xa '(__headroom_ask gpu)' -d 'GPU or mount'
 complete -c headroom -n '__fish_seen_subcommand_from history' -l csv -d 'the points, as -o csv'
 complete -c headroom -n '__fish_seen_subcommand_from history' -xa 'memory gpu_memory cpu disk gpu_temperature power network'
+complete -c headroom -n '__fish_seen_subcommand_from forecast forecasts' -l horizon -x -d 'how far ahead, such as 1h'
+complete -c headroom -n '__fish_seen_subcommand_from forecast forecasts' -xa 'memory gpu_memory cpu disk gpu_temperature power network'
 complete -c headroom -n '__fish_seen_subcommand_from event events' -s f -l follow -d 'and those to come'
 complete -c headroom -n '__fish_seen_subcommand_from event events' -l since -x -d 'not older, such as 1h, or a time'
 complete -c headroom -n '__fish_seen_subcommand_from event events' -l type -x -d 'only these: lease.granted, or all that begin with lease'
@@ -173,6 +177,7 @@ complete -c headroom -n '__fish_seen_subcommand_from model models; and __fish_se
 complete -c headroom -n '__fish_seen_subcommand_from model models; and __fish_seen_subcommand_from unpin' -xa '(__headroom_ask model)'
 complete -c headroom -n '__fish_seen_subcommand_from model models; and __fish_seen_subcommand_from unload' -xa '(__headroom_ask model)'
 complete -c headroom -n '__fish_seen_subcommand_from model models; and __fish_seen_subcommand_from rm' -xa '(__headroom_ask model)'
+complete -c headroom -n '__fish_seen_subcommand_from strategy strategies; and not __fish_seen_subcommand_from show set' -a 'show set'
 complete -c headroom -n '__fish_seen_subcommand_from drain drains' -l gpu -xa '(__headroom_ask gpu)' -d 'this device only: index or UUID'
 complete -c headroom -n '__fish_seen_subcommand_from drain drains' -l undo -d 'it takes leases again'
 complete -c headroom -n '__fish_seen_subcommand_from drain drains; and not __fish_seen_subcommand_from ls' -a 'ls'
@@ -193,4 +198,4 @@ complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_sub
 complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check' -rF
 complete -c headroom -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from migrate' -rF
 complete -c headroom -n '__fish_seen_subcommand_from completion; and not __fish_seen_subcommand_from bash zsh fish' -a 'bash zsh fish'
-complete -c headroom -n '__fish_seen_subcommand_from help' -xa 'status top gpu ps history event alert fit run wait lease free model advise drain session doctor check config metrics openapi completion version help'
+complete -c headroom -n '__fish_seen_subcommand_from help' -xa 'status top gpu ps history forecast event alert fit run wait lease free model advise strategy drain session doctor check config metrics openapi completion version help'

@@ -69,6 +69,18 @@ std::string sparkline(const std::vector<std::optional<double>>& values, double l
   return line;
 }
 
+std::string show_reading(const Style& style, const std::string& unit, std::optional<double> value,
+                         int digits) {
+  if (!value) return kNone;
+  if (style.bytes) return show_number(*value, 3);
+  if (unit == "percent") return show_number(*value, digits) + " %";
+  if (unit == "celsius") return show_number(*value, digits) + " °C";
+  if (unit == "watts") return show_number(*value, digits) + " W";
+  if (unit == "bytes") return show_bytes(std::llround(*value));
+  if (unit == "bytes_per_second") return show_bytes(std::llround(*value)) + "/s";
+  return show_number(*value, std::max(2, digits));
+}
+
 namespace {
 
 // One answer, taken apart.
@@ -112,18 +124,6 @@ std::vector<std::optional<double>> columns_of(const Drawn& drawn, double from, d
     }
   }
   return all;
-}
-
-std::string amount(const Style& style, const std::string& unit, std::optional<double> value,
-                   int digits) {
-  if (!value) return kNone;
-  if (style.bytes) return show_number(*value, 3);
-  if (unit == "percent") return show_number(*value, digits) + " %";
-  if (unit == "celsius") return show_number(*value, digits) + " °C";
-  if (unit == "watts") return show_number(*value, digits) + " W";
-  if (unit == "bytes") return show_bytes(std::llround(*value));
-  if (unit == "bytes_per_second") return show_bytes(std::llround(*value)) + "/s";
-  return show_number(*value, std::max(2, digits));
 }
 
 std::string padded(const std::string& text, std::size_t width) {
@@ -178,9 +178,9 @@ std::string render_history(const value& history, const Style& style) {
   double top = share ? std::max(100.0, *high) : *high;
   if (top <= bottom) top = bottom + 1;
 
-  const std::string labels[] = {amount(style, drawn.unit, top, 0),
-                                amount(style, drawn.unit, bottom + (top - bottom) / 2, 0),
-                                amount(style, drawn.unit, bottom, 0)};
+  const std::string labels[] = {show_reading(style, drawn.unit, top, 0),
+                                show_reading(style, drawn.unit, bottom + (top - bottom) / 2, 0),
+                                show_reading(style, drawn.unit, bottom, 0)};
   std::size_t label = 0;
   for (const auto& each : labels) label = std::max(label, width_of(each));
   const std::size_t width =
@@ -218,7 +218,8 @@ std::string render_history(const value& history, const Style& style) {
   text += dim(style, axis) + "\n";
 
   const auto show = [&](const char* name) {
-    return amount(style, drawn.unit, client::number(history, std::string("statistics.") + name), 1);
+    return show_reading(style, drawn.unit,
+                        client::number(history, std::string("statistics.") + name), 1);
   };
   std::string below = "min " + show("min") + "   avg " + show("avg") + "   max " + show("max") +
                       "   p95 " + show("p95");
@@ -254,7 +255,9 @@ std::string render_histories(const std::vector<value>& histories, const Style& s
     const bool share = drawn.unit == "percent";
     const auto values =
         columns_of(drawn, drawn.points.front().first, drawn.points.back().first, signs);
-    const auto show = [&](std::optional<double> one) { return amount(style, drawn.unit, one, 1); };
+    const auto show = [&](std::optional<double> one) {
+      return show_reading(style, drawn.unit, one, 1);
+    };
     const auto device = device_of(history);
     table.row({text_cell(client::text(history, "resource")), device.empty() ? kNone : device,
                show(drawn.points.back().second), show(client::number(history, "statistics.avg")),

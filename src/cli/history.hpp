@@ -21,4 +21,8 @@ std::string render_history(const client::json::value& history, const Style& styl
 /// Several such answers, a line each. Pure.
 std::string render_histories(const std::vector<client::json::value>& histories, const Style& style);
 
+/// A value in the unit of its history, as people read it: "38.1 %", "71 °C"; nothing known: "–".
+std::string show_reading(const Style& style, const std::string& unit, std::optional<double> value,
+                         int digits);
+
 }  // namespace headroom::cli

@@ -111,6 +111,9 @@ class Local final : public serve::Backend {
   Result<serve::HistoryAnswer> history(const serve::HistoryQuery&) override {
     return needs_daemon("the history");
   }
+  Result<std::vector<ForecastView>> forecasts(std::optional<std::chrono::seconds>) override {
+    return needs_daemon("forecasts");
+  }
   void history(const serve::HistoryQuery& query,
                std::function<std::string(const serve::HistoryAnswer&)> render,
                std::function<void(Result<std::string>)> done) override {

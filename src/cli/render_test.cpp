@@ -11,11 +11,13 @@
 #include "cli/doctor.hpp"
 #include "cli/event.hpp"
 #include "cli/fit.hpp"
+#include "cli/forecast.hpp"
 #include "cli/gpu.hpp"
 #include "cli/history.hpp"
 #include "cli/lease.hpp"
 #include "cli/ps.hpp"
 #include "cli/status.hpp"
+#include "cli/strategy.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
 
@@ -322,6 +324,17 @@ TEST(Table, QuotesForCommaSeparatedPrograms) {
   Style style;
   style.output = Output::csv;
   EXPECT_EQ(table.render(style), "gpu_mem,b\n\"a,b\",\"say \"\"x\"\"\"\n,\n");
+}
+
+TEST_F(Golden, AStrategyBesideTheOthers) {
+  compare("strategy", render_strategy(document("strategy"), style()));
+}
+
+TEST_F(Golden, Forecasts) {
+  const value forecasts = document("forecasts");
+  compare("forecasts", render_forecasts(forecasts, "", style()));
+  compare("forecasts_wide", render_forecasts(forecasts, "disk", style(Output::wide)));
+  EXPECT_EQ(render_forecasts(forecasts, "swap", style()), "nothing is forecast yet\n");
 }
 
 }  // namespace

@@ -49,20 +49,8 @@ bool is_over(const Amounts& measured, const Amounts& booked) {
   return beyond(measured.memory, booked.memory) || beyond(measured.gpu_memory, booked.gpu_memory);
 }
 
-Ratio reserve_share(Strategy strategy) {
-  switch (strategy) {
-    case Strategy::conservative:
-      return Ratio(0.20);
-    case Strategy::balanced:
-      return Ratio(0.12);
-    case Strategy::aggressive:
-    case Strategy::adaptive:
-    case Strategy::dynamic:
-    case Strategy::predictive:
-    case Strategy::cooperative:
-      return Ratio(0.05);
-  }
-  return Ratio(0.05);
+Ratio reserve_share(const Strategy& strategy) {
+  return Ratio(parameters_of(strategy, Level::ok).reserve);
 }
 
 Ledger::Ledger() : pools_(2) {

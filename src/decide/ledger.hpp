@@ -204,6 +204,6 @@ Amounts unmaterialised(const Entry& entry);
 bool is_over(const Amounts& measured, const Amounts& booked);
 
 /// The share of memory that a strategy keeps back from bookings.
-Ratio reserve_share(Strategy strategy);
+Ratio reserve_share(const Strategy& strategy);
 
 }  // namespace headroom::decide

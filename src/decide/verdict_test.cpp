@@ -18,7 +18,7 @@ Instant at(int second) {
 class Box {
  public:
   Box() {
-    config_.strategy = Strategy::aggressive;
+    config_.strategy.posture = Posture::aggressive;
     config_.node.margin_memory = {{}, Bytes(0)};
     config_.node.margin_gpu_memory = {{}, Bytes(0)};
     config_.node.margin_disk = {{}, Bytes(0)};

@@ -24,6 +24,7 @@
 #include "http/access.hpp"
 #include "http/server.hpp"
 #include "http/tls.hpp"
+#include "judge/foresight.hpp"
 #include "judge/window.hpp"
 #include "record/event_list.hpp"
 #include "record/journal.hpp"
@@ -116,6 +117,9 @@ class Loop final : public serve::Backend {
   const std::vector<Setting>& settings() override { return options_.settings; }
   serve::Costs costs() override;
   Result<serve::HistoryAnswer> history(const serve::HistoryQuery& query) override;
+  Result<std::vector<ForecastView>> forecasts(std::optional<std::chrono::seconds> ahead) override {
+    return foresight_.forecasts(ahead);
+  }
   void history(const serve::HistoryQuery& query,
                std::function<std::string(const serve::HistoryAnswer&)> render,
                std::function<void(Result<std::string>)> done) override;
@@ -209,6 +213,7 @@ class Loop final : public serve::Backend {
   Counting counting_;
   SeriesOf series_;
   judge::History history_;
+  judge::Foresight foresight_;
   Callers callers_;
   record::EventList events_;
   Listeners listeners_;
@@ -341,6 +346,7 @@ void Loop::open_history() {
   std::vector<judge::History::Past> hour;
   for (const auto& past : before.hour.series) hour.push_back({past.name, past.values});
   history_.refill(before.hour.at, before.hour.step, hour, start);
+  foresight_.refill(before.hour.at, before.hour.step, hour, start);
 }
 
 void Loop::watch_gpus() {
@@ -1038,6 +1044,9 @@ void Loop::remember(const Sample& sample) {
   const auto readings = series_.of(sample);
   history_.push(sample.at, readings);
   recorder_->append(sample.at, readings);
+  for (const judge::Unusual& one : foresight_.push(sample.at, readings)) {
+    say("anomaly", judge::sentence(one));
+  }
 }
 
 // --------------------------------------------------------------------------------- what readers

@@ -21,6 +21,7 @@
 #include "http/server.hpp"
 #include "words/effect.hpp"
 #include "words/event.hpp"
+#include "words/forecast.hpp"
 #include "words/view.hpp"
 
 namespace headroom::serve {
@@ -109,6 +110,10 @@ class Backend {
   virtual void history(const HistoryQuery& query,
                        std::function<std::string(const HistoryAnswer&)> render,
                        std::function<void(Result<std::string>)> done) = 0;
+  /// What the series of the node are going to be `ahead` from their newest samples; empty: in the
+  /// time that forecasts are made for.
+  virtual Result<std::vector<ForecastView>> forecasts(
+      std::optional<std::chrono::seconds> ahead) = 0;
   /// The processes as last read; null before the first time. `wanted` has them read anew soon.
   virtual std::shared_ptr<const ProcessList> processes() = 0;
   /// The processes read now: `done` is called once on the loop thread, at once or later.

@@ -574,6 +574,21 @@ Result<AlertChange> parse_alert_change(std::string_view text) {
   return change;
 }
 
+Result<std::string> parse_strategy_change(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  Fields fields(**object, "");
+  const json::value* name = fields.find("name");
+  if (name == nullptr || !name->is_string() || !strategy_of(std::string_view(name->get_string()))) {
+    fields.wrong("name",
+                 "one of conservative, balanced, aggressive, adaptive, dynamic, predictive and "
+                 "cooperative is wanted, or two as in aggressive+predictive");
+  }
+  if (auto done = fields.done({"name"}); !done) return tl::unexpected(done.error());
+  return std::string(name->get_string());
+}
+
 Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(
     std::string_view text) {
   Body body;
@@ -728,6 +743,10 @@ void describe_bodies(Schemas& all) {
       {R"("acknowledged":{"type":"boolean"})",
        R"("mute_seconds":{"type":"number","minimum":0,"maximum":2592000,"description":"Nobody is told of it for so long; 0 takes it back."})"},
       R"(,"minProperties":1,"maxProperties":1,"example":{"acknowledged":true})");
+  object(
+      "StrategyChange",
+      {R"("name":{"type":"string","maxLength":64,"description":"conservative, balanced, aggressive, adaptive, dynamic, predictive or cooperative, or a posture and an estimator as in aggressive+predictive."})"},
+      R"(,"required":["name"],"example":{"name":"balanced"})");
   object(
       "ConfigChange",
       {R"("changes":{"type":"object","minProperties":1,"maxProperties":100,"description":"Keys as GET /api/v1/config has them; null takes one back.","additionalProperties":{"type":["string","number","boolean","array","null"]}})"},

@@ -53,6 +53,9 @@ struct AlertChange {
 };
 Result<AlertChange> parse_alert_change(std::string_view body);
 
+/// {"name": "aggressive+predictive"}: a strategy, as typed.
+Result<std::string> parse_strategy_change(std::string_view body);
+
 /// {"changes": {"pressure.memory.warning": "70", "http.listen": null}}: keys and values as typed,
 /// "" to take one back.
 Result<std::vector<std::pair<std::string, std::string>>> parse_config_changes(

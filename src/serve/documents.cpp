@@ -4,11 +4,13 @@
 #include <charconv>
 
 #include "serve/advice.hpp"
+#include "serve/forecast_document.hpp"
 #include "serve/lease_document.hpp"
 #include "serve/lists.hpp"
 #include "serve/model_document.hpp"
 #include "serve/readings.hpp"
 #include "serve/session_document.hpp"
+#include "serve/strategy_document.hpp"
 
 namespace headroom::serve {
 namespace {
@@ -137,12 +139,6 @@ const char* history_unit(std::string_view resource) {
   if (resource.ends_with("power")) return "watts";
   if (resource == "network" || resource == "disk_io") return "bytes_per_second";
   return resource == "load" ? "tasks" : "percent";
-}
-
-const char* strategy_word(Strategy strategy) {
-  static constexpr const char* kWords[] = {"conservative", "balanced",   "aggressive", "adaptive",
-                                           "dynamic",      "predictive", "cooperative"};
-  return kWords[static_cast<std::size_t>(strategy)];
 }
 
 std::optional<std::chrono::nanoseconds> age(const View& view, Instant now) {
@@ -411,8 +407,7 @@ struct Described<NodeDocument> {
       Field{"kernel", "", [](const D& d) -> const auto& { return d.node.kernel; }},
       Field{"started_at", "Of the daemon.", [](const D& d) { return d.node.started.wall; }},
       Field{"revision", "Counts changes of the state.", [](const D& d) { return d.view.revision; }},
-      Field{"strategy", "",
-            [](const D& d) -> std::string_view { return strategy_word(d.view.config->strategy); }},
+      Field{"strategy", "", [](const D& d) { return to_text(d.view.config->strategy); }},
       Field{"profile", "", [](const D& d) -> const auto& { return d.view.config->profile; }},
       Field{"health", "healthy, moderate or critical.",
             [](const D& d) -> std::string_view { return health_word(d.view.health); }},
@@ -731,6 +726,8 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<PressureDocument>>(all);
   (void)schema_of<HealthDocument>(all);
   (void)schema_of<ListOf<Setting>>(all);
+  (void)schema_of<StrategyDocument>(all);
+  (void)schema_of<ListOf<ForecastDocument>>(all);
   (void)schema_of<CheckDocument>(all);
   (void)schema_of<ListOf<DrainDocument>>(all);
   (void)schema_of<ModelsDocument>(all);
@@ -864,6 +861,21 @@ void write_pressures(Json& json, const View& view) {
 }
 void write_health(Json& json, const View& view, Instant now) {
   put(json, HealthDocument{view, now});
+}
+void write_forecasts(Json& json, const std::vector<ForecastView>& forecasts) {
+  ListOf<ForecastDocument> list;
+  for (const ForecastView& view : forecasts) {
+    const std::string_view series = view.series;
+    list.items.push_back({view, history_unit(series.substr(0, series.find(':')))});
+  }
+  put(json, list);
+}
+void write_strategy(Json& json, const View& view) {
+  StrategyDocument document{view.config->strategy, view.health, view.config->control.interval, {}};
+  for (const std::string_view word : kStrategyWords) {
+    document.words.push_back({word, parameters_of(*strategy_of(word), view.health)});
+  }
+  put(json, document);
 }
 void write_settings(Json& json, const std::vector<Setting>& settings) {
   put(json, ListOf<Setting>{settings});

@@ -43,6 +43,8 @@ void write_snapshot(Json& json, const View& view, Instant now);
 void write_node(Json& json, const View& view, const NodeFacts& node, Instant now);
 void write_pressures(Json& json, const View& view);
 void write_health(Json& json, const View& view, Instant now);
+void write_strategy(Json& json, const View& view);
+void write_forecasts(Json& json, const std::vector<ForecastView>& forecasts);
 void write_settings(Json& json, const std::vector<Setting>& settings);
 /// What a configuration's text would change.
 void write_check(Json& json, const std::vector<Setting>& settings);

@@ -56,6 +56,9 @@ http::Response post_answer(const Call& call);
 void put_drain(const Call& call, Client client);
 void delete_drain(const Call& call, Client client);
 http::Response patch_config(const Call& call);
+http::Response get_strategy(const Call& call);
+http::Response get_forecasts(const Call& call);
+http::Response put_strategy(const Call& call);
 http::Response post_config_check(const Call& call);
 
 // Pages, and what other programs ask.

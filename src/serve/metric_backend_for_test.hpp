@@ -34,6 +34,9 @@ class StillMachine : public Backend {
   const std::string& token() override { return token_; }
   Costs costs() override { return costs_; }
   Result<HistoryAnswer> history(const HistoryQuery&) override { return no(); }
+  Result<std::vector<ForecastView>> forecasts(std::optional<std::chrono::seconds>) override {
+    return no();
+  }
   void history(const HistoryQuery&, std::function<std::string(const HistoryAnswer&)>,
                std::function<void(Result<std::string>)> done) override {
     done(no());

@@ -138,6 +138,16 @@ Response get_health(const Call& call) {
       [&](Json& json) { write_health(json, *call.backend.view(), call.backend.now()); });
 }
 
+Response get_forecasts(const Call& call) {
+  const auto forecasts = call.backend.forecasts(call.arguments.seconds("horizon"));
+  if (!forecasts) return problem(forecasts.error());
+  return document([&](Json& json) { write_forecasts(json, *forecasts); });
+}
+
+Response get_strategy(const Call& call) {
+  return document([&](Json& json) { write_strategy(json, *call.backend.view()); });
+}
+
 Response get_devices(const Call& call) {
   return document([&](Json& json) { write_devices(json, *call.backend.view()); });
 }

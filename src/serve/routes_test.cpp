@@ -155,6 +155,20 @@ class Still final : public Backend {
     answer.average = 41.5;
     return answer;
   }
+  Result<std::vector<ForecastView>> forecasts(std::optional<std::chrono::seconds> ahead) override {
+    ForecastView view;
+    view.series = "disk:/var";
+    view.now = 40;
+    view.value = 45;
+    view.lo = 41;
+    view.hi = 52;
+    view.horizon = ahead.value_or(std::chrono::seconds(900));
+    view.method = "moving_median";
+    view.limited_by = "nothing";
+    view.full_in = std::chrono::seconds(7200);
+    view.full_confidence = 0.8;
+    return std::vector<ForecastView>{view};
+  }
   void history(const HistoryQuery& query, std::function<std::string(const HistoryAnswer&)> render,
                std::function<void(Result<std::string>)> done) override {
     const auto answer = history(query);
@@ -633,6 +647,48 @@ TEST(Routes, AReadOnlyDaemonStillAnswersWhatChangesNothing) {
   EXPECT_EQ(status("POST", "/api/v1/config/check", ""), 200);
   EXPECT_EQ(status("DELETE", "/api/v1/leases/l-73", ""), 403);
   EXPECT_EQ(status("PATCH", "/api/v1/alerts/a12", R"({"acknowledged":true})"), 403);
+}
+
+TEST(Routes, ForecastsSayWhatHowSureAndWhenItIsFull) {
+  Still backend;
+  Routes routes(backend);
+  const std::vector<http::Header> local = {{"Host", "localhost"}};
+  const auto all =
+      json::parse(send(routes, {"GET", "/api/v1/forecasts?horizon=1h", "", local}).body);
+  const auto& one = all.at("items").at(0);
+  EXPECT_EQ(one.at("resource").as_string(), "disk");
+  EXPECT_EQ(one.at("device").as_string(), "/var");
+  EXPECT_EQ(one.at("unit").as_string(), "percent");
+  EXPECT_EQ(one.at("horizon_seconds").to_number<double>(), 3600);
+  EXPECT_EQ(one.at("value").to_number<double>(), 45);
+  EXPECT_EQ(one.at("full_in_seconds").to_number<double>(), 7200);
+  EXPECT_TRUE(one.at("limited_by").is_null());
+  EXPECT_EQ(send(routes, {"GET", "/api/v1/forecasts?horizon=8d", "", local}).status, 400);
+}
+
+TEST(Routes, AStrategyIsShownBesideTheOthersAndSetByTrustedCallersOnly) {
+  Still backend;
+  backend.token_ = "sesame";
+  Routes routes(backend);
+  const std::vector<http::Header> with = {{"Host", "localhost"},
+                                          {"Authorization", "Bearer sesame"}};
+  const auto shown = json::parse(send(routes, {"GET", "/api/v1/strategy", "", with}).body);
+  EXPECT_EQ(shown.at("name").as_string(), "adaptive");
+  EXPECT_EQ(shown.at("reserve_percent").to_number<double>(), 5);
+  EXPECT_NEAR(shown.at("buffer_percent").to_number<double>(),
+              100 * parameters_of({}, backend.view()->health).buffer, 0.01);
+  EXPECT_EQ(shown.at("strategies").as_array().size(), 7U);
+  const Sent change{"PUT", "/api/v1/strategy", R"({"name":"balanced"})", with};
+  EXPECT_EQ(send(routes, change).status, 403) << "the token is not root";
+  EXPECT_TRUE(backend.changes_.empty());
+}
+
+TEST(Routes, AStrategyIsOneOfTheWordsOrTwoOfThem) {
+  EXPECT_EQ(parse_strategy_change(R"({"name":"aggressive+predictive"})"), "aggressive+predictive");
+  for (const char* body :
+       {"", "{}", R"({"name":7})", R"({"name":"bold"})", R"({"name":"balanced","more":1})"}) {
+    EXPECT_FALSE(parse_strategy_change(body)) << body;
+  }
 }
 
 TEST(Routes, EveryWriteAnswersAsPromised) {

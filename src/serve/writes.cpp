@@ -292,6 +292,14 @@ Response patch_config(const Call& call) {
   return document([&](Json& json) { write_settings(json, *changed); });
 }
 
+Response put_strategy(const Call& call) {
+  const auto name = parse_strategy_change(call.body());
+  if (!name) return problem(name.error());
+  const auto changed = call.backend.configure({{"strategy", *name}});
+  if (!changed) return problem(changed.error());
+  return get_strategy(call);
+}
+
 Response post_config_check(const Call& call) {
   const auto changes = call.backend.check_config(call.body());
   if (!changes) return problem(changes.error());

@@ -183,13 +183,19 @@ std::vector<Key> make_keys() {
   }
   add("profile", choice<Config>(HEADROOM_MEMBER(profile), profile_words),
       "A named set of numbers that lies over the built-in ones.");
-  Words<Strategy> strategies;
-  for (const Strategy strategy :
-       {Strategy::conservative, Strategy::balanced, Strategy::aggressive, Strategy::adaptive,
-        Strategy::dynamic, Strategy::predictive, Strategy::cooperative}) {
-    strategies.emplace_back(to_string(strategy), strategy);
-  }
-  add("strategy", choice<Config>(HEADROOM_MEMBER(strategy), strategies),
+  add("strategy",
+      {"conservative, balanced, aggressive, adaptive, dynamic, predictive, cooperative, or two as "
+       "in "
+       "aggressive+predictive",
+       [](Config& config, const Value& value) -> Problem {
+         const auto* text = text_of(value);
+         if (text == nullptr) return wrong_kind(value);
+         const auto strategy = strategy_of(*text);
+         if (!strategy) return "is no strategy" + did_you_mean(*text, kStrategyWords);
+         config.strategy = *strategy;
+         return {};
+       },
+       [](const Config& config) { return toml_text(to_text(config.strategy)); }},
       "How much of the capacity is held back, and how allocations move.");
 
   add("node.name",

@@ -282,17 +282,6 @@ Result<Level> parse_level(std::string_view text) {
   return one_of(kWords, text, "a level");
 }
 
-Result<Strategy> parse_strategy(std::string_view text) {
-  static constexpr std::array<Word<Strategy>, 7> kWords{{{"conservative", Strategy::conservative},
-                                                         {"balanced", Strategy::balanced},
-                                                         {"aggressive", Strategy::aggressive},
-                                                         {"adaptive", Strategy::adaptive},
-                                                         {"dynamic", Strategy::dynamic},
-                                                         {"predictive", Strategy::predictive},
-                                                         {"cooperative", Strategy::cooperative}}};
-  return one_of(kWords, text, "a strategy");
-}
-
 Result<Resource> parse_resource(std::string_view text) {
   static constexpr std::array<Word<Resource>, 7> kWords{
       {{"memory", Resource::memory},
@@ -318,26 +307,6 @@ Result<bool> parse_bool(std::string_view text) {
                                                      {"1", true},
                                                      {"0", false}}};
   return one_of(kWords, text, "a yes or no");
-}
-
-const char* to_string(Strategy strategy) {
-  switch (strategy) {
-    case Strategy::conservative:
-      return "conservative";
-    case Strategy::balanced:
-      return "balanced";
-    case Strategy::aggressive:
-      return "aggressive";
-    case Strategy::adaptive:
-      return "adaptive";
-    case Strategy::dynamic:
-      return "dynamic";
-    case Strategy::predictive:
-      return "predictive";
-    case Strategy::cooperative:
-      return "cooperative";
-  }
-  return "adaptive";
 }
 
 namespace {

@@ -40,13 +40,10 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 Result<Priority> parse_priority(std::string_view text);  ///< low normal high critical
 Result<Level> parse_level(std::string_view text);        ///< ok warning critical emergency
-Result<Strategy> parse_strategy(std::string_view text);
 /// The names of resources; "gpu.memory" is taken for "gpu_memory", and so on.
 Result<Resource> parse_resource(std::string_view text);
 /// "true yes on 1", "false no off 0".
 Result<bool> parse_bool(std::string_view text);
-
-const char* to_string(Strategy strategy);
 
 /// The candidate that `word` was most likely meant to be; empty when none is near. Counts
 /// letters left out, added, changed or swapped; ignores case.

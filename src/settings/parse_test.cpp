@@ -150,16 +150,10 @@ TEST(ParseDuration, RefusesWhatIsNoTimeAndSaysWhy) {
 TEST(ParseWords, TakeTheWordsOfTheInterfaceInAnyCase) {
   EXPECT_EQ(*parse_priority("High"), Priority::high);
   EXPECT_EQ(*parse_level("emergency"), Level::emergency);
-  EXPECT_EQ(*parse_strategy("predictive"), Strategy::predictive);
   EXPECT_EQ(*parse_resource("gpu.memory"), Resource::gpu_memory);
   EXPECT_EQ(*parse_resource("gpu-temperature"), Resource::gpu_temperature);
   EXPECT_TRUE(*parse_bool("Yes"));
   EXPECT_FALSE(*parse_bool("0"));
-  for (const auto strategy :
-       {Strategy::conservative, Strategy::balanced, Strategy::aggressive, Strategy::adaptive,
-        Strategy::dynamic, Strategy::predictive, Strategy::cooperative}) {
-    EXPECT_EQ(*parse_strategy(to_string(strategy)), strategy);
-  }
 }
 
 TEST(ParseWords, OfferTheNearestWordAndListThemAll) {

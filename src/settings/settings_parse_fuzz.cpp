@@ -25,7 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)parse_percent(text);
   (void)parse_priority(text);
   (void)parse_level(text);
-  (void)parse_strategy(text);
+  if (const auto strategy = headroom::strategy_of(text)) {
+    if (headroom::strategy_of(to_text(*strategy)) != strategy) std::abort();
+  }
   (void)parse_resource(text);
   (void)parse_bool(text);
   return 0;

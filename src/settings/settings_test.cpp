@@ -289,7 +289,7 @@ format = "json"
                                 "headroom.toml");
   ASSERT_TRUE(loaded) << loaded.error().why;
   Config expected;
-  expected.strategy = Strategy::balanced;
+  expected.strategy.posture = Posture::balanced;
   expected.node = {"box-1", Share{Ratio(0.03), {}}, Share{{}, 1_GiB}, Share{Ratio(0.01), {}}};
   expected.http.socket = "/run/x.sock";
   expected.http.listen = "";
@@ -338,7 +338,7 @@ TEST_F(Settings, TakeEveryKeyFromItsVariable) {
                         {"HEADROOM_LEASE", "l-73"}};
   const auto loaded = load(input_);
   ASSERT_TRUE(loaded) << loaded.error().why;
-  EXPECT_EQ(loaded->config.strategy, Strategy::dynamic);
+  EXPECT_EQ(loaded->config.strategy.estimator, Estimator::dynamic);
   EXPECT_EQ(loaded->config.pressure.memory, (Rungs{60.5, 85, 95}));
   EXPECT_EQ(loaded->config.pressure.cpu, (Rungs{70, {}, 95}));
   EXPECT_EQ(loaded->config.node.margin_gpu_memory, (Share{{}, 1_GiB}));

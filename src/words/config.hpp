@@ -10,6 +10,8 @@
 #include <headroom/pressure.hpp>
 #include <headroom/units.hpp>
 
+#include "words/strategy.hpp"
+
 namespace headroom {
 
 /// An amount given as a share of capacity or as a size. Exactly one is set.
@@ -32,15 +34,6 @@ struct Rungs {
   bool operator==(const Rungs&) const = default;
 };
 
-enum class Strategy {
-  conservative,
-  balanced,
-  aggressive,
-  adaptive,
-  dynamic,
-  predictive,
-  cooperative
-};
 enum class Basis { unbooked, total };
 enum class GpuSource { automatic, nvml, sim, none };
 enum class Place { pack, spread };
@@ -104,7 +97,7 @@ struct ComponentSetting {
 
 struct Config {
   std::string profile = "default";
-  Strategy strategy = Strategy::adaptive;
+  Strategy strategy;
 
   struct Node {
     std::string name;  ///< "" = host name

@@ -549,7 +549,7 @@ TEST(Admission, Pitfall37_lemonade_2314_a_reload_keeps_every_lease) {
   const LeaseId holds = b.granted(want(gpu_memory(20_GiB), 50));
   const LeaseId waits = b.granted(patient(gpu_memory(20_GiB), 51));
   Config other = Bench::make();
-  other.strategy = Strategy::conservative;
+  other.strategy.posture = Posture::conservative;
   other.leases.place = Place::spread;
   other.leases.user_leases = 1;
   b.apply(Configured{other});

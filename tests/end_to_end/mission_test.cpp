@@ -353,6 +353,49 @@ TEST(Mission, AnAlertReachesACommand) {
   EXPECT_TRUE(is_utc(text(daemon.get("/api/v1/alerts/" + id), "muted_until")));
 }
 
+// S3-123, C4: one word, or two joined, from now on and after a restart
+TEST(Mission, AStrategyIsSetByNameAndWhatItHoldsBackFollows) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start());
+  const auto kept = [&] { return *whole(daemon.room("memory"), "reserve_bytes"); };
+  const std::int64_t before = kept();
+  const auto shown = daemon.run({"strategy"});
+  EXPECT_THAT(shown.out, HasSubstr("strategy adaptive"));
+  EXPECT_THAT(shown.out, HasSubstr("conservative"));
+  EXPECT_EQ(daemon.run({"strategy", "set", "conservative+predictive"}).code, 0);
+  EXPECT_EQ(text(daemon.get("/api/v1/strategy"), "name"), "conservative+predictive");
+  EXPECT_GT(kept(), 2 * before) << "20 % instead of 5";
+  const auto wrong = daemon.run({"strategy", "set", "bold"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("aggressive+predictive"));
+  EXPECT_EQ(daemon.stop().code, 0);
+  ASSERT_TRUE(daemon.start());
+  EXPECT_THAT(daemon.run({"strategy"}).out, HasSubstr("strategy conservative+predictive"));
+}
+
+// S3-36, S3-37, S3-39: what is expected, of what method, how sure
+TEST(Mission, ForecastsAreThereWithTheFirstSamplesAndSayHowLittleTheyKnow) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start());
+  const auto memory = [&] {
+    const auto all = daemon.get("/api/v1/forecasts");
+    for (const auto& one : list(all)) {
+      if (text(one, "resource") == "memory") return one;
+    }
+    return value();
+  };
+  ASSERT_TRUE(eventually([&] { return whole(memory(), "samples").value_or(0) > 0; }));
+  EXPECT_EQ(number(memory(), "horizon_seconds"), 900);
+  EXPECT_EQ(text(memory(), "limited_by"), "short_history");
+  EXPECT_NE(text(memory(), "method"), "");
+  EXPECT_THAT(daemon.run({"forecast", "memory"}).out, HasSubstr("EXPECTED"));
+  const auto further = daemon.get("/api/v1/forecasts?horizon=1h");
+  ASSERT_FALSE(list(further).empty());
+  EXPECT_EQ(number(list(further).at(0), "horizon_seconds"), 3600);
+  EXPECT_THAT(daemon.run({"forecast", "memroy"}).err, HasSubstr("did you mean memory?"));
+  EXPECT_EQ(daemon.run({"forecast", "--horizon", "soon"}).code, 2);
+}
+
 // C27, UX 8: changes at run time are kept, and what is wrong changes nothing
 TEST(Mission, SettingsChangeAtRunTimeAndSurviveARestart) {
   Daemon daemon;

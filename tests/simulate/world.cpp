@@ -22,7 +22,7 @@ constexpr std::size_t kLog = std::size_t{1} << 20;
 
 Config make_config(Random& random) {
   Config config;
-  config.strategy = static_cast<Strategy>(random.below(7));
+  config.strategy = *strategy_of(kStrategyWords.at(random.below(kStrategyWords.size())));
   config.leases.queue = random.percent(20) ? 3 : 30;
   config.leases.place = random.percent(50) ? Place::pack : Place::spread;
   config.leases.ageing = std::chrono::seconds(random.between(10, 600));
@@ -505,7 +505,7 @@ void World::act() {
     Config config = config_;
     config.leases.ageing = std::chrono::seconds(random_.between(10, 600));
     config.leases.place = random_.percent(50) ? Place::pack : Place::spread;
-    config.strategy = static_cast<Strategy>(random_.below(7));
+    config.strategy = *strategy_of(kStrategyWords.at(random_.below(kStrategyWords.size())));
     config_ = config;
     apply(Configured{config});
   } else if (what == 51 && random_.per_mille(4)) {

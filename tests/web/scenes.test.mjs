@@ -61,6 +61,11 @@ test('while memory runs short the page says what is done about it, and who stand
   scene('tight', {}, async (page) => {
     await page.getByText('step 6 of 7, freeze: 94.1 % is in use, the line is 93 %').waitFor();
     assert.equal(await page.locator('.ladder-step').count(), 1);
+    await page.locator('.full-in').waitFor();
+    assert.deepEqual((await page.locator('.full-in').allInnerTexts()).map((text) => text.replace(/\s+/g, ' ')), [
+      'full in about 5h 30m as it goes',
+    ]);
+    assert.equal(await page.locator('[data-device="/data"] .full-in').count(), 1);
     await page.locator('[data-lease=l-71]').getByText('frozen').waitFor();
     assert.equal(await page.getByText('frozen', { exact: true }).count(), 1);
     await assert_no_overflow(page);

@@ -262,6 +262,16 @@ export class StandIn {
     ];
   }
 
+  forecasts() {
+    if (this.scene === 'hostile') return [null, { resource: 'memory', full_in_seconds: 'soon' }].filter(Boolean);
+    if (this.scene !== 'tight') return [];
+    return [
+      { resource: 'memory', device: null, full_in_seconds: 40, full_confidence: 0.2 },
+      { resource: 'disk', device: '/', full_in_seconds: 400_000, full_confidence: 0.9 },
+      { resource: 'disk', device: '/data', full_in_seconds: 19_800, full_confidence: 0.83 },
+    ];
+  }
+
   node() {
     const quiet = this.scene === 'empty';
     if (this.scene === 'hostile') return { name: '<i>box</i>', health: null, surprise: true };
@@ -342,7 +352,7 @@ export class StandIn {
       leases: () => ({ items: url.searchParams.get('state') === 'ended' ? [...ended(this.lease, this.scene), ...this.gone] : this.leases(), next: null }),
       models: () => this.models.list(), alerts: () => ({ items: this.alerts(), next: null }),
       pressure: () => ({ items: this.pressure() }), events: () => ({ items: this.events(), next: null }), config: () => ({ items: this.config(), next: null }),
-      processes: () => this.processes(),
+      processes: () => this.processes(), forecasts: () => ({ items: this.forecasts(), next: null }),
     };
     if (request.method !== 'GET') {
       let text = '';

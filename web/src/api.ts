@@ -228,6 +228,15 @@ export interface Pressure {
   step_why?: Maybe<string>;
 }
 
+export interface Forecast {
+  resource: string;
+  device: Maybe<string>;
+  /** Until it is at 100 %, where it goes there within a week. */
+  full_in_seconds?: Maybe<number>;
+  /** The probability that it is full at twice that time. */
+  full_confidence?: Maybe<number>;
+}
+
 export interface Alert {
   id: string;
   severity?: Maybe<string>;

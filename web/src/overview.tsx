@@ -1,9 +1,10 @@
 // The first page: what still fits, what is wrong, the past, who has what, what happened.
 import { AlertSection } from './alerts';
-import { list, number, type Gpu, type Pressure, type RoomItem } from './api';
+import { list, number, type Forecast, type Gpu, type Items, type Pressure, type RoomItem } from './api';
 import { Chart } from './chart';
 import { EventTable } from './events_page';
-import { format_ratio } from './format';
+import { use_fetched } from './fetched';
+import { format_duration, format_ratio } from './format';
 import { gpu_title } from './gpu';
 import { kShownLeases, RunningTable, WaitingTable } from './lease_tables';
 import { Empty, More, Section, StateMark, Value } from './parts';
@@ -32,15 +33,31 @@ function step_text(pressures: Pressure[] | null, resource: string): string {
   return `step ${found.step_number} of 7, ${found.step}${found.step_why ? `: ${found.step_why}` : ''}`;
 }
 
+const kForecastsMs = 60_000;
+/** A time when it is full that lies further ahead, or is less sure, is not worth a line. */
+const kSoonSeconds = 86_400;
+const kSureEnough = 0.5;
+
+/** When it is full as things go; empty: not soon, or nobody knows. */
+function full_text(forecasts: Forecast[], item: RoomItem): string {
+  const found = forecasts.find((one) => one.resource === item.resource && (one.device ?? '') === (item.device ?? ''));
+  const seconds = number(found?.full_in_seconds);
+  const sure = number(found?.full_confidence) ?? 0;
+  if (seconds === null || seconds > kSoonSeconds || sure < kSureEnough) return '';
+  return seconds === 0 ? 'full' : `full in about ${format_duration(seconds)} as it goes`;
+}
+
 interface RoomRowFacts {
   item: RoomItem;
   gpu: Gpu | undefined;
   threshold: number | null;
   /** What is done about its pressure; or empty. */
   step: string;
+  /** When it is full; or empty. */
+  full: string;
 }
 
-function RoomRow({ item, gpu, threshold, step }: RoomRowFacts) {
+function RoomRow({ item, gpu, threshold, step, full }: RoomRowFacts) {
   const terms = terms_of(item);
   const segments = segments_of(terms);
   const name = item.name ?? item.device ?? item.resource;
@@ -81,6 +98,7 @@ function RoomRow({ item, gpu, threshold, step }: RoomRowFacts) {
         </div>
         {item.why && <p class="why">{item.why}</p>}
         {step && <p class="why ladder-step">{step}</p>}
+        {full && <p class="why full-in">{full}</p>}
         <div class="room-foot">
           <dl class="room-text">
             <div>
@@ -150,6 +168,7 @@ function RoomSection({ state }: { state: State }) {
   const items = room_items(state.snapshot);
   const gpus = list(state.snapshot?.gpu);
   const absent = list(state.snapshot?.absent).find((each) => each.sensor.includes('gpu') || each.sensor.includes('nvml'));
+  const forecasts = list(use_fetched<Items<Forecast>>('forecasts', kForecastsMs).document?.items);
   return (
     <Section id="room" title="Room" note="what can still be booked now" json="room" command="headroom">
       {state.snapshot === null ? (
@@ -166,6 +185,7 @@ function RoomSection({ state }: { state: State }) {
                 gpu={item.resource === 'gpu_memory' ? gpus.find((gpu) => gpu.id === item.device) : undefined}
                 threshold={threshold_of(state, item.resource, item.device)}
                 step={step_text(state.pressure, item.resource)}
+                full={full_text(forecasts, item)}
               />
             ))}
           </ul>

@@ -1,0 +1,123 @@
+#include "cli/forecast.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cli/cells.hpp"
+#include "cli/commands.hpp"
+#include "cli/history.hpp"
+#include "cli/source.hpp"
+#include "cli/table.hpp"
+#include "cli/units.hpp"
+#include "settings/parse.hpp"
+
+namespace headroom::cli {
+
+using client::json::value;
+
+namespace {
+
+constexpr const char* kHelp =
+    "  headroom forecast              what each reading is going to be in 15 minutes\n"
+    "  headroom forecast memory       of one\n"
+    "  headroom forecast --horizon 1h further ahead\n"
+    "  headroom forecast -o wide      how good the forecasts were, and what limits them\n"
+    "\n"
+    "RANGE holds what comes in nine of ten cases. CONFIDENCE is the probability that it lies\n"
+    "within 10 % of what is expected.\n";
+
+constexpr double kWorthSaying = 0.5;  // a time when it is full, less sure than that, is none
+
+std::string percent(std::optional<double> share) {
+  return share ? show_number(100 * *share) + " %" : kNone;
+}
+
+// Only where it is more likely than not.
+std::string full_cell(const value& forecast) {
+  const auto in = client::number(forecast, "full_in_seconds");
+  const auto sure = client::number(forecast, "full_confidence");
+  return in && sure.value_or(0) >= kWorthSaying ? show_span(*in) : kNone;
+}
+
+}  // namespace
+
+std::string render_forecasts(const value& forecasts, const std::string& resource,
+                             const Style& style) {
+  Table table({{"RESOURCE"},
+               {"DEVICE", Align::left, false, true},
+               {"NOW", Align::right},
+               {"EXPECTED", Align::right},
+               {"RANGE", Align::right},
+               {"CONFIDENCE", Align::right},
+               {"FULL IN", Align::right},
+               {"METHOD"},
+               {"ERROR", Align::right, true},
+               {"COVERED", Align::right, true},
+               {"SAMPLES", Align::right, true},
+               {"LIMITED BY", Align::left, true}});
+  for (const auto& one : client::list(forecasts)) {
+    const auto name = client::text(one, "resource");
+    if (!resource.empty() && name != resource) continue;
+    const auto unit = client::text(one, "unit");
+    const auto show = [&](const char* field) {
+      return show_reading(style, unit, client::number(one, field), 1);
+    };
+    const auto device = client::text(one, "device");
+    const auto limited = client::text(one, "limited_by");
+    const auto low = client::number(one, "low");
+    const std::string range =
+        low ? show_number(*low, 1) + " to " + show("high") : std::string(kNone);
+    table.row(
+        {text_cell(name), device.empty() ? kNone : text_cell(device), show("now"), show("value"),
+         unit == "bytes_per_second" ? show("low") + " to " + show("high") : range,
+         percent(client::number(one, "confidence")), full_cell(one),
+         text_cell(client::text(one, "method")), percent(client::number(one, "relative_error")),
+         percent(client::number(one, "coverage")),
+         show_number(client::number(one, "samples").value_or(0)),
+         limited.empty() ? kNone : text_cell(limited)});
+  }
+  return table.empty() ? "nothing is forecast yet\n" : table.render(style);
+}
+
+int forecast_command(Words words) {
+  Options options("forecast [RESOURCE]", kHelp);
+  Common common;
+  Words given;
+  std::string horizon;
+  options.value("--horizon", horizon, "how far ahead, such as 1h");
+  options.words("resource", given, 1);
+  if (const auto over = options.parse(std::move(words), common)) return *over;
+  std::string target = "/api/v1/forecasts";
+  if (!horizon.empty()) {
+    const auto time = settings::parse_duration(horizon);
+    if (!time) return report(time.error());
+    target += "?horizon=" +
+              std::to_string(std::chrono::duration_cast<std::chrono::seconds>(*time).count());
+  }
+  Source source(common);
+  const auto body = source.get(target);
+  if (!body) return report(body.error());
+  if (print_document(common, *body)) return 0;
+  const auto document = client::parse_json(*body);
+  if (!document) return report(document.error());
+  if (!given.empty()) {
+    std::vector<std::string> names;
+    for (const auto& one : client::list(*document)) names.push_back(client::text(one, "resource"));
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    if (!names.empty() && std::ranges::find(names, given.front()) == names.end()) {
+      const auto near = settings::nearest(given.front(), views);
+      return report(Error{ErrorKind::not_found, "there is no forecast of '" + given.front() + "'",
+                          near ? "did you mean " + *near + "?" : "",
+                          "headroom forecast lists them"});
+    }
+  }
+  write_out(stdout, render_forecasts(*document, given.empty() ? "" : given.front(),
+                                     style_for(common, stdout)));
+  return 0;
+}
+
+}  // namespace headroom::cli
