@@ -170,6 +170,27 @@ TEST(Anomaly, AHealthyWeekIsQuiet) {
   EXPECT_LE(most, 6);
 }
 
+TEST(Anomaly, AJobOfEveryNightIsGotUsedTo) {
+  int first = 0;
+  int later = 0;
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    std::mt19937 random(seed);
+    Feed feed;
+    const auto weeks = [&](int days) {
+      for (int i = 0; i < days * 288; ++i) {
+        const bool job = i % 288 >= 100 && i % 288 < 103;
+        feed(20 + noise(random) + (job ? 60 + 3 * noise(random) : 0));
+      }
+      return feed.alerts;
+    };
+    const int alerts = weeks(7);
+    first += alerts;
+    later += weeks(5 * 7) - alerts;
+  }
+  EXPECT_GE(first, 10);
+  EXPECT_LE(later, 30);  // of 350 nights
+}
+
 TEST(Anomaly, TheLearntBarBoundsTheAlertsOfASeriesThatNeverSettles) {
   // Every day another kind of series: what was learnt is of no use.
   std::mt19937 random(7);
