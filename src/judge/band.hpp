@@ -39,7 +39,7 @@ class Band {
   static constexpr float kFast = 12;     ///< errors: an hour of five minutes
   static constexpr float kSlow = 300;    ///< about a day
   static constexpr double kShare = 0.8;  ///< of the fast mean in the size
-  static constexpr double kStep = 0.04;
+  static constexpr double kStep = 0.05;
   static constexpr double kBeyond = 0.05;
   static constexpr double kLeast = 1e-3, kMost = 1e3, kLargest = 1e30;
 

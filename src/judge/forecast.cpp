@@ -11,8 +11,8 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-/// What is said of the value to come. The first nine are mixed; all but the last value and the
-/// regression feed the regression.
+/// What is said of the value to come. Numbers in names are horizons, of lags minutes. Those up to
+/// the regression are mixed; the others only feed the regression (kRegressors).
 enum Expert : std::size_t {
   last_value,
   median_1,
@@ -27,9 +27,9 @@ enum Expert : std::size_t {
   smooth_48,
   median_2,
   hour_level,
-  back_1,
+  back_1,  // cells
   back_2,
-  lag_45,
+  lag_45,  // the value so long before the one to come: what runs by the clock
   lag_60,
   lag_180,
   expert_count,
@@ -53,16 +53,17 @@ constexpr double kCellsPerHorizon = 3;
 constexpr double kHourSeconds = 3600;
 constexpr double kDaySeconds = 86400;
 constexpr double kWeekSeconds = 7 * kDaySeconds;
-constexpr double kHourGain = 0.1;
+constexpr double kHourGain = 0.1;  // share of the newest hour in its usual course
 constexpr double kDayGain = 0.15;
-constexpr double kDiscount = 1 - 1.0 / 300;
-constexpr double kEagerness = 40;  // of the weights
-constexpr double kWorst = 0.3;     // an expert so much worse than the best has no weight
-constexpr double kMostScales = 10;
-constexpr double kKink = 1.5;
-constexpr double kDoubt = 200;      // a slope below 14 of its standard errors is none
-constexpr double kNarrower = 0.12;  // powers of time by which the interval
-constexpr double kWider = 0.4;      // shrinks and grows off the horizon
+constexpr double kDiscount = 1 - 1.0 / 300;  // of errors, per cell: about a day
+constexpr double kEagerness = 40;            // of the weights
+constexpr double kWorst = 0.3;               // an expert so much worse than the best has no weight
+constexpr double kMostScales = 10;           // of a feature, and of what the regression may say
+constexpr double kKink = 1.5;                // scales
+constexpr double kDoubt = 200;               // a slope below 14 of its standard errors is none
+constexpr double kNearStep = 0.02;
+constexpr double kWider = 0.4;    // power of time by which the interval grows beyond the horizon
+constexpr double kNearest = 0.1;  // horizons: nearer by, the interval is as there
 constexpr std::uint32_t kMostCounted = 500;
 
 constexpr double kLargest = 1e30;
@@ -84,8 +85,8 @@ std::size_t slot_of(double wall, double period, std::size_t slots) {
 
 double share_of(double seconds, double span) { return -std::expm1(-seconds / span); }
 
-/// The probability of a value below the upper tail's line at distance `x`, where 5 % lie beyond
-/// `line`, under a Laplace distribution.
+/// The share of values that lie further out than `x` on one side of the forecast, where 5 % lie
+/// further out than `line`: under a Laplace distribution.
 double tail(double x, double line) {
   if (line <= 0) return x > 0 ? 0 : 0.5;
   return 0.5 * std::exp(-x / line * std::log(10));
@@ -296,6 +297,8 @@ void Forecaster::close_cell(double elapsed) {
     if (age <= horizon_ + cell) judge(was);  // else its value fell into a gap
     was.unit = 0;
   }
+  const Pending& newest = pending_[(pending_next_ + kPending - 1) % kPending];
+  judge_near(newest, seconds_between(newest.at, boot_));
   const double before = ring_at(0);
   const double missing = std::min<double>(std::round(elapsed / cell) - 1, kRing);
   for (double i = 0; i < missing; ++i) push(before);
@@ -327,6 +330,17 @@ void Forecaster::judge(const Pending& was) {
   error_ = static_cast<float>(kDiscount * error_ + std::abs(error));
   last_error_ = static_cast<float>(kDiscount * last_error_ + std::abs(move));
   inside_ = static_cast<float>(kDiscount * inside_ + (inside ? 1 : 0));
+}
+
+/// Adapts the width for shorter times to what came of what was said one cell ago.
+void Forecaster::judge_near(const Pending& was, double age) {
+  const double horizons = age / horizon_;
+  if (was.unit == 0 || horizons > 0.5) return;
+  const double value = was.last + (was.value - was.last) * std::sqrt(horizons);
+  const bool missed = value_ < value - near_ * (was.value - was.lo) ||
+                      value_ > value + near_ * (was.hi - was.value);
+  const double step = 1 + kNearStep * ((missed ? 1 : 0) - 0.1);
+  near_ = static_cast<float>(std::clamp(near_ * step, 0.1, 3.0));
 }
 
 /// Puts the present forecast where it waits for its value.
@@ -495,7 +509,8 @@ Forecast Forecaster::ahead_of(const Mixture& main, double seconds) const {
   } else if (horizons > 1) {
     value += trend() * (seconds - horizon_);
   }
-  const double wider = std::pow(horizons, horizons < 1 ? kNarrower : kWider);
+  const double narrower = -std::log(near_) / std::log(kCellsPerHorizon);
+  const double wider = std::pow(std::max(horizons, kNearest), horizons < 1 ? narrower : kWider);
   Forecast forecast;
   const double below = band_.below() * wider;
   const double above = band_.above() * wider;
@@ -586,8 +601,8 @@ bool Forecaster::sound() const {
   good = good && (started_ == 0 || ring_size_ > 0);
   good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_) && numbers(hour_);
   good = good && number(cell_mean_) && number(hour_mean_) && number(day_mean_) &&
-         number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && sum(unit_) &&
-         sum(scale_);
+         number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && near_ >= 0.09 &&
+         near_ <= 3.1 && sum(unit_) && sum(scale_);
   good = good && std::all_of(loss_.begin(), loss_.end(), sum) && sum(error_) && sum(last_error_) &&
          sum(inside_);
   for (const Pending& was : pending_) {

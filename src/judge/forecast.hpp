@@ -71,10 +71,11 @@ struct ForecastAccuracy {
 /// series sampled every second and one sampled every five minutes are treated alike: with every
 /// sample only levels move; all else is done once per cell, a third of the horizon.
 ///
-/// A state is built for one main horizon and is calibrated there: shorter and longer ones are told
-/// from it. Gaps, clock steps and restarts are survived: order is by boot time alone, and wall time
-/// (UTC) only places a sample in its hour and day. Bounded, trivially copyable, deterministic;
-/// not thread-safe.
+/// A state is built for one main horizon: shorter ones are told from it, with an interval that is
+/// held against what came at a third of it; longer ones with an interval that is only a guess.
+/// Gaps, clock steps and restarts are survived: order is by boot time alone, and wall time (UTC)
+/// only places a sample in its hour and day. Bounded, trivially copyable, deterministic; not
+/// thread-safe.
 class Forecaster {
  public:
   /// `horizon`: 1 minute to 1 day; what is outside is brought inside.
@@ -136,6 +137,7 @@ class Forecaster {
   void place_in_day(double value, double seconds);
   void close_cell(double elapsed);
   void judge(const Pending& was);
+  void judge_near(const Pending& was, double age);
   void wait();
   void store(std::int16_t& code, double value);
   void push(double value);
@@ -189,6 +191,8 @@ class Forecaster {
   Regression<kFeatures> regression_;
   Band band_;
   float error_ = 0, last_error_ = 0, inside_ = 0;  // discounted sums
+  float near_ =
+      0.9F;          // width of the interval a third of the horizon ahead, over that at the horizon
   float trust_ = 0;  // by how much values lay within 10 % more often than the band tells
 };
 

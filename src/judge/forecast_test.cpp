@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 namespace headroom::judge {
@@ -257,14 +258,33 @@ TEST(Forecaster, AnswersForOtherHorizonsThanItsOwn) {
   Noise noise;
   play(forecaster, 5min, 288 * 3, [&](double s) { return daily(s) + 5 * noise.next(); });
   EXPECT_EQ(forecaster.horizon(), 1h);
-  const Forecast soon = *forecaster.predict(10min);
   const Forecast main = *forecaster.predict();
   const Forecast late = *forecaster.predict(12h);
-  EXPECT_LT(soon.hi - soon.lo, main.hi - main.lo);
   EXPECT_GT(late.hi - late.lo, main.hi - main.lo);
   EXPECT_EQ(late.limited_by, LimitingFactor::horizon);
   EXPECT_EQ(Forecaster(1s).horizon(), 1min);
   EXPECT_EQ(Forecaster(nanoseconds::max()).horizon(), 24h);
+}
+
+TEST(Forecaster, HoldsNineOfTenAThirdOfItsHorizonAheadToo) {
+  for (const bool walks : {true, false}) {
+    Forecaster forecaster;
+    Noise noise;
+    double level = 100;
+    double inside = 0;
+    std::optional<Forecast> said;
+    for (int i = 0; i < 3000; ++i) {
+      level = walks ? level + noise.next() : 100 + noise.next();
+      if (i >= 500) inside += level >= said->lo && level <= said->hi ? 1 : 0;
+      forecaster.update(at(i * 5min), level);
+      said = forecaster.predict(5min);
+    }
+    EXPECT_NEAR(inside / 2500, 0.9, 0.02) << walks;
+    EXPECT_EQ(forecaster.predict(0ns)->value, level);
+    if (walks) {
+      EXPECT_LT(said->hi - said->lo, forecaster.predict()->hi - forecaster.predict()->lo);
+    }
+  }
 }
 
 TEST(Forecaster, SaysWhenASeriesMovesTooMuchToBeTold) {

@@ -94,15 +94,10 @@ void LimitEstimator::update(BootTime at, double used, const std::optional<Foreca
 }
 
 void LimitEstimator::close_cell(double elapsed) {
-  // Of cells without samples nothing is known: what waits is judged by the samples that there are.
-  judge(cell_mean_, cell_peak_);
-  push(cell_peak_);
-  const double missing = std::min(std::round(elapsed / cell_) - 1, 1e6);
-  const auto blocks = static_cast<std::size_t>(std::max(0.0, missing) / kCellsPerBlock);
-  for (std::size_t i = 0; i < std::min(blocks, kBlocks - 1); ++i) {  // a gap ages the old peaks
-    block_next_ = static_cast<std::uint8_t>((block_next_ + 1U) % kBlocks);
-    blocks_[block_next_] = cell_peak_;
-  }
+  // A sample stands for the time since the last, were it longer than a cell.
+  const double cells = std::clamp(std::round(elapsed / cell_), 1.0, 1e6);
+  judge(cell_mean_, cell_peak_, cells);
+  push(cell_peak_, cells);
   track(newest_peak(kCellsPerHold));
   cell_peak_ = cell_mean_ = 0;
   cell_count_ = 0;
@@ -118,7 +113,7 @@ void LimitEstimator::close_cell(double elapsed) {
 }
 
 /// Charges all limits that are held over the cell that ends.
-void LimitEstimator::judge(double mean, double peak) {
+void LimitEstimator::judge(double mean, double peak, double cells) {
   for (auto& costs : cost_) {
     for (float& cost : costs) cost *= static_cast<float>(kDiscount);
   }
@@ -133,21 +128,23 @@ void LimitEstimator::judge(double mean, double peak) {
       }
     }
     if (peak > was.limit * kRounding) passed_[p] = 1;
-    if (--left_[p] > 0) continue;
+    left_[p] = static_cast<std::uint8_t>(std::max(0.0, left_[p] - cells));
+    if (left_[p] > 0) continue;
     held_ = static_cast<float>(kDiscount * held_ + 1);
     kept_ = static_cast<float>(kDiscount * kept_ + (passed_[p] != 0 ? 0 : 1));
   }
 }
 
-void LimitEstimator::push(double peak) {
+void LimitEstimator::push(double peak, double cells) {
   cells_[cell_next_] = kept(peak);
   cell_next_ = static_cast<std::uint8_t>((cell_next_ + 1U) % kCells);
-  if (block_cells_ == kCellsPerBlock) {
-    block_cells_ = 0;
+  const auto filled = static_cast<std::size_t>(block_cells_ + cells);
+  const std::size_t ended = (filled - 1) / kCellsPerBlock;
+  for (std::size_t i = 0; i < std::min(ended, kBlocks); ++i) {
     block_next_ = static_cast<std::uint8_t>((block_next_ + 1U) % kBlocks);
     blocks_[block_next_] = 0;
   }
-  ++block_cells_;
+  block_cells_ = static_cast<std::uint8_t>(filled - ended * kCellsPerBlock);
   blocks_[block_next_] = std::max(blocks_[block_next_], kept(peak));
 }
 

@@ -94,8 +94,8 @@ class LimitEstimator {
   };
 
   void close_cell(double elapsed);
-  void judge(double mean, double peak);
-  void push(double peak);
+  void judge(double mean, double peak, double cells);
+  void push(double peak, double cells);
   void track(double peak);
   double newest_peak(std::size_t cells) const;
   double block_peak() const;

@@ -209,6 +209,19 @@ TEST(LimitEstimator, ForgetsOldPeaksOverAGap) {
   EXPECT_LT(estimator.limit()->value, 40);
 }
 
+TEST(LimitEstimator, TreatsRatesOfSamplingAlike) {
+  std::vector<double> limits;
+  for (const std::int64_t step : {10, 60, 300, 900}) {
+    LimitEstimator estimator;
+    for (std::int64_t now = 1; now < 3 * 86400; now += step) {
+      const double use = 50 + 20 * std::sin(static_cast<double>(now) / 5000);
+      estimator.update(BootTime(std::chrono::seconds(now)), use, std::nullopt);
+    }
+    limits.push_back(estimator.limit()->value);
+  }
+  for (const double limit : limits) EXPECT_NEAR(limit, limits[2], 0.05 * limits[2]);
+}
+
 TEST(LimitEstimator, IsTakenUpAgainWhereItWasLeft) {
   LimitEstimator estimator;
   Noise noise;
