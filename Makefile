@@ -12,7 +12,7 @@ help:
 	@echo "make test     build, and run every test"
 	@echo "make check    format, tidy, include rule, sanitizers, a minute of fuzzing"
 	@echo "make bench    what it costs, beside what this machine's kernel allows at best"
-	@echo "make score    forecasts and limits on the measuring data in ../shared, beside known methods"
+	@echo "make score    forecasts, limits and anomalies on the measuring data in ../shared, beside known methods"
 	@echo "make install  DESTDIR= PREFIX=/usr/local"
 
 setup-%:

@@ -10,6 +10,9 @@
 #include <headroom/instant.hpp>
 #include <headroom/result.hpp>
 
+#include "judge/day_profile.hpp"
+#include "judge/rarity.hpp"
+
 namespace headroom::judge {
 
 /// What is unlike the past.
@@ -44,78 +47,6 @@ struct AnomalyVerdict {
   /// Where all but about one sample in 200 lay, around the level of the last hours. Empty while
   /// learning.
   std::optional<double> lo, hi;
-};
-
-/// Counts magnitudes in half octaves and tells how rare one is: from its rank where enough was
-/// seen, beyond that from a Pareto tail whose index is Hill's estimate (Hill, Annals of Statistics
-/// 3, 1975), drawn towards a prior while little is known. Old counts fade by halves.
-class MagnitudeHistogram {
- public:
-  /// `magnitude` is finite and not negative.
-  void add(double magnitude);
-  /// -log10 of the probability of one at least as large; 0 while fewer than 80 were seen.
-  double surprise(double magnitude) const;
-  /// The magnitude that a share `tail` of those seen reach or pass; 0 when nothing was seen.
-  double exceeded_by(double tail) const;
-  /// The counts add up, so that a state from elsewhere may be used.
-  bool valid() const;
-
- private:
-  static constexpr int kBuckets = 24;  // twelve octaves below the largest seen
-  struct Top;
-  Top top(double count) const;
-  void widen(int buckets);
-
-  std::array<std::uint16_t, kBuckets> counts_{};
-  std::uint16_t total_ = 0;
-  std::int16_t lowest_ = 0;     // of bucket 0, in half octaves above 1
-  std::uint32_t anchored_ = 0;  // 1: lowest_ is set
-};
-
-/// Counts signed values on a scale that is even near zero and logarithmic far from it, and tells
-/// how seldom the neighbourhood of one was visited: novelty, which a rank does not see (a value
-/// between two common ones). A count is shared between the two nearest bins, so that no edge
-/// decides.
-class NoveltyHistogram {
- public:
-  /// The place of `value` among the bins where `scale` (positive) is an ordinary size of it.
-  static double place_of(double value, double scale);
-  void add(double place);
-  /// -log10 of the share of the bins around `place`; 0 while fewer than 30 were seen.
-  double surprise(double place) const;
-  bool valid() const;
-
- private:
-  static constexpr int kReach = 24;
-  std::array<std::uint16_t, 2 * kReach + 1> counts_{};
-  std::uint16_t total_ = 0;
-};
-
-/// The means of each half hour of the last week of days, in bytes: as steps of a sixteenth of the
-/// spread of the series around its median, both of which may move.
-class DayProfile {
- public:
-  static constexpr int kSlots = 48;
-  static constexpr int kDays = 7;
-
-  DayProfile();
-  /// The mean of the same half hour of an earlier day that is nearest to `value`; empty before two
-  /// days. What lay further than eight spreads from the median is taken to have lain there.
-  std::optional<double> nearest(int slot, double value) const;
-  /// Takes a value of `slot` (0 to kSlots - 1) of a series with this median and spread (positive).
-  void add(int slot, double value, double median, double spread);
-  bool valid() const;
-
- private:
-  void close_slot(double median, double spread);
-  void move_grid(double median, double spread);
-
-  double centre_ = 0;
-  double grid_ = 0;  // 0: nothing was kept yet
-  double sum_ = 0;   // of the slot under way
-  std::int32_t count_ = 0;
-  std::int32_t slot_ = -1;
-  std::array<std::array<std::int8_t, kDays>, kSlots> past_;  // newest first
 };
 
 /// The anomaly score of one series.

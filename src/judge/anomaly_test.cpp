@@ -170,6 +170,27 @@ TEST(Anomaly, AHealthyWeekIsQuiet) {
   EXPECT_LE(most, 6);
 }
 
+TEST(Anomaly, AJobOfEveryNightIsGotUsedTo) {
+  int first = 0;
+  int later = 0;
+  for (unsigned seed = 0; seed < 10; ++seed) {
+    std::mt19937 random(seed);
+    Feed feed;
+    const auto weeks = [&](int days) {
+      for (int i = 0; i < days * 288; ++i) {
+        const bool job = i % 288 >= 100 && i % 288 < 103;
+        feed(20 + noise(random) + (job ? 60 + 3 * noise(random) : 0));
+      }
+      return feed.alerts;
+    };
+    const int alerts = weeks(7);
+    first += alerts;
+    later += weeks(5 * 7) - alerts;
+  }
+  EXPECT_GE(first, 10);
+  EXPECT_LE(later, 30);  // of 350 nights
+}
+
 TEST(Anomaly, TheLearntBarBoundsTheAlertsOfASeriesThatNeverSettles) {
   // Every day another kind of series: what was learnt is of no use.
   std::mt19937 random(7);
@@ -385,63 +406,6 @@ TEST(Anomaly, TheRangeHoldsNearlyAllThatComes) {
   }
   EXPECT_GT(outside, 0);
   EXPECT_LT(outside, 60);  // of 4000, where 20 are meant
-}
-
-TEST(MagnitudeHistogram, RarerIsMoreSurprising) {
-  MagnitudeHistogram histogram;
-  std::mt19937 random(23);
-  EXPECT_EQ(histogram.surprise(5), 0);
-  for (int i = 0; i < 5000; ++i) histogram.add(std::abs(noise(random)));
-  double last = 0;
-  for (double magnitude = 0.1; magnitude < 100; magnitude *= 1.1) {
-    // Where the tail takes over from the rank it may begin a step of log10(2) lower.
-    EXPECT_GE(histogram.surprise(magnitude), last - 0.3) << magnitude;
-    last = histogram.surprise(magnitude);
-  }
-  EXPECT_NEAR(histogram.surprise(1.96), -std::log10(0.05), 0.15);
-  EXPECT_NEAR(histogram.exceeded_by(0.05), 1.96, 0.2);
-  EXPECT_TRUE(histogram.valid());
-}
-
-TEST(MagnitudeHistogram, ForgetsWhatWasLongAgoAndFollowsTheScale) {
-  MagnitudeHistogram histogram;
-  for (int i = 0; i < 1000; ++i) histogram.add(1e-6 * (1 + i % 7));
-  for (int i = 0; i < 40000; ++i) histogram.add(1e6 * (1 + i % 7));
-  EXPECT_GT(histogram.exceeded_by(0.9), 5e5);
-  EXPECT_TRUE(histogram.valid());
-}
-
-TEST(NoveltyHistogram, AGapBetweenTwoCommonValuesIsNew) {
-  NoveltyHistogram histogram;
-  for (int i = 0; i < 1000; ++i) histogram.add(NoveltyHistogram::place_of(i % 2 ? 0 : 100, 1));
-  EXPECT_GT(histogram.surprise(NoveltyHistogram::place_of(10, 1)), 2.5);
-  EXPECT_LT(histogram.surprise(NoveltyHistogram::place_of(100, 1)), 0.5);
-}
-
-TEST(DayProfile, FindsTheNearestOfTheSameHalfHour) {
-  DayProfile days;
-  EXPECT_FALSE(days.nearest(3, 5));
-  for (const double value : {10.0, 20.0, 30.0}) {
-    days.add(3, value, 20, 10);
-    days.add(4, 1e9, 20, 10);
-  }
-  days.add(5, 0, 20, 10);
-  EXPECT_NEAR(days.nearest(3, 21).value_or(0), 20, 1);
-  EXPECT_FALSE(days.nearest(5, 0));
-  // Eight spreads are as far as it sees.
-  EXPECT_NEAR(days.nearest(4, 1e9).value_or(0), 20 + 8 * 10, 30);
-  EXPECT_TRUE(days.valid());
-}
-
-TEST(DayProfile, FollowsTheMedianAndTheSpread) {
-  DayProfile days;
-  for (int day = 0; day < 3; ++day) {
-    for (int slot = 0; slot < DayProfile::kSlots; ++slot) days.add(slot, 10, 10, 1);
-  }
-  for (int slot = 0; slot < DayProfile::kSlots; ++slot) days.add(slot, 18, 18, 4);
-  days.add(0, 18, 18, 4);
-  EXPECT_NEAR(days.nearest(10, 9).value_or(0), 10, 0.5);
-  EXPECT_NEAR(days.nearest(10, 19).value_or(0), 18, 0.5);
 }
 
 }  // namespace
