@@ -34,7 +34,8 @@ constexpr const char* kHelp =
     "  --kappa K  limits: what a unit above the limit costs, in units set aside unused: 800\n"
     "             conservative, 200 balanced, 50 aggressive (50)\n"
     "\n"
-    "Exit status: 0; 1 if a file could not be read or written; 2 for wrong usage.\n";
+    "Exit status: 0; 1 if a series could not be read or written, or there is none; 2 for wrong\n"
+    "usage. Files with other columns are named and passed over.\n";
 
 struct Mode {
   const char* name;
@@ -69,16 +70,19 @@ int replay(const Mode& mode, const fs::path& data, const fs::path& out, const Op
     return 1;
   }
   int status = 0;
+  bool any = false;
   for (const fs::path& file : *files) {
     const auto trace = read_trace(data, file);
+    any = any || trace;
     if (!trace) {
       complain(trace.error());
-      status = 1;
+      // Other tables may lie beside the series: they are named and passed over.
+      if (trace.error().kind != ErrorKind::not_found) status = 1;
     } else if (!write_file(out / trace->name, mode.replay(*trace, options))) {
       return 1;
     }
   }
-  return status;
+  return any ? status : 1;
 }
 
 int wrong_usage() {

@@ -80,9 +80,17 @@ bad 'timestamp,value\n0,1\n300,nan\n' 'x.csv:3: .*not a finite number'
 bad 'timestamp,value\n0,1\n300\n' 'x.csv:3: .*fewer columns'
 bad 'timestamp,value\n2014-02-30 00:00:00,1\n' 'x.csv:2: the timestamp'
 bad 'timestamp,value\n1e300,1\n' 'x.csv:2: the timestamp'
-bad 'time,value\n0,1\n' 'x.csv:1: needs the columns'
 bad 'timestamp,value\n' 'has no rows'
-bad '' 'x.csv:1: needs the columns'
+# Another table beside the series is named and passed over; alone it is nothing to replay.
+rm -rf "$work/other" && mkdir "$work/other"
+printf 'time,value\n0,1\n' > "$work/other/x.csv"
+: > "$work/other/empty.csv"
+if "$replay" forecast "$work/other" "$work/other_out" 2> "$work/said"; then fail "replayed nothing, and said it had"; fi
+series 10 > "$work/other/y.csv"
+"$replay" forecast "$work/other" "$work/other_out" 2> "$work/said" || fail "another table was no reason to fail"
+grep -q 'x.csv:1: is no series' "$work/said" || fail "another table is not named"
+[ -s "$work/other_out/y.csv" ] || fail "the series beside another table was not replayed"
+[ ! -e "$work/other_out/x.csv" ] || fail "another table was replayed"
 rm -rf "$work/cut" && mkdir "$work/cut"
 series 300 | gzip | head -c 300 > "$work/cut/x.csv.gz"
 if "$replay" limits "$work/cut" "$work/cut_out" 2> "$work/said"; then fail "took half a .gz"; fi

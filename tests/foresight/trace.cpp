@@ -168,7 +168,10 @@ Result<Trace> read_trace(const fs::path& folder, const fs::path& file) {
   const auto time = std::find(header.begin(), header.end(), "timestamp"sv) - header.begin();
   const auto value = std::find(header.begin(), header.end(), "value"sv) - header.begin();
   const auto needed = static_cast<std::size_t>(std::max(time, value));
-  if (needed >= header.size()) return bad("needs the columns timestamp and value");
+  if (needed >= header.size()) {
+    return fail(ErrorKind::not_found, path.string() + ":1",
+                "is no series, which needs the columns timestamp and value");
+  }
   Trace trace;
   trace.name = file;
   if (trace.name.extension() == ".gz") trace.name.replace_extension();

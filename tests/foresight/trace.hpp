@@ -31,7 +31,8 @@ Result<std::vector<std::filesystem::path>> find_traces(const std::filesystem::pa
 /// Reads `folder / file`: a header with the columns timestamp and value, then rows. A timestamp is
 /// seconds as a number, or YYYY-MM-DD HH:MM:SS. Where times decrease, the wall clock was set back
 /// and boot time goes on by the step before.
-/// Errors: invalid_request, naming the file and the line.
+/// Errors: not_found where the columns are others, invalid_request for all else, naming the file
+/// and the line.
 Result<Trace> read_trace(const std::filesystem::path& folder, const std::filesystem::path& file);
 
 }  // namespace headroom::foresight
