@@ -95,7 +95,7 @@ std::optional<Strategy> strategy_of(std::string_view text) {
 
 std::string to_text(const Strategy& strategy) {
   if (strategy.posture == Posture::adaptive) return to_string(strategy.estimator);
-  const std::string posture = to_string(strategy.posture);
+  std::string posture = to_string(strategy.posture);
   if (strategy.estimator == Estimator::adaptive) return posture;
   return posture + "+" + to_string(strategy.estimator);
 }
