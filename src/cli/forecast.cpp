@@ -69,16 +69,15 @@ std::string render_forecasts(const value& forecasts, const std::string& resource
     const auto device = client::text(one, "device");
     const auto limited = client::text(one, "limited_by");
     const auto low = client::number(one, "low");
-    const std::string range =
-        low ? show_number(*low, 1) + " to " + show("high") : std::string(kNone);
-    table.row(
-        {text_cell(name), device.empty() ? kNone : text_cell(device), show("now"), show("value"),
-         unit == "bytes_per_second" ? show("low") + " to " + show("high") : range,
-         percent(client::number(one, "confidence")), full_cell(one),
-         text_cell(client::text(one, "method")), percent(client::number(one, "relative_error")),
-         percent(client::number(one, "coverage")),
-         show_number(client::number(one, "samples").value_or(0)),
-         limited.empty() ? kNone : text_cell(limited)});
+    const std::string from = low && unit == "percent" ? show_number(*low, 1) : show("low");
+    const std::string range = low ? from + " to " + show("high") : std::string(kNone);
+    table.row({text_cell(name), device.empty() ? kNone : text_cell(device), show("now"),
+               show("value"), range, percent(client::number(one, "confidence")), full_cell(one),
+               text_cell(client::text(one, "method")),
+               percent(client::number(one, "relative_error")),
+               percent(client::number(one, "coverage")),
+               show_number(client::number(one, "samples").value_or(0)),
+               limited.empty() ? kNone : text_cell(limited)});
   }
   return table.empty() ? "nothing is forecast yet\n" : table.render(style);
 }

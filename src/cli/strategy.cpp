@@ -8,6 +8,8 @@
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
+#include "settings/parse.hpp"
+#include "words/strategy.hpp"
 
 namespace headroom::cli {
 
@@ -83,6 +85,13 @@ int strategy_command(Words words) {
   if (verb == "set" && given.size() < 2) {
     return report(Error{ErrorKind::invalid_request, "strategy set takes a name", "",
                         "headroom strategy set balanced"});
+  }
+  if (verb == "set" && !strategy_of(given[1])) {
+    const auto near = settings::nearest(given[1], kStrategyWords);
+    return report(
+        Error{ErrorKind::invalid_request, "there is no strategy '" + given[1] + "'",
+              near ? "did you mean " + *near + "?" : "",
+              "headroom strategy lists them; two are joined as in aggressive+predictive"});
   }
   Source source(common);
   const std::string target = "/api/v1/strategy";

@@ -15,6 +15,10 @@ struct ForecastDocument {
   const ForecastView& view;
   std::string_view unit;
 
+  /// Before the first forecast could be held against what came, nothing is known of how sure it is.
+  std::optional<double> once_judged(double value) const {
+    return view.judged > 0 ? std::optional(value) : std::nullopt;
+  }
   std::string_view resource() const {
     return std::string_view(view.series).substr(0, view.series.find(':'));
   }
@@ -39,11 +43,14 @@ struct Described<ForecastDocument> {
       Field{"now", "Its value.", [](const D& d) { return d.view.now; }},
       Field{"horizon_seconds", "How far ahead.", [](const D& d) { return d.view.horizon; }},
       Field{"value", "What is expected then.", [](const D& d) { return d.view.value; }},
-      Field{"low", "low to high holds it with a probability of 90 %.",
-            [](const D& d) { return d.view.lo; }},
-      Field{"high", "", [](const D& d) { return d.view.hi; }},
+      Field{
+          "low",
+          "low to high holds it with a probability of 90 %. Null, as is all that says how sure it "
+          "is, before the first forecast was held against what came.",
+          [](const D& d) { return d.once_judged(d.view.lo); }},
+      Field{"high", "", [](const D& d) { return d.once_judged(d.view.hi); }},
       Field{"confidence", "The probability that it will lie within 10 % of value.",
-            [](const D& d) { return d.view.confidence; }},
+            [](const D& d) { return d.once_judged(d.view.confidence); }},
       Field{"method", "The one that counts most, by what has proven better on this series.",
             [](const D& d) -> const auto& { return d.view.method; }},
       Field{"limited_by", "What keeps it from being better: short_history, volatility, horizon.",
@@ -54,9 +61,9 @@ struct Described<ForecastDocument> {
             }},
       Field{"relative_error",
             "Mean absolute error over that of assuming that the last value stays; 1: no better.",
-            [](const D& d) { return d.view.relative_error; }},
+            [](const D& d) { return d.once_judged(d.view.relative_error); }},
       Field{"coverage", "Share of values that lay between low and high; 0.9 is meant.",
-            [](const D& d) { return d.view.coverage; }},
+            [](const D& d) { return d.once_judged(d.view.coverage); }},
       Field{"samples", "Taken in.", [](const D& d) { return d.view.samples; }},
       Field{"judged", "Forecasts whose value has come.", [](const D& d) { return d.view.judged; }},
       Field{"seen_seconds", "Since the first sample.", [](const D& d) { return d.view.seen; }},

@@ -167,6 +167,7 @@ class Still final : public Backend {
     view.limited_by = "nothing";
     view.full_in = std::chrono::seconds(7200);
     view.full_confidence = 0.8;
+    view.judged = ahead ? 40 : 0;
     return std::vector<ForecastView>{view};
   }
   void history(const HistoryQuery& query, std::function<std::string(const HistoryAnswer&)> render,
@@ -663,6 +664,12 @@ TEST(Routes, ForecastsSayWhatHowSureAndWhenItIsFull) {
   EXPECT_EQ(one.at("value").to_number<double>(), 45);
   EXPECT_EQ(one.at("full_in_seconds").to_number<double>(), 7200);
   EXPECT_TRUE(one.at("limited_by").is_null());
+  EXPECT_EQ(one.at("low").to_number<double>(), 41);
+  const auto new_one = json::parse(send(routes, {"GET", "/api/v1/forecasts", "", local}).body);
+  for (const char* field : {"low", "high", "confidence", "relative_error", "coverage"}) {
+    EXPECT_TRUE(new_one.at("items").at(0).at(field).is_null())
+        << field << " of what was never judged";
+  }
   EXPECT_EQ(send(routes, {"GET", "/api/v1/forecasts?horizon=8d", "", local}).status, 400);
 }
 
