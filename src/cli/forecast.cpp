@@ -1,7 +1,7 @@
 #include "cli/forecast.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <chrono>
 #include <optional>
 #include <string_view>
 #include <utility>

@@ -1,6 +1,5 @@
 #include "cli/strategy.hpp"
 
-#include <cstdio>
 #include <utility>
 
 #include "cli/cells.hpp"
@@ -27,20 +26,14 @@ constexpr const char* kHelp =
     "What is left out, or adaptive, headroom chooses: by how tight the node is, and by what has\n"
     "proven better.\n";
 
-std::string percent(const value& document, const char* field) {
-  const auto number = client::number(document, field);
-  if (!number) return kNone;
-  char text[32];
-  std::snprintf(text, sizeof text, "%.0f %%", *number);
-  return text;
-}
-
 std::string plain(const value& document, const char* field) {
   const auto number = client::number(document, field);
-  if (!number) return kNone;
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", *number);
-  return text;
+  return number ? show_number(*number) : kNone;
+}
+
+std::string percent(const value& document, const char* field) {
+  const std::string text = plain(document, field);
+  return text == kNone ? text : text + " %";
 }
 
 }  // namespace
@@ -51,17 +44,15 @@ std::string render_strategy(const value& strategy, const Style& style) {
   if (style.output != Output::csv) {
     out += "strategy " + text_cell(name) + "   node " + text_cell(client::text(strategy, "level")) +
            "   buffer " + percent(strategy, "buffer_percent") + "   kept back " +
-           percent(strategy, "reserve_percent") + "   every " + plain(strategy, "cycle_seconds") +
-           " s\n\n";
+           percent(strategy, "reserve_percent") + "   every " +
+           show_span(client::number(strategy, "cycle_seconds").value_or(0)) + "\n\n";
   }
   Table table({{"STRATEGY"},
                {"BUFFER", Align::right},
                {"KEPT BACK", Align::right},
                {"SHORTFALL", Align::right},
                {"LENDS"}});
-  const auto* words = strategy.as_object().if_contains("strategies");
-  if (words == nullptr || !words->is_array()) return out;
-  for (const auto& word : words->get_array()) {
+  for (const auto& word : client::list(strategy, "strategies")) {
     table.row({text_cell(client::text(word, "name")), percent(word, "buffer_percent"),
                percent(word, "reserve_percent"), plain(word, "shortfall_weight"),
                client::is_true(word, "lends") ? "yes" : "no"});
