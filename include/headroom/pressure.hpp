@@ -31,7 +31,7 @@ constexpr const char* to_string(Level level) {
 enum class Step {
   watch,     ///< nothing
   warn,      ///< it is said
-  throttle,  ///< those who listen are asked to do less at once
+  throttle,  ///< low classes, and who is beyond his booking, get less of the processors
   shrink,    ///< models that may go are asked to
   shut,      ///< nobody new
   hold,      ///< no fence is raised any more
