@@ -701,46 +701,61 @@ Result<void> Groups::let_go(const Group& group) {
   return first;
 }
 
+namespace {
+
+tl::unexpected<Error> no_controller(const char* what, const char* controller) {
+  return fail(ErrorKind::unavailable, std::string("cannot limit ") + what,
+              std::string("there is no ") + controller + " group", "headroom doctor says why");
+}
+
+tl::unexpected<Error> limit_of_nothing() {
+  return fail(ErrorKind::invalid_request, "cannot limit to nothing", "a limit is more than 0");
+}
+
+// The group is ours, and has a cpu controller.
+Result<void> set_cpu_limit(const Group& group, std::optional<Cores> cpu) {
+  // Long enough that the kernel's least quota of 1 ms is a hundredth of a core.
+  constexpr std::int64_t kPeriod = 100'000;  // microseconds
+  constexpr std::int64_t kLeast = 1'000;
+  constexpr std::int64_t kMostCores = 1'000'000;
+  const auto quota =
+      cpu ? std::max(kLeast, std::min(cpu->milli(), kMostCores * 1000) * (kPeriod / 1000)) : 0;
+  if (group.v2) {
+    return write_small(file_in(group.cpu, "cpu.max"),
+                       (cpu ? std::to_string(quota) : "max") + " " + std::to_string(kPeriod));
+  }
+  // Between none and some the kernel patches its own code on every processor: only where there
+  // is no other way to another period.
+  const auto period = amount_in(group.cpu, "cpu.cfs_period_us");
+  if (cpu && period && period->count() == kPeriod) {
+    return write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+  }
+  auto set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
+  if (!set || !cpu) return set;
+  set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
+  if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+  return set;
+}
+
+}  // namespace
+
+Result<void> Groups::limit_cpu(const Group& group, std::optional<Cores> cpu) const {
+  const auto folders = ours(group);
+  if (!folders) return tl::unexpected(folders.error());
+  if (group.cpu.empty()) return no_controller("CPU time", "cpu");
+  if (cpu && *cpu <= Cores(0)) return limit_of_nothing();
+  return set_cpu_limit(group, cpu);
+}
+
 Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
                            std::optional<Cores> cpu) const {
   const auto folders = ours(group);
   if (!folders) return tl::unexpected(folders.error());
-  const auto lacking = [](const char* what, const char* controller) {
-    return fail(ErrorKind::unavailable, std::string("cannot limit ") + what,
-                std::string("there is no ") + controller + " group", "headroom doctor says why");
-  };
-  if (memory && group.memory.empty()) return lacking("memory", "memory");
-  if (cpu && group.cpu.empty()) return lacking("CPU time", "cpu");
-  if ((memory && *memory <= Bytes(0)) || (cpu && *cpu <= Cores(0))) {
-    return fail(ErrorKind::invalid_request, "cannot limit to nothing", "a limit is more than 0");
-  }
-
+  if (memory && group.memory.empty()) return no_controller("memory", "memory");
+  if (cpu && group.cpu.empty()) return no_controller("CPU time", "cpu");
+  if ((memory && *memory <= Bytes(0)) || (cpu && *cpu <= Cores(0))) return limit_of_nothing();
   if (!group.cpu.empty()) {
-    // Long enough that the kernel's least quota of 1 ms is a hundredth of a core.
-    constexpr std::int64_t kPeriod = 100'000;  // microseconds
-    constexpr std::int64_t kLeast = 1'000;
-    constexpr std::int64_t kMostCores = 1'000'000;
-    const auto quota =
-        cpu ? std::max(kLeast, std::min(cpu->milli(), kMostCores * 1000) * (kPeriod / 1000)) : 0;
-    Result<void> set;
-    if (group.v2) {
-      set = write_small(file_in(group.cpu, "cpu.max"),
-                        (cpu ? std::to_string(quota) : "max") + " " + std::to_string(kPeriod));
-    } else {
-      // Between none and some the kernel patches its own code on every processor: only where there
-      // is no other way to another period.
-      const auto period = amount_in(group.cpu, "cpu.cfs_period_us");
-      if (cpu && period && period->count() == kPeriod) {
-        set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
-      } else {
-        set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
-        if (set && cpu) {
-          set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
-          if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
-        }
-      }
-    }
-    if (!set) return set;
+    if (auto set = set_cpu_limit(group, cpu); !set) return set;
   }
 
   if (group.memory.empty()) return {};

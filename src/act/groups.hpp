@@ -131,6 +131,8 @@ class Groups {
   /// that held it there. Hard limits stay: they were asked for. No object is needed, nor a probe.
   static Result<void> let_go(const Group& group);
 
+  /// The hard limit of CPU time alone; nullopt is no limit. Errors as limit().
+  Result<void> limit_cpu(const Group& group, std::optional<Cores> cpu) const;
   /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the
   /// kernel reclaims: on v1 it then fails with conflict and nothing changes, on v2 the kernel ends
   /// the job. So lower a limit on a worker, never on the loop. On v2 a job that hits its memory

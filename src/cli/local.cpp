@@ -149,6 +149,11 @@ class Local final : public serve::Backend {
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return {geteuid(), true, geteuid() == 0}; }
   std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  std::vector<Decision> decisions(std::string_view, std::size_t) override { return {}; }
+  std::uint64_t listen(const std::string&, std::function<bool(const CallSetter&)>) override {
+    return 0;
+  }
+  void stop_listening(const std::string&, std::uint64_t) override {}
   void stop_listening(LeaseId, std::uint64_t) override {}
   Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override {
     return needs_daemon("an ask");

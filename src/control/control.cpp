@@ -24,6 +24,7 @@ Effects Control::apply(const Event& event, Instant at) {
   effects_.clear();
   effects_.reserve(kUsualEffects);
   std::visit([this](const auto& e) { on(e); }, event);
+  if (std::exchange(bookings_moved_, false)) run_queue();
   const auto* asked = std::get_if<Asked>(&event);
   // A question changes nothing.
   const auto is_question = [](const Ask& ask) {
@@ -173,6 +174,7 @@ std::optional<BootTime> Control::next_deadline() const {
   for (const auto& [ask, one] : state_.unloading) {
     if (one.patience) sooner(*one.patience);
   }
+  if (!state_.calls_due.empty()) sooner(state_.calls_due.begin()->first);
   return next;
 }
 
@@ -200,6 +202,7 @@ void Control::on(const Ticked&) {
   }
   forget_old();
   check_unloading();
+  expire_calls();
   run_queue();
 }
 
@@ -210,7 +213,15 @@ void Control::on(const Configured& event) {
       state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }
+  const bool shadow = state_.config->control.shadow;
   state_.config = std::make_shared<const Config>(event.config);
+  if (shadow != event.config.control.shadow) {
+    // What was only said was not done.
+    for (auto& [name, run] : state_.component_runs) {
+      adopt(state_.promises.components.at(name), run);
+    }
+  }
+  state_.cycled.reset();
   for (const auto& [id, use] : state_.uses) look_again(id);
   for (const auto& [id, lease] : state_.promises.leases) {
     if (lease.state == LeaseState::waiting && !lease.use) {
@@ -252,6 +263,7 @@ void Control::on(const Restored& event) {
   }
   drop_incomplete();
   restore_sessions(event.same_boot);
+  restore_components(event.same_boot);
   note_all_beyond();
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());
   std::vector<LeaseId> living;

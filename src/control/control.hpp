@@ -56,6 +56,9 @@ class Control {
   void on(const SessionsSeen& event);
   void on(const SessionsCleaned& event);
   void on(const SessionMade& event);
+  void on(const ComponentHeard& event);
+  void on(const SetterAnswered& event);
+  void on(const ZoneRead& event);
 
   // Requests (requests.cpp). Each answers, or leaves a poll behind.
   void ask(const Asked& asked, const AskFit& ask);
@@ -69,6 +72,7 @@ class Control {
   void ask(const Asked& asked, const AskModel& ask);
   void ask(const Asked& asked, const AskFree& ask);
   void ask(const Asked& asked, const AskSessions& ask);
+  void ask(const Asked& asked, const AskComponent& ask);
   std::optional<Error> counted_twice(const AskLease& ask) const;
   Error measured_beside(const std::string& what, LeaseId id) const;
   /// Moves a lease whose device would not give `bytes` to another one; refuses where it cannot.
@@ -221,6 +225,57 @@ class Control {
   void restore_sessions(bool same_boot);
   std::vector<SessionRootView> session_root_views() const;
 
+  // Components (components.cpp).
+  /// The quota of a component that is in force now: no bound is 0, least <= amount <= most where
+  /// an amount is said.
+  struct InForce {
+    QuotaParts parts;
+    Priority priority = Priority::normal;
+    std::string during;  ///< the times it is of; or empty
+  };
+  InForce in_force(const Quota& quota) const;
+  QuotaParts configured_bounds() const;
+  /// What the configuration says of a component that nobody told of.
+  std::optional<Component> preset(const std::string& name) const;
+  std::optional<Error> change_quota(Quota& quota, const QuotaChange& change) const;
+  /// Null: it was refused.
+  bool may_change(const Asked& asked, const std::string& name);
+  void put_component(const Asked& asked, const AskComponent& ask);
+  std::optional<Error> put_setters(Component& component, const std::vector<Setter>& setters) const;
+  void book_component(Component& component, LeaseId beside);
+  void unregister(const std::string& name, const std::string& why);
+  /// Whose own lease it is; empty: nobody's.
+  std::string component_of(LeaseId id) const;
+  void adopt(const Component& component, ComponentRun& run);
+  bool takes_part(const Component& component, Allotted what) const;
+  std::array<decide::Allocation, kAllotted>& pool_of_component(const Component& component);
+  const std::array<decide::Allocation, kAllotted>* pool_of_component(
+      const Component& component) const;
+  void measure_components();
+  void cycle_components_when_due();
+  void cycle_components();
+  void judge_demand(const Component& component, ComponentRun& run, Allotted what,
+                    const QuotaPart& part, const StrategyParameters& now);
+  /// What can be given out; empty: nobody knows now.
+  std::optional<std::int64_t> capacity_for(LeaseId pool, Allotted what,
+                                           const StrategyParameters& now) const;
+  StrategyParameters strategy_now() const;
+  Level tightness() const;
+  void call_setters(const std::string& name);
+  void settle_call(const std::string& name, ComponentRun& run, const Call& call,
+                   Decision::Outcome outcome, const std::map<std::string, double>& values,
+                   const std::string& said);
+  bool answered(const SetterAnswered& event);
+  void drop_call(const std::string& name, ComponentRun& run);
+  void expire_calls();
+  void book_allocation(const Component& component);
+  void note_lending(const Component& component, ComponentRun& run, Allotted what);
+  std::string move_reason(const ComponentRun& run, Allotted what, const decide::Move& move) const;
+  void say_component(std::string type, const std::string& component, std::string text);
+  ComponentView component_view(const Component& component) const;
+  std::vector<ComponentView> component_views() const;
+  void restore_components(bool same_boot);
+
   // Readings (readings.cpp).
   /// A lease that a sample says something new about, and what: none where it was not read.
   struct Read {
@@ -312,8 +367,9 @@ class Control {
   void add_devices(const Lease& lease, LeaseView& view) const;
 
   State state_;
-  Instant at_;       // of the event in hand
-  Effects effects_;  // of the event in hand
+  Instant at_;                   // of the event in hand
+  Effects effects_;              // of the event in hand
+  bool bookings_moved_ = false;  // those of components, in the event in hand
 };
 
 }  // namespace headroom::control

@@ -169,6 +169,11 @@ void Control::on(const Fenced& event) {
 }
 
 void Control::on(const Exited& event) {
+  if (const auto here = state_.component_holders.find(event.holder);
+      here != state_.component_holders.end()) {
+    const std::set<std::string> names = here->second;
+    for (const std::string& name : names) unregister(name, "its process has ended");
+  }
   const auto found = state_.holders.find(event.holder);
   if (found == state_.holders.end()) return;
   const std::vector<LeaseId> ids(found->second.begin(), found->second.end());

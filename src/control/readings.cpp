@@ -106,6 +106,9 @@ void Control::on(const Sampled& event) {
   watch_over(reads);
   watch_idle(sample, reads);
   judge(sample);
+  // Who is given more is not one who takes too much.
+  measure_components();
+  cycle_components_when_due();
   climb(sample);
   end_overrunners(sample);
   drain_broken(sample, before.get());

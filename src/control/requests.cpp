@@ -387,6 +387,12 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                   {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " has ended",
                    lease.reason, "book a new one"});
   }
+  if (const std::string component = component_of(lease.id);
+      !component.empty() && (ask.needs || ask.holder || ask.ttl)) {
+    return refuse(asked.request,
+                  {ErrorKind::conflict, "this lease is that of the component " + component,
+                   "it books what that was given", "headroom quota set " + component});
+  }
   if (ask.failed_gpu_memory) return move_after_failure(asked, *found, *ask.failed_gpu_memory);
   if (ask.holder) {
     if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {

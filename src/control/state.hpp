@@ -1,6 +1,7 @@
 // All state of the daemon: promises, which the journal keeps, and readings, which are learned anew.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -12,16 +13,20 @@
 #include <utility>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/sample.hpp>
 
+#include "decide/allocation.hpp"
 #include "decide/ladder.hpp"
 #include "decide/ledger.hpp"
 #include "decide/promises.hpp"
 #include "decide/queue.hpp"
 #include "decide/uses.hpp"
 #include "judge/alerts.hpp"
+#include "judge/forecast.hpp"
 #include "judge/gauge.hpp"
+#include "judge/limit.hpp"
 #include "words/changed_leases.hpp"
 #include "words/config.hpp"
 #include "words/effect.hpp"
@@ -142,6 +147,52 @@ struct Filling {
   std::optional<BootTime> swapped;  ///< when swap was last taken
 };
 
+/// What is learned of one amount of a component.
+struct Demand {
+  std::optional<std::int64_t> used;    ///< now; empty: nobody says
+  std::optional<std::int64_t> peak;    ///< since the last cycle
+  std::optional<std::int64_t> judged;  ///< what it used at the last cycle
+  /// The most that it has set, where that is less than it was asked to; and when.
+  std::optional<std::pair<std::int64_t, BootTime>> own_most;
+  std::optional<std::int64_t> wanted;  ///< what it would be given if there were enough
+  std::string method;                  ///< what that was told from
+  double confidence = 0;
+  std::optional<BootTime> told;  ///< it said itself what it uses
+  std::optional<judge::Forecaster> forecaster;
+  std::optional<judge::LimitEstimator> limit;
+  std::optional<BootTime> fed;
+  std::uint64_t samples = 0;
+  std::uint64_t changes = 0, failures = 0;  ///< of the allocation
+  bool lent = false;  ///< it was said that others have a part of what it is meant to have
+};
+
+/// A component was asked to set something.
+struct Call {
+  std::uint64_t ask = 0;
+  BootTime since{};
+  std::vector<std::pair<Allotted, decide::Move>> moves;
+  std::vector<CallSetter::Value> values;
+};
+
+/// What is known of a registered component besides what is promised.
+struct ComponentRun {
+  std::uint64_t number = 0;  ///< its id among the allocations
+  bool listens = false;
+  std::optional<Instant> heard;
+  std::array<Demand, kAllotted> demands;
+  std::map<Allotted, decide::Move> due;  ///< moves that wait for the answer to the last ask
+  std::optional<Call> call;              ///< asked and not answered
+  bool call_sent = false;                ///< the last one; else nobody was there to hear it
+  std::optional<Call> late;              ///< its time was over, and nothing else was asked since
+  std::map<std::string, double> values;  ///< of its setters, as applied
+  std::uint64_t asked = 0, applied = 0, failed = 0, timed_out = 0;
+  int in_vain = 0;  ///< times in a row that it did not answer in time
+  std::optional<std::chrono::microseconds> answers_in;
+  bool failing = false;  ///< that was said
+  std::string problem;
+  std::string window;  ///< the times whose bounds are in force
+};
+
 struct State {
   std::shared_ptr<const Config> config;
   std::uint64_t revision = 0;  ///< counts the events that changed anything
@@ -206,6 +257,17 @@ struct State {
   std::optional<BootTime> sessions_seen_at;
   std::optional<BootTime> session_due;  ///< when cleaning by itself is thought of again
   bool sessions_interrupted = false;    ///< the daemon died in a cleaning
+  std::map<std::string, ComponentRun, std::less<>> component_runs;  ///< of those registered
+  std::map<Holder, std::set<std::string>> component_holders;
+  std::set<std::pair<BootTime, std::string>> calls_due;  ///< asks that nobody may answer later
+  /// What components have and were asked to have: of the node's (0), or inside a lease that
+  /// somebody else booked.
+  std::map<LeaseId, std::array<decide::Allocation, kAllotted>> allocations;
+  std::uint64_t last_component = 0;  ///< number
+  std::uint64_t last_call = 0;
+  std::optional<BootTime> cycled;
+  bool rebook_components = false;  ///< their leases book what was so before a restart
+  ZoneRules zone;
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;
   std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute

@@ -140,6 +140,7 @@ View Control::view(Instant at) const {
     view.leases.push_back(std::move(one));
   }
   view.models = model_views();
+  view.components = component_views();
   if (state_.sample) {
     view.health = judge::roll_up(view.pressures, state_.sample->stall);
     const auto age = at.boot - state_.sample->at.boot;

@@ -34,7 +34,9 @@ const char* to_string(Move::Why why) {
   return "demand";
 }
 
-std::int64_t Allocation::One::held() const { return std::max(now, asked.value_or(0)); }
+std::int64_t Allocation::One::held() const {
+  return std::max({now, asked.value_or(0), perhaps.value_or(0)});
+}
 
 std::vector<Move> Allocation::cycle(std::span<const Wish> wishes, std::int64_t capacity,
                                     Classes classes, const Pace& pace, BootTime at) {
@@ -106,11 +108,11 @@ std::vector<Move> Allocation::cycle(std::span<const Wish> wishes, std::int64_t c
     One& one = all_.at(claims[i].id);
     const std::int64_t aim = shares.given[i];
     if (!may_ask(one) || aim <= one.now) continue;
-    const std::int64_t more = std::min(aim - one.now, left);
+    const std::int64_t more = std::min(aim - one.now, left + one.held() - one.now);
     // Its floor is its own however little is missing.
     const bool below_floor = one.now < claims[i].floor;
     if (more <= 0 || (!below_floor && more < worth(one.now, pace))) continue;
-    left -= more;
+    left -= std::max<std::int64_t>(0, one.now + more - one.held());
     one.asked = one.now + more;
     moves.push_back({claims[i].id, one.now, *one.asked, aim,
                      below_floor && one.now > 0 ? Move::Why::quota : Move::Why::demand});
@@ -118,13 +120,28 @@ std::vector<Move> Allocation::cycle(std::span<const Wish> wishes, std::int64_t c
   return moves;
 }
 
+void Allocation::adopt(std::uint64_t id, std::int64_t value, std::optional<std::int64_t> perhaps) {
+  all_[id] = One();
+  all_[id].perhaps = perhaps;
+  all_[id].now = std::max<std::int64_t>(0, value);
+}
+
 void Allocation::applied(std::uint64_t id, std::int64_t value) {
   const auto found = all_.find(id);
   if (found == all_.end()) return;
   found->second.now = std::max<std::int64_t>(0, value);
   found->second.asked.reset();
+  found->second.perhaps.reset();
   found->second.failures = 0;
   found->second.not_before = {};
+}
+
+void Allocation::fell_short(std::uint64_t id, std::int64_t value, BootTime at) {
+  const auto found = all_.find(id);
+  if (found == all_.end()) return;
+  found->second.now = std::max<std::int64_t>(0, value);
+  found->second.perhaps.reset();
+  refused(id, at);
 }
 
 void Allocation::refused(std::uint64_t id, BootTime at) {
@@ -134,6 +151,19 @@ void Allocation::refused(std::uint64_t id, BootTime at) {
   one.asked.reset();
   one.not_before = at + kFirstRetry * (1 << std::min(one.failures, kMostDoublings));
   ++one.failures;
+}
+
+void Allocation::unanswered(std::uint64_t id, BootTime at) {
+  const auto found = all_.find(id);
+  if (found == all_.end()) return;
+  const auto asked = found->second.asked;
+  refused(id, at);
+  if (asked) found->second.perhaps = std::max(asked, found->second.perhaps);
+}
+
+std::int64_t Allocation::held(std::uint64_t id) const {
+  const auto found = all_.find(id);
+  return found == all_.end() ? 0 : found->second.held();
 }
 
 std::optional<std::int64_t> Allocation::has(std::uint64_t id) const {

@@ -66,23 +66,34 @@ class Allocation {
   /// nothing yet. While a component has not answered it is asked nothing else.
   std::vector<Move> cycle(std::span<const Wish> wishes, std::int64_t capacity, Classes classes,
                           const Pace& pace, BootTime at);
+  /// It has so much before its first cycle, or whatever was asked of it; `perhaps` it has that.
+  void adopt(std::uint64_t id, std::int64_t value, std::optional<std::int64_t> perhaps = {});
   /// It works with so much now, asked or not; an unknown id is ignored.
   void applied(std::uint64_t id, std::int64_t value);
+  /// It set another value than it was asked to: it has that, and is asked again as after refused().
+  void fell_short(std::uint64_t id, std::int64_t value, BootTime at);
   /// It did not do what it was asked, or did not answer in time: it keeps what it had, and is asked
   /// again after 1, 2, 4 … 64 s.
   void refused(std::uint64_t id, BootTime at);
+
+  /// It did not answer in time: as refused(), but it may have done it all the same, so that is
+  /// nobody else's until it says what it has.
+  void unanswered(std::uint64_t id, BootTime at);
 
   /// What it has; empty: unknown.
   std::optional<std::int64_t> has(std::uint64_t id) const;
   /// What it was asked to have and has not answered.
   std::optional<std::int64_t> asked(std::uint64_t id) const;
-  /// All that is out: of each the larger of what it has and what it was asked to have.
+  /// What is out of it: the largest of what it has, was asked to have, and may have set.
+  std::int64_t held(std::uint64_t id) const;
+  /// All that is out.
   std::int64_t out() const;
 
  private:
   struct One {
     std::int64_t now = 0;
     std::optional<std::int64_t> asked;
+    std::optional<std::int64_t> perhaps;  ///< asked, and not answered in time
     std::optional<BootTime> lower_since;  ///< it would use less than it has
     std::vector<BootTime> shrinks;        ///< of the last day, those that nobody needed
     int failures = 0;

@@ -11,18 +11,9 @@
 #include <headroom/instant.hpp>
 #include <headroom/result.hpp>
 
-namespace headroom::decide {
+#include "words/zone.hpp"
 
-/// What the clocks of a place show, as data: nothing here reads a file.
-struct ZoneRules {
-  struct Change {
-    std::chrono::sys_seconds from;   ///< this offset is in force from here on
-    std::chrono::seconds offset{0};  ///< of local time from UTC, east positive
-  };
-  std::string name = "UTC";
-  std::chrono::seconds before{0};  ///< the offset before the first change
-  std::vector<Change> changes;     ///< ascending
-};
+namespace headroom::decide {
 
 /// A time of the week that comes again.
 struct During {

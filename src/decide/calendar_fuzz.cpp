@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto read = decide::parse_during(text);
   if (!read) return 0;
   if (decide::parse_during(decide::to_text(*read)) != *read) std::abort();
-  const decide::ZoneRules zone{"", 1h, {{std::chrono::sys_seconds(86400s), 2h}}};
+  const ZoneRules zone{"", 1h, {{std::chrono::sys_seconds(86400s), 2h}}};
   const WallTime at{std::chrono::seconds(static_cast<std::int64_t>(size) * 3571)};
   const auto next = decide::next_change(*read, at, zone);
   if (next && decide::is_during(*read, *next, zone) == decide::is_during(*read, at, zone)) {

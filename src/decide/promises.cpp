@@ -47,6 +47,16 @@ void Promises::keep(const Record& record) {
     } else {
       sessions.erase({session->session.root, session->session.name});
     }
+  } else if (const auto* component = std::get_if<PutComponent>(&record)) {
+    if (component->known) {
+      components.insert_or_assign(component->component.name, component->component);
+    } else {
+      components.erase(component->component.name);
+    }
+  } else if (const auto* decision = std::get_if<PutDecision>(&record)) {
+    decisions.insert_or_assign({decision->decision.id, decision->decision.what},
+                               decision->decision);
+    while (decisions.size() > kMostDecisions) decisions.erase(decisions.begin());
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -55,7 +65,8 @@ void Promises::keep(const Record& record) {
 std::vector<Record> Promises::records() const {
   std::vector<Record> all;
   all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size() +
-              drained.size() + models.size() + sessions.size());
+              drained.size() + models.size() + sessions.size() + components.size() +
+              decisions.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [key, set] : learned) {
@@ -68,6 +79,8 @@ std::vector<Record> Promises::records() const {
   for (const auto& [device, drain] : drained) all.emplace_back(PutDrain{drain, true});
   for (const auto& [name, model] : models) all.emplace_back(PutModel{model, true});
   for (const auto& [key, session] : sessions) all.emplace_back(PutSession{session, true});
+  for (const auto& [name, component] : components) all.emplace_back(PutComponent{component, true});
+  for (const auto& [key, decision] : decisions) all.emplace_back(PutDecision{decision});
   return all;
 }
 

@@ -1,12 +1,14 @@
 // What headroom has promised: all of it, and nothing else, is kept by the journal.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
@@ -38,6 +40,10 @@ struct Promises {
   std::map<std::string, Drain> drained;                             ///< by device; "" = the node
   std::map<std::string, Model> models;                              ///< that somebody told of
   std::map<std::pair<std::string, std::string>, Session> sessions;  ///< by root and name
+
+  std::map<std::string, Component, std::less<>> components;
+  /// The newest kMostDecisions, by their ask and amount.
+  std::map<std::pair<std::uint64_t, Allotted>, Decision> decisions;
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

@@ -30,6 +30,7 @@
 #include "record/journal.hpp"
 #include "runtime/callers.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/component_listeners.hpp"
 #include "runtime/counting.hpp"
 #include "runtime/engine_process.hpp"
 #include "runtime/gpu_watch.hpp"
@@ -46,6 +47,7 @@
 #include "runtime/session_worker.hpp"
 #include "runtime/slow_sensors.hpp"
 #include "runtime/stall_trigger.hpp"
+#include "runtime/zone.hpp"
 #include "sense/account.hpp"
 #include "sense/cgroup.hpp"
 #include "sense/gpu.hpp"
@@ -71,6 +73,7 @@ constexpr auto kTight = 80ms;           // between two looks while memory is tig
 constexpr auto kBetweenTouches = 10ms;  // of fences
 constexpr auto kAfterTouch = 2s;        // whoever came to his fence may be past it soon
 constexpr auto kTcpRetry = 5s;
+constexpr auto kZoneEvery = 1h;  // somebody may have moved the machine
 constexpr auto kSlowTurn = 10ms;
 
 // Tells when a process ends.
@@ -93,6 +96,7 @@ class Loop final : public serve::Backend {
           dispatch(std::move(answered));
           arm_listeners();
         }),
+        component_listeners_([this](ComponentHeard heard) { dispatch(std::move(heard)); }),
         routes_(*this),
         server_(io_, limits(),
                 [this](const http::Request& request, http::Reply reply) {
@@ -138,6 +142,14 @@ class Loop final : public serve::Backend {
   void stop_listening(LeaseId lease, std::uint64_t listener) override;
   Result<void> answer(LeaseId lease, std::uint64_t ask, HookResult result,
                       std::string said) override;
+  std::vector<Decision> decisions(std::string_view component, std::size_t limit) override;
+  std::uint64_t listen(const std::string& component,
+                       std::function<bool(const CallSetter&)> send) override {
+    return component_listeners_.listen(component, std::move(send));
+  }
+  void stop_listening(const std::string& component, std::uint64_t listener) override {
+    component_listeners_.stop_listening(component, listener);
+  }
   Result<Holder> holder(const Caller& caller, pid_t pid) override;
   void holder(const Caller& caller, const GroupName& group,
               std::function<void(Result<serve::GroupHolder>)> done) override;
@@ -217,6 +229,7 @@ class Loop final : public serve::Backend {
   Callers callers_;
   record::EventList events_;
   Listeners listeners_;
+  ComponentListeners component_listeners_;
   serve::Routes routes_;
   http::Server server_;
   asio::steady_timer sample_timer_;
@@ -245,6 +258,7 @@ class Loop final : public serve::Backend {
   std::array<std::shared_ptr<Sample>, 3> samples_;
   std::uint64_t sample_number_ = 0;
   BootTime last_whole_{};
+  WallTime zone_read_{};
   BootTime last_gpu_poll_{};
   ChangedLeases changed_leases_;  ///< since the last sample
   bool follow_all_ = false;       ///< what was restored changed nothing
@@ -614,6 +628,7 @@ void Loop::stop() {
   stopping_ = true;
   spdlog::info("stopping; leases of running processes are kept");
   listeners_.close();
+  component_listeners_.close();
   routes_.close();
   server_.stop_listening();
   server_.close();
@@ -734,6 +749,12 @@ void Loop::carry_out(Effect& effect) {
     pending_.emplace_back(machine_.terminate(*terminate));
   } else if (const auto* release = std::get_if<Release>(&effect)) {
     pending_.emplace_back(machine_.release(*release));
+  } else if (const auto* call = std::get_if<CallSetter>(&effect)) {
+    component_listeners_.call(*call);
+  } else if (const auto* limit = std::get_if<LimitCpu>(&effect)) {
+    if (const std::string problem = machine_.limit_cpu(*limit); !problem.empty()) {
+      this->say("component.limit", problem);
+    }
   } else if (auto* look = std::get_if<LookAtSessions>(&effect)) {
     ask(std::move(*look));
   } else if (auto* clean = std::get_if<CleanSessions>(&effect)) {
@@ -777,8 +798,9 @@ void Loop::watch(const Holder& holder) {
 
 void Loop::drop_unused_watches() {
   const auto& holders = control_.state().holders;
+  const auto& components = control_.state().component_holders;
   for (auto it = watched_.begin(); it != watched_.end();) {
-    if (holders.contains(it->first)) {
+    if (holders.contains(it->first) || components.contains(it->first)) {
       ++it;
       continue;
     }
@@ -1025,6 +1047,10 @@ void Loop::sample(Look look) {
   gpu_holders_.read((*slot)->gpus, (*slot)->holders);
   (*slot)->number = ++sample_number_;
   (*slot)->took = now().boot - at.boot;
+  if (at.wall - zone_read_ >= kZoneEvery || at.wall < zone_read_) {
+    zone_read_ = at.wall;
+    dispatch(ZoneRead{read_zone(at.wall)});
+  }
   if (whole) {
     last_whole_ = at.boot;
     remember(**slot);
@@ -1154,11 +1180,24 @@ RequestId Loop::ask(const Caller& caller, Ask what,
     }
   } else if (auto* change = std::get_if<AskChange>(&what); change != nullptr && change->holder) {
     change->beside = lease_around(change->holder->pid);
+  } else if (auto* component = std::get_if<AskComponent>(&what);
+             component != nullptr && component->holder.pid != 0) {
+    component->beside = lease_around(component->holder.pid);
+    if (component->beside == 0) component->beside = lease_inside({component->holder.pid});
   }
   const RequestId request = ++last_request_;
   asked_.emplace(request, std::move(done));
   dispatch(Asked{request, caller, std::move(what)});
   return request;
+}
+
+std::vector<Decision> Loop::decisions(std::string_view component, std::size_t limit) {
+  std::vector<Decision> newest;
+  const auto& all = control_.state().promises.decisions;
+  for (auto it = all.rbegin(); it != all.rend() && newest.size() < limit; ++it) {
+    if (component.empty() || it->second.component == component) newest.push_back(it->second);
+  }
+  return newest;
 }
 
 void Loop::withdraw(RequestId request) {

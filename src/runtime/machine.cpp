@@ -149,6 +149,15 @@ Frozen Machine::freeze(const Freeze& effect) {
   return outcome;
 }
 
+std::string Machine::limit_cpu(const LimitCpu& effect) {
+  if (!groups_ || effect.group.cpu.empty()) return {};
+  // Nobody stands still: a hundredth of a core is the least that the kernel knows.
+  const auto at = effect.at ? std::optional(std::max(*effect.at, Cores(10))) : std::nullopt;
+  const auto done = groups_->limit_cpu(effect.group, at);
+  if (done || done.error().kind == ErrorKind::not_found) return {};
+  return done.error().what + ": " + done.error().why;
+}
+
 Weighed Machine::weigh(const Weigh& effect) {
   Weighed outcome{effect.lease, effect.percent, {}};
   if (!groups_) {

@@ -28,6 +28,8 @@ class Machine {
   Fenced fence(const Fence& effect);
   Frozen freeze(const Freeze& effect);
   Weighed weigh(const Weigh& effect);
+  /// Returns why it could not be done; or empty.
+  std::string limit_cpu(const LimitCpu& effect);
   Terminated terminate(const Terminate& effect);
   Released release(const Release& effect);
 

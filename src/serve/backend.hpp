@@ -81,8 +81,8 @@ struct GroupHolder {
   LeaseId beside = 0;  ///< a living lease of a process in the group; 0: none
 };
 
-using Answered =
-    std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed, Sessions>;
+using Answered = std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed,
+                              Sessions, ComponentView>;
 
 /// All on the loop thread.
 class Backend {
@@ -134,6 +134,12 @@ class Backend {
   /// What the holder says to an ask. Errors: not_found, when it is not asked that (any more).
   virtual Result<void> answer(LeaseId lease, std::uint64_t ask, HookResult result,
                               std::string said) = 0;
+  /// What components were asked to set, the newest first; of all of them for "".
+  virtual std::vector<Decision> decisions(std::string_view component, std::size_t limit) = 0;
+  /// As listen(), for what a component is asked to set.
+  virtual std::uint64_t listen(const std::string& component,
+                               std::function<bool(const CallSetter&)> send) = 0;
+  virtual void stop_listening(const std::string& component, std::uint64_t listener) = 0;
   /// The process as a holder, if this caller may hold leases for it.
   virtual Result<Holder> holder(const Caller& caller, pid_t pid) = 0;
   /// A control group that somebody else made as a holder, if this caller may hold leases for it:

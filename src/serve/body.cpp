@@ -4,6 +4,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <iterator>
+#include <span>
 
 #include <boost/json.hpp>
 
@@ -132,6 +133,9 @@ class Fields {
   }
   /// The first thing that was wrong; a field that nobody asked for is.
   Result<void> done(std::initializer_list<std::string_view> known) {
+    return done(std::span(known.begin(), known.size()));
+  }
+  Result<void> done(std::span<const std::string_view> known) {
     if (!error_ && seen_ != object_.size()) {
       for (const auto& [key, value] : object_) {
         bool ours = false;
@@ -393,6 +397,199 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   if (other && ask.failed_gpu_memory) {
     return refuse("a failed allocation is told by itself",
                   "failed_gpu_memory_bytes stands beside other fields");
+  }
+  return ask;
+}
+
+namespace {
+
+constexpr double kLargestAmount = 1e9;   // in the unit of a setter
+constexpr double kLargestBuffer = 1000;  // percent
+
+/// "cpu_percent", "min_cpu_percent", "max_cpu_percent" and so on; null takes it back.
+void read_amounts(Fields& fields, QuotaChange& quota) {
+  for (const Allotted what : kAllAllotted) {
+    const AllottedFacts facts = facts_of(what);
+    const auto read = [&](const std::string& name, std::optional<std::int64_t>& out) {
+      bool null = false;
+      if (const auto value = fields.number(name, 0, kLargestAmount, &null)) {
+        out = std::llround(*value * facts.scale);
+      }
+      if (null) out = 0;
+    };
+    auto& part = quota.parts[index_of(what)];
+    const std::string setter(facts.setter);
+    read(setter, part.amount);
+    read("min_" + setter, part.least);
+    read("max_" + setter, part.most);
+  }
+}
+
+constexpr std::string_view kQuotaFields[] = {
+    "cpu_percent",   "min_cpu_percent", "max_cpu_percent", "memory_mb",
+    "min_memory_mb", "max_memory_mb",   "disk_iops",       "min_disk_iops",
+    "max_disk_iops", "network_mb",      "min_network_mb",  "max_network_mb",
+    "priority",      "enforce",         "buffer_percent",  "during"};
+
+void read_quota(const json::object& object, Fields& fields, QuotaChange& quota) {
+  read_amounts(fields, quota);
+  if (object.if_contains("priority") != nullptr) {
+    Priority priority = Priority::normal;
+    read_priority(fields, priority);
+    quota.priority = priority;
+  }
+  quota.enforce = fields.maybe_boolean("enforce");
+  bool null = false;
+  if (const auto buffer = fields.number("buffer_percent", 0, kLargestBuffer, &null)) {
+    quota.buffer = *buffer / 100;
+  }
+  if (null) quota.buffer = -1;
+  fields.text("during", quota.during);
+}
+
+void read_values(Fields& fields, std::string_view name, std::map<std::string, double>& out) {
+  const json::value* values = fields.find(name);
+  if (values == nullptr || values->is_null()) return;
+  if (!values->is_object() || values->get_object().size() > kMostSetters) {
+    return fields.wrong(name, "an object of at most 16 numbers is wanted");
+  }
+  for (const auto& [key, value] : values->get_object()) {
+    if (key.size() > kLongestText || !value.is_number()) {
+      return fields.wrong(name, "an object of numbers is wanted");
+    }
+    const double number = value.to_number<double>();
+    if (!std::isfinite(number)) return fields.wrong(name, "it is out of range");
+    out.emplace(std::string(key), number);
+  }
+}
+
+void read_used(Fields& fields, AskComponent& ask) {
+  std::map<std::string, double> used;
+  read_values(fields, "used", used);
+  for (const auto& [name, value] : used) {
+    bool known = false;
+    for (const Allotted what : kAllAllotted) {
+      if (facts_of(what).setter != name) continue;
+      known = true;
+      if (value < 0 || value > kLargestAmount) return fields.wrong("used", "it is out of range");
+      ask.used[index_of(what)] = std::llround(value * facts_of(what).scale);
+    }
+    if (!known) {
+      return fields.wrong("used", "cpu_percent, memory_mb, disk_iops and network_mb are known");
+    }
+  }
+}
+
+std::optional<Setter> read_setter(const json::value& value, Fields& outer) {
+  Setter setter;
+  if (value.is_string()) {
+    setter.name = std::string_view(value.get_string());
+    return setter;
+  }
+  if (!value.is_object()) {
+    outer.wrong("setters", "names, or objects such as {\"name\":\"batch_size\"} are wanted");
+    return {};
+  }
+  Fields fields(value.get_object(), "setters.");
+  fields.text("name", setter.name);
+  fields.text("unit", setter.unit);
+  setter.least = fields.number("least", -1e12, 1e12).value_or(0);
+  setter.most = fields.number("most", -1e12, 1e12).value_or(0);
+  setter.whole = fields.maybe_boolean("whole").value_or(true);
+  std::string follows;
+  fields.text("follows", follows);
+  // What usually takes more of the one or of the other.
+  setter.follows = setter.name == "concurrent_operations" ? Allotted::cpu : Allotted::memory;
+  bool known = follows.empty();
+  for (const Allotted what : kAllAllotted) {
+    if (facts_of(what).name != follows) continue;
+    setter.follows = what;
+    known = true;
+  }
+  if (!known) fields.wrong("follows", "cpu, memory, disk_iops or network is wanted");
+  if (auto done = fields.done({"name", "unit", "least", "most", "whole", "follows"}); !done) {
+    outer.refuse(done.error());
+    return {};
+  }
+  return setter;
+}
+
+}  // namespace
+
+Result<AskComponent> parse_component(std::string_view text, std::optional<pid_t>& pid) {
+  AskComponent ask;
+  ask.what = AskComponent::What::put;
+  if (text.empty()) return ask;
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  Fields fields(**object, "");
+  read_quota(**object, fields, ask.quota);
+  if (const auto number = fields.number("pid", 1, kLargestPid)) pid = static_cast<pid_t>(*number);
+  if (const json::value* setters = fields.find("setters"); setters != nullptr) {
+    if (!setters->is_array() || setters->get_array().size() > kMostSetters) {
+      fields.wrong("setters", "a list of at most 16 is wanted");
+    } else {
+      for (const json::value& one : setters->get_array()) {
+        if (auto setter = read_setter(one, fields)) ask.setters.push_back(std::move(*setter));
+      }
+    }
+  }
+  read_values(fields, "values", ask.values);
+  std::vector<std::string_view> known(std::begin(kQuotaFields), std::end(kQuotaFields));
+  known.insert(known.end(), {"pid", "setters", "values"});
+  if (auto done = fields.done(std::span<const std::string_view>(known)); !done)
+    return tl::unexpected(done.error());
+  return ask;
+}
+
+Result<QuotaChange> parse_quota_change(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  QuotaChange quota;
+  Fields fields(**object, "");
+  read_quota(**object, fields, quota);
+  if (auto done = fields.done(std::span<const std::string_view>(kQuotaFields)); !done)
+    return tl::unexpected(done.error());
+  return quota;
+}
+
+Result<AskComponent> parse_component_heard(std::string_view text) {
+  AskComponent ask;
+  ask.what = AskComponent::What::heard;
+  if (text.empty()) return ask;
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  Fields fields(**object, "");
+  read_used(fields, ask);
+  if (auto done = fields.done({"used"}); !done) return tl::unexpected(done.error());
+  return ask;
+}
+
+Result<AskComponent> parse_component_answer(std::string_view text) {
+  Body body;
+  const auto object = body.read(text);
+  if (!object) return tl::unexpected(object.error());
+  AskComponent ask;
+  ask.what = AskComponent::What::answer;
+  Fields fields(**object, "");
+  if (const auto id = fields.number("id", 1, kLargestAsk)) {
+    ask.ask = static_cast<std::uint64_t>(*id);
+  } else {
+    fields.wrong("id", "the number of the ask is wanted");
+  }
+  std::string result;
+  fields.text("result", result);
+  if (result != "applied" && result != "failed") {
+    fields.wrong("result", "applied or failed is wanted");
+  }
+  ask.done = result == "applied";
+  read_values(fields, "values", ask.values);
+  fields.text("said", ask.said);
+  if (auto done = fields.done({"id", "result", "values", "said"}); !done) {
+    return tl::unexpected(done.error());
   }
   return ask;
 }
@@ -743,6 +940,41 @@ void describe_bodies(Schemas& all) {
       {R"("acknowledged":{"type":"boolean"})",
        R"("mute_seconds":{"type":"number","minimum":0,"maximum":2592000,"description":"Nobody is told of it for so long; 0 takes it back."})"},
       R"(,"minProperties":1,"maxProperties":1,"example":{"acknowledged":true})");
+  static constexpr std::string_view kQuota =
+      R"("cpu_percent":{"type":["number","null"],"minimum":0,"maximum":1000000000,"description":"Of the node's processors: what it is meant to have; null takes it back."},
+"min_cpu_percent":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"max_cpu_percent":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"memory_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000,"description":"In 2^20 bytes."},
+"min_memory_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"max_memory_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"disk_iops":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"min_disk_iops":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"max_disk_iops":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"network_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000,"description":"In 2^20 bytes per second."},
+"min_network_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"max_network_mb":{"type":["number","null"],"minimum":0,"maximum":1000000000},
+"priority":{"type":"string","enum":["low","normal","high","critical"]},
+"enforce":{"type":"boolean","description":"The kernel holds its processes to its allocation."},
+"buffer_percent":{"type":["number","null"],"minimum":0,"maximum":1000,"description":"Added over its demand; null: the strategy's."},
+"during":{"type":["string","null"],"maxLength":256,"description":"These times of the week only, as in Mon-Fri 08:00-18:00; alone it forgets them."})";
+  static constexpr std::string_view kValues =
+      R"({"type":["object","null"],"maxProperties":16,"additionalProperties":{"type":"number"}})";
+  object(
+      "ComponentRequest",
+      {kQuota,
+       R"("pid":{"type":["integer","null"],"minimum":1,"maximum":1073741824,"description":"Whose end is its own; without it, it has to be heard of once a minute."})",
+       R"("setters":{"type":"array","maxItems":16,"items":{"type":["string","object"],"maxLength":64,"properties":{"name":{"type":"string","maxLength":64},"unit":{"type":["string","null"],"maxLength":256},"least":{"type":["number","null"],"minimum":-1000000000000,"maximum":1000000000000},"most":{"type":["number","null"],"minimum":-1000000000000,"maximum":1000000000000},"whole":{"type":"boolean"},"follows":{"type":["string","null"],"maxLength":256}},"additionalProperties":false}})",
+       R"("values":)" + std::string(kValues)},
+      R"(,"example":{"pid":4121,"cpu_percent":20,"setters":["cpu_percent",{"name":"batch_size","least":1,"most":64}]})");
+  object("QuotaChange", {kQuota}, R"(,"example":{"cpu_percent":30,"memory_mb":600})");
+  object("ComponentHeartbeat", {R"("used":)" + std::string(kValues)},
+         R"(,"example":{"used":{"cpu_percent":12.5,"memory_mb":310}})");
+  object("SetterAnswer",
+         {R"("id":{"type":"integer","minimum":1,"maximum":9007199254740992})",
+          R"("result":{"type":"string","enum":["applied","failed"]})",
+          R"("values":)" + std::string(kValues),
+          R"("said":{"type":["string","null"],"maxLength":256,"description":"Why it failed."})"},
+         R"(,"required":["id","result"],"example":{"id":17,"result":"applied"})");
   object(
       "StrategyChange",
       {R"("name":{"type":"string","maxLength":64,"description":"conservative, balanced, aggressive, adaptive, dynamic, predictive or cooperative, or a posture and an estimator as in aggressive+predictive."})"},

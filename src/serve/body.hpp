@@ -30,6 +30,13 @@ Result<AskLease> parse_lease(std::string_view body, HolderField& holder);
 /// `holder` gets who is to hold it from now on, as with parse_lease().
 Result<AskChange> parse_change(std::string_view body, HolderField& holder);
 /// What is told of a model.
+/// Registers a component; `pid` is the process whose end is its own.
+Result<AskComponent> parse_component(std::string_view body, std::optional<pid_t>& pid);
+Result<QuotaChange> parse_quota_change(std::string_view body);
+/// What a component says that it uses; the body may be empty.
+Result<AskComponent> parse_component_heard(std::string_view body);
+/// What it did that it was asked.
+Result<AskComponent> parse_component_answer(std::string_view body);
 Result<AskModel> parse_model(std::string_view body);
 /// {"resident": false}, {"pinned": true}, {"touched": true} and so on, at least one.
 Result<AskModel> parse_model_change(std::string_view body);

@@ -30,6 +30,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (free->gpu_memory && free->gpu_memory->count() <= 0) std::abort();
     if (free->patience.count() < 0) std::abort();
   }
+  std::optional<pid_t> own;
+  if (const auto component = serve::parse_component(text, own)) {
+    if (component->setters.size() > kMostSetters || (own && *own <= 0)) std::abort();
+    for (const auto& part : component->quota.parts) {
+      if (part.amount.value_or(0) < 0 || part.least.value_or(0) < 0) std::abort();
+    }
+  }
+  (void)serve::parse_quota_change(text);
+  (void)serve::parse_component_heard(text);
+  if (const auto done = serve::parse_component_answer(text); done && done->ask == 0) std::abort();
   std::optional<pid_t> pid;
   if (const auto add = serve::parse_session(text, pid)) {
     if (add->name.empty() || add->name.size() > 255 || (pid && *pid <= 0)) std::abort();

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "serve/advice.hpp"
+#include "serve/component_document.hpp"
 #include "serve/forecast_document.hpp"
 #include "serve/lease_document.hpp"
 #include "serve/lists.hpp"
@@ -728,6 +729,10 @@ void describe_documents(Schemas& all) {
   (void)schema_of<ListOf<Setting>>(all);
   (void)schema_of<StrategyDocument>(all);
   (void)schema_of<ListOf<ForecastDocument>>(all);
+  (void)schema_of<ListOf<ComponentDocument>>(all);
+  (void)schema_of<ListOf<DecisionDocument>>(all);
+  (void)schema_of<CallDocument>(all);
+  (void)schema_of<TakenCall>(all);
   (void)schema_of<CheckDocument>(all);
   (void)schema_of<ListOf<DrainDocument>>(all);
   (void)schema_of<ModelsDocument>(all);
@@ -862,6 +867,25 @@ void write_pressures(Json& json, const View& view) {
 void write_health(Json& json, const View& view, Instant now) {
   put(json, HealthDocument{view, now});
 }
+void write_components(Json& json, const View& view) {
+  ListOf<ComponentDocument> list;
+  list.items.reserve(view.components.size());
+  for (const ComponentView& one : view.components) list.items.push_back(component_document(one));
+  put(json, list);
+}
+void write_component(Json& json, const ComponentView& component) {
+  put(json, component_document(component));
+}
+void write_quota(Json& json, const ComponentView& component) {
+  put(json, quota_document(component));
+}
+void write_decisions(Json& json, const std::vector<Decision>& decisions) {
+  ListOf<DecisionDocument> list;
+  for (const Decision& one : decisions) list.items.push_back({one});
+  put(json, list);
+}
+void write_call(Json& json, const CallSetter& call) { put(json, CallDocument{call}); }
+void write_taken_call(Json& json, std::uint64_t id) { put(json, TakenCall{id}); }
 void write_forecasts(Json& json, const std::vector<ForecastView>& forecasts) {
   ListOf<ForecastDocument> list;
   for (const ForecastView& view : forecasts) {

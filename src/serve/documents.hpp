@@ -44,6 +44,12 @@ void write_node(Json& json, const View& view, const NodeFacts& node, Instant now
 void write_pressures(Json& json, const View& view);
 void write_health(Json& json, const View& view, Instant now);
 void write_strategy(Json& json, const View& view);
+void write_components(Json& json, const View& view);
+void write_component(Json& json, const ComponentView& component);
+void write_quota(Json& json, const ComponentView& component);
+void write_decisions(Json& json, const std::vector<Decision>& decisions);
+void write_call(Json& json, const CallSetter& call);
+void write_taken_call(Json& json, std::uint64_t id);
 void write_forecasts(Json& json, const std::vector<ForecastView>& forecasts);
 void write_settings(Json& json, const std::vector<Setting>& settings);
 /// What a configuration's text would change.

@@ -106,6 +106,33 @@ void count_models(MetricFacts& facts) {
   }
 }
 
+// ------------------------------------------------------------------------------- components
+
+void count_components(MetricFacts& facts) {
+  // Each has some twenty series.
+  const auto most = static_cast<std::size_t>(std::max(1, facts.config.metrics.max_series / 20));
+  for (const ComponentView& view : facts.view->components) {
+    if (!view.component.registered) continue;
+    const bool known = facts.components.size() < most;
+    if (known) facts.components.emplace_back().name = view.component.name;
+    MetricFacts::ComponentGroup& out = facts.components.back();
+    if (!known) out.name = "other";
+    for (const AllottedView& one : view.allotted) {
+      auto& amount = out.amounts[one.what];
+      amount.has += one.has;
+      amount.least += one.least;
+      amount.most += one.most;
+      if (one.demand) amount.demand = amount.demand.value_or(0) + *one.demand;
+      amount.applied += one.changes;
+      amount.failed += one.failures;
+      if (one.accuracy) out.accuracy = std::min(out.accuracy.value_or(1), *one.accuracy);
+    }
+    out.applied += view.applied;
+    out.failed += view.failed;
+    out.timed_out += view.timed_out;
+  }
+}
+
 }  // namespace
 
 MetricFacts metric_facts(Backend& backend) {
@@ -117,11 +144,13 @@ MetricFacts metric_facts(Backend& backend) {
                     .now = backend.now(),
                     .leases = {},
                     .models = {},
+                    .components = {},
                     .resident = {}};
   facts.sample = facts.view->sample.get();
   if (!facts.node.socket.empty()) facts.costs = backend.costs();
   count_leases(facts);
   count_models(facts);
+  count_components(facts);
   return facts;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -61,6 +62,19 @@ struct MetricFacts {
     std::uint64_t hits = 0;
   };
   std::vector<ModelGroup> models;
+  /// Components of one name; those beyond metrics.max_series together as "other".
+  struct ComponentGroup {
+    std::string_view name;
+    struct Amount {
+      std::int64_t has = 0, least = 0, most = 0;  ///< units of the Allotted
+      std::optional<std::int64_t> demand;
+      std::uint64_t applied = 0, failed = 0;  ///< changes
+    };
+    std::map<Allotted, Amount> amounts;
+    std::optional<double> accuracy;
+    std::uint64_t applied = 0, failed = 0, timed_out = 0;  ///< asks
+  };
+  std::vector<ComponentGroup> components;
   std::vector<std::pair<std::string_view, std::int64_t>> resident;  ///< how many, by device
 };
 

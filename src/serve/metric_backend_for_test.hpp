@@ -50,6 +50,11 @@ class StillMachine : public Backend {
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return {}; }
   std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  std::vector<Decision> decisions(std::string_view, std::size_t) override { return {}; }
+  std::uint64_t listen(const std::string&, std::function<bool(const CallSetter&)>) override {
+    return 0;
+  }
+  void stop_listening(const std::string&, std::uint64_t) override {}
   void stop_listening(LeaseId, std::uint64_t) override {}
   Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return no(); }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }
@@ -182,6 +187,21 @@ inline void fill(StillMachine& machine) {
   machine.add_lease(73, "train", 4_GiB);
   machine.view_.leases.back().lease.booked.gpu_memory = 10_GiB;
   machine.view_.leases.back().measured->gpu_memory = 6_GiB;
+  ComponentView component;
+  component.component.name = "feature \"a\"";
+  component.component.registered = true;
+  component.applied = 12;
+  component.failed = 1;
+  AllottedView amount;
+  amount.has = 245;
+  amount.least = 50;
+  amount.most = 800;
+  amount.demand = 240;
+  amount.changes = 11;
+  amount.failures = 1;
+  amount.accuracy = 0.93;
+  component.allotted.push_back(amount);
+  machine.view_.components.push_back(component);
   ModelView model;
   model.model.name = "org/sd \"xl\"";
   model.source = "told";

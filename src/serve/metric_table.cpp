@@ -283,6 +283,55 @@ void model_cache(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
+double in_setter_unit(Allotted what, std::int64_t units) {
+  return static_cast<double>(units) / facts_of(what).scale;
+}
+
+using ComponentAmount = MetricFacts::ComponentGroup::Amount;
+template <std::int64_t ComponentAmount::* kMember>
+void component_amount(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    for (const auto& [what, amount] : one.amounts) {
+      // A most that nobody has said is no number.
+      if (amount.*kMember >= std::int64_t{1} << 40) continue;
+      sink.real({one.name, facts_of(what).setter}, in_setter_unit(what, amount.*kMember));
+    }
+  }
+}
+
+void component_demand(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    for (const auto& [what, amount] : one.amounts) {
+      if (!amount.demand) continue;
+      sink.real({one.name, facts_of(what).setter}, in_setter_unit(what, *amount.demand));
+    }
+  }
+}
+
+void setter_calls(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    sink.whole({one.name, "applied"}, static_cast<std::int64_t>(one.applied));
+    sink.whole({one.name, "failed"}, static_cast<std::int64_t>(one.failed));
+    sink.whole({one.name, "timed_out"}, static_cast<std::int64_t>(one.timed_out));
+  }
+}
+
+void adjustments(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    for (const auto& [what, amount] : one.amounts) {
+      const std::string_view name = facts_of(what).name;
+      sink.whole({one.name, name, "success"}, static_cast<std::int64_t>(amount.applied));
+      sink.whole({one.name, name, "failure"}, static_cast<std::int64_t>(amount.failed));
+    }
+  }
+}
+
+void prediction_accuracy(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    if (one.accuracy) sink.real({one.name}, *one.accuracy);
+  }
+}
+
 void drained(const MetricFacts& facts, MetricSink& sink) {
   for (const Drain& drain : facts.view->drains) {
     sink.whole({drain.device.empty() ? string_view("node") : string_view(drain.device),
@@ -839,6 +888,36 @@ constexpr Row kRows[] = {
      [](const Facts& f, Sink& s) {
        counted_pair<&MetricCounts::unloaded, &MetricCounts::kept>(f, s, "freed", "kept");
      }},
+    {"headroom.component.allocation",
+     gauge,
+     "",
+     "What a component has been given, in the unit of its setter.",
+     {"component", "setter"},
+     component_amount<&ComponentAmount::has>},
+    {"headroom.component.demand",
+     gauge,
+     "",
+     "What it would be given if there were enough, in the unit of its setter.",
+     {"component", "setter"},
+     component_demand},
+    {"headroom.component.quota.min",
+     gauge,
+     "",
+     "The least that it is given, in the unit of its setter.",
+     {"component", "setter"},
+     component_amount<&ComponentAmount::least>},
+    {"headroom.component.quota.max",
+     gauge,
+     "",
+     "The most that it is given, in the unit of its setter.",
+     {"component", "setter"},
+     component_amount<&ComponentAmount::most>},
+    {"headroom.setter.calls",
+     counter,
+     "{call}",
+     "Things that a component was asked to set, by what came of it.",
+     {"component", "result"},
+     setter_calls},
     {"headroom.cleanups",
      counter,
      "{cleanup}",
@@ -1010,7 +1089,7 @@ constexpr Row kRows[] = {
      "{adjustment}",
      "Changes of what a component may use.",
      {"component", "resource", "result"},
-     [](const Facts&, Sink&) {},
+     adjustments,
      MetricSet::seed,
      MetricSince::daemon,
      true},
@@ -1028,7 +1107,7 @@ constexpr Row kRows[] = {
      "",
      "How right forecasts were, 0 to 1.",
      {"component"},
-     [](const Facts&, Sink&) {},
+     prediction_accuracy,
      MetricSet::seed,
      MetricSince::daemon,
      true},

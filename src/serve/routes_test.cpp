@@ -228,6 +228,11 @@ class Still final : public Backend {
   void withdraw(RequestId) override {}
   Caller caller(const http::Peer&) override { return caller_; }
   std::uint64_t listen(LeaseId, std::function<bool(const AskHook&)>) override { return 0; }
+  std::vector<Decision> decisions(std::string_view, std::size_t) override { return {}; }
+  std::uint64_t listen(const std::string&, std::function<bool(const CallSetter&)>) override {
+    return 0;
+  }
+  void stop_listening(const std::string&, std::uint64_t) override {}
   void stop_listening(LeaseId, std::uint64_t) override {}
   Result<void> answer(LeaseId, std::uint64_t, HookResult, std::string) override { return {}; }
   Result<Holder> holder(const Caller&, pid_t) override { return Holder{}; }

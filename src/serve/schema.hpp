@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/instant.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/model.hpp>
@@ -150,6 +151,10 @@ template <>
 inline constexpr Answer last<Answer> = Answer::never;
 template <>
 inline constexpr SessionState last<SessionState> = SessionState::left;
+template <>
+inline constexpr ComponentState last<ComponentState> = ComponentState::unresponsive;
+template <>
+inline constexpr Decision::Outcome last<Decision::Outcome> = Decision::Outcome::shadow;
 template <>
 inline constexpr GpuState last<GpuState> = GpuState::lost;
 

@@ -142,6 +142,36 @@ void Streams::listen(LeaseId lease, Client client) {
   listening_.push_back({*stream, lease, listener});
 }
 
+void Streams::listen(const std::string& component, Client client) {
+  std::erase_if(component_listening_, [](const auto& l) { return !l.stream.open(); });
+  // The stream is there before anything is asked: the first ask comes with the beginning.
+  const auto stream = std::make_shared<http::Stream>();
+  const auto early = std::make_shared<std::vector<std::string>>();
+  const std::uint64_t listener =
+      backend_.listen(component, [stream, early](const CallSetter& call) {
+        std::string text = http::sse_event(std::to_string(call.ask), "allocation",
+                                           text_of([&](Json& json) { write_call(json, call); }));
+        if (!stream->open()) {
+          early->push_back(std::move(text));
+          return true;
+        }
+        return stream->write(text);
+      });
+  if (listener == 0) {
+    return client.send(refuse(ErrorKind::too_many_requests, "too many listen already", "",
+                              "end those streams that are not needed"));
+  }
+  *stream = begin(client);
+  if (!stream->on_gone([&backend = backend_, component, listener] {
+        backend.stop_listening(component, listener);
+      })) {
+    return backend_.stop_listening(component, listener);
+  }
+  for (const std::string& text : *early) stream->write(text);
+  early->clear();
+  component_listening_.push_back({*stream, component, listener});
+}
+
 void Streams::end_listening(LeaseId lease) {
   // Whoever stops may be asked something at once: the list is done with first.
   std::vector<Listening> ended;
@@ -160,6 +190,8 @@ void Streams::end_listening(LeaseId lease) {
 void Streams::close() {
   for (Listening& one : listening_) one.stream.close();
   listening_.clear();
+  for (ComponentListening& one : component_listening_) one.stream.close();
+  component_listening_.clear();
   for (Watching& watching : watching_) watching.stream.close();
   watching_.clear();
 }

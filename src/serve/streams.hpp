@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,9 @@ class Streams {
   void open(const Call& call, Client client);
   /// Whoever holds this lease hears what it is asked, until it goes or the lease ends.
   void listen(LeaseId lease, Client client);
+
+  /// Whoever listens for this component hears what it is asked to set, until it goes.
+  void listen(const std::string& component, Client client);
 
   // To those who watch. Each costs nothing when nobody does.
   void tell_sample();
@@ -37,6 +41,11 @@ class Streams {
     LeaseId lease = 0;
     std::uint64_t listener = 0;
   };
+  struct ComponentListening {
+    http::Stream stream;
+    std::string component;
+    std::uint64_t listener = 0;
+  };
   void end_listening(LeaseId lease);
   void tell(unsigned type, std::string_view id, std::string_view name, std::string_view data);
 
@@ -44,6 +53,7 @@ class Streams {
   UserNames& names_;
   std::vector<Watching> watching_;
   std::vector<Listening> listening_;
+  std::vector<ComponentListening> component_listening_;
 };
 
 }  // namespace headroom::serve

@@ -3,11 +3,13 @@
 
 #include "http/query.hpp"
 #include "serve/body.hpp"
+#include "serve/components.hpp"
 #include "serve/documents.hpp"
 #include "serve/handlers.hpp"
 #include "serve/models.hpp"
 #include "serve/problem.hpp"
 #include "serve/specs.hpp"
+#include "serve/streams.hpp"
 
 namespace headroom::serve {
 namespace {
@@ -36,6 +38,8 @@ int write_answer(Json& json, const Answered& answered, Backend& backend, UserNam
     write_freed(json, *freed);
   } else if (const auto* sessions = std::get_if<Sessions>(&answered)) {
     write_sessions(json, *sessions, names);
+  } else if (const auto* component = std::get_if<ComponentView>(&answered)) {
+    write_component(json, *component);
   }
   return 200;
 }
@@ -55,6 +59,11 @@ int write_new_model(Json& json, const Answered& answered, Backend& backend, User
 int write_new_session(Json& json, const Answered& answered, Backend& backend, UserNames& names) {
   write_answer(json, answered, backend, names);
   return 201;
+}
+
+int write_changed_quota(Json& json, const Answered& answered, Backend&, UserNames&) {
+  if (const auto* component = std::get_if<ComponentView>(&answered)) write_quota(json, *component);
+  return 200;
 }
 
 int write_spec_cleanup(Json& json, const Answered& answered, Backend&, UserNames&) {
@@ -224,6 +233,77 @@ void post_cleanup(const Call& call, Client client) {
   auto free = parse_cleanup(call.body());
   if (!free) return client.send(problem(free.error()));
   ask(call, std::move(*free), std::move(client));
+}
+
+void put_component(const Call& call, Client client) {
+  std::optional<pid_t> pid;
+  auto component = parse_component(call.body(), pid);
+  if (!component) return client.send(problem(component.error()));
+  component->name = call.item;
+  if (pid) {
+    auto found = call.backend.holder(call.caller(), *pid);
+    if (!found) return client.send(problem(found.error()));
+    component->holder = *found;
+  }
+  ask(call, std::move(*component), std::move(client));
+}
+
+void delete_component(const Call& call, Client client) {
+  AskComponent remove;
+  remove.what = AskComponent::What::remove;
+  remove.name = call.item;
+  ask(call, std::move(remove), std::move(client));
+}
+
+void put_quota(const Call& call, Client client) {
+  auto quota = parse_quota_change(call.body());
+  if (!quota) return client.send(problem(quota.error()));
+  AskComponent change;
+  change.what = AskComponent::What::quota;
+  change.name = call.item;
+  change.quota = std::move(*quota);
+  ask(call, std::move(change), std::move(client), write_changed_quota);
+}
+
+void post_heartbeat(const Call& call, Client client) {
+  auto heard = parse_component_heard(call.body());
+  if (!heard) return client.send(problem(heard.error()));
+  heard->name = call.item;
+  ask(call, std::move(*heard), std::move(client));
+}
+
+void post_component_answer(const Call& call, Client client) {
+  auto answer = parse_component_answer(call.body());
+  if (!answer) return client.send(problem(answer.error()));
+  answer->name = call.item;
+  // Only its number is said: what it has now is in the next document of the component.
+  const std::uint64_t id = answer->ask;
+  auto sent = std::make_shared<Client>(std::move(client));
+  call.backend.ask(call.caller(), std::move(*answer),
+                   [&backend = call.backend, sent, id](const Answered& answered) {
+                     if (const auto* refusal = std::get_if<Refusal>(&answered)) {
+                       return send_refusal(backend, *sent, *refusal);
+                     }
+                     std::string body;
+                     Json json(body);
+                     write_taken_call(json, id);
+                     sent->send(200, kJson, body);
+                   });
+}
+
+void get_calls(const Call& call, Client client) {
+  const auto view = call.backend.view();
+  const ComponentView* found = find_component(*view, call.item);
+  if (found == nullptr || !found->component.registered) {
+    return client.send(no_component(call.item));
+  }
+  const Caller who = call.caller();
+  if (!who.trusted && !(who.known && who.uid == found->component.owner)) {
+    return client.send(refuse(ErrorKind::not_allowed, call.item + " is another user's component",
+                              "it belongs to uid " + std::to_string(found->component.owner),
+                              "ask that user, or become a member of the group headroom"));
+  }
+  call.streams->listen(call.item, std::move(client));
 }
 
 void get_sessions(const Call& call, Client client) {

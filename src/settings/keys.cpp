@@ -346,6 +346,17 @@ std::vector<Key> make_keys() {
       byte_range<Config>(HEADROOM_MEMBER(control.memory_least),
                          HEADROOM_MEMBER(control.memory_most)),
       "What a component may be given of memory.");
+  add("control.min_change.cpu",
+      number<Config>(HEADROOM_MEMBER(control.cpu_change), 0, 100, " (points of percent)"),
+      "Smaller changes of a component's share of the CPU are not made.");
+  add("control.min_change.memory",
+      bytes<Config>(HEADROOM_MEMBER(control.memory_change), Bytes(1LL << 20), Bytes(1LL << 40)),
+      "Smaller changes of a component's memory are not made.");
+  add("control.setter_timeout",
+      duration<Config>(HEADROOM_MEMBER(control.setter_timeout), 100ms, 10min),
+      "A component that answers later has not done what it was asked.");
+  add("control.shadow", boolean<Config>(HEADROOM_MEMBER(control.shadow)),
+      "Only say what components would be given: nothing is set.");
 
   add("sessions.roots",
       texts<Config>(HEADROOM_MEMBER(sessions.roots), "a list of absolute paths", 1000, check_path),

@@ -195,6 +195,10 @@ struct Config {
     std::chrono::milliseconds interval{10000};
     double cpu_least = 5, cpu_most = 80;  ///< percent; control.cpu_range
     Bytes memory_least = Bytes(100LL << 20), memory_most = Bytes(4LL << 30);
+    double cpu_change = 1;                    ///< points; smaller changes are not made
+    Bytes memory_change = Bytes(50LL << 20);  ///< likewise
+    std::chrono::milliseconds setter_timeout{5000};
+    bool shadow = false;  ///< say what would be set, and set nothing
     bool operator==(const Control&) const = default;
   } control;
 

@@ -1,12 +1,14 @@
 // What has to be done about an event: plain values. Each carries its reason.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/pressure.hpp>
 #include <headroom/result.hpp>
@@ -40,7 +42,9 @@ struct Freed {
 /// Tell the client of `request`.
 struct Respond {
   RequestId request = 0;
-  std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed, Sessions> what;
+  std::variant<Verdict, LeaseView, Alert, Refusal, Drains, ModelView, Freed, Sessions,
+               ComponentView>
+      what;
 };
 /// Keep this. Journal records are written before any other effect of the same event leaves.
 struct Journal {
@@ -165,9 +169,30 @@ struct MakeSession {
   uid_t owner = 0;
 };
 
-using Effect =
-    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Weigh,
-                 Terminate, Release, Notify, AskHook, LookAtSessions, CleanSessions, MakeSession>;
+/// Ask a component to set these; the answer comes back as SetterAnswered.
+struct CallSetter {
+  struct Value {
+    std::string setter;
+    double from = 0, to = 0;
+    bool operator==(const Value&) const = default;
+  };
+  std::uint64_t ask = 0;  ///< its number, never used twice in one run of the daemon
+  std::string component;
+  std::vector<Value> values;
+  std::chrono::milliseconds within{0};  ///< later answers count as none
+  std::string reason;
+};
+/// Hold the processes of a lease to so much of the processors; empty: to nothing.
+struct LimitCpu {
+  LeaseId lease = 0;
+  Group group;
+  std::optional<Cores> at;
+  std::string reason;
+};
+
+using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
+                            Freeze, Weigh, Terminate, Release, Notify, AskHook, LookAtSessions,
+                            CleanSessions, MakeSession, CallSetter, LimitCpu>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

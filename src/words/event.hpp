@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/result.hpp>
 #include <headroom/sample.hpp>
@@ -16,6 +18,7 @@
 #include "words/config.hpp"
 #include "words/record.hpp"
 #include "words/session.hpp"
+#include "words/zone.hpp"
 
 namespace headroom {
 
@@ -143,8 +146,38 @@ struct AskSessions {
   bool dry_run = false;
   Holder holder;  ///< add: as long as it lives the folder is in use
 };
+/// What of a quota is to change; what is empty stays.
+struct QuotaChange {
+  struct Part {
+    std::optional<std::int64_t> amount, least, most;  ///< units of the Allotted; 0 takes it back
+    bool any() const { return amount || least || most; }
+  };
+  std::array<Part, kAllotted> parts;
+  std::optional<Priority> priority;
+  std::optional<double> buffer;  ///< below 0: the strategy's again
+  std::optional<bool> enforce;
+  /// These are of the times `during` alone; with nothing else said the times are forgotten.
+  std::string during;
+};
+/// Register a component, change its quota, hear of it, forget it.
+struct AskComponent {
+  enum class What { put, quota, heard, remove, answer };
+  What what = What::quota;
+  std::string name;
+  QuotaChange quota;
+  std::vector<Setter> setters;                ///< put
+  Holder holder;                              ///< put: whose end is its own; or nobody
+  LeaseId beside = 0;                         ///< a living lease that measures the holder; 0: none
+  std::map<std::string, double> values = {};  ///< put: what its setters have set now
+  /// put, heard: what it says that it uses; in units.
+  std::array<std::optional<std::int64_t>, kAllotted> used{};
+  /// answer: to this ask; `values` are what was set instead.
+  std::uint64_t ask = 0;
+  bool done = false;
+  std::string said;  ///< why not; or empty
+};
 using Ask = std::variant<AskFit, AskLease, AskWait, AskChange, AskEnd, AskAcknowledge, AskMute,
-                         AskDrain, AskModel, AskFree, AskSessions>;
+                         AskDrain, AskModel, AskFree, AskSessions, AskComponent>;
 
 /// The machine was read.
 struct Sampled {
@@ -297,8 +330,27 @@ struct SessionMade {
   Result<SessionFolder> folder;
 };
 
+/// Whether somebody listens for what a component is asked.
+struct ComponentHeard {
+  std::string component;
+  bool listens = false;
+};
+/// What a component did that was asked to set something.
+struct SetterAnswered {
+  std::string component;
+  std::uint64_t ask = 0;
+  bool done = false;                     ///< else it failed
+  std::map<std::string, double> values;  ///< that it set instead of those that it was asked to set
+  std::string said;                      ///< why it failed; or empty
+};
+/// The time zone of this machine was read.
+struct ZoneRead {
+  ZoneRules rules;
+};
+
 using Event = std::variant<Sampled, Asked, Withdrawn, Exited, Ticked, Restored, Configured, Placed,
                            Fenced, Frozen, Weighed, Terminated, Touched, Released, HookAnswered,
-                           EngineRead, SessionsSeen, SessionsCleaned, SessionMade>;
+                           EngineRead, SessionsSeen, SessionsCleaned, SessionMade, ComponentHeard,
+                           SetterAnswered, ZoneRead>;
 
 }  // namespace headroom

@@ -17,7 +17,9 @@ enum class Kind : std::uint8_t {
   muted,
   drain,
   model,
-  session
+  session,
+  component,
+  decision
 };
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
@@ -702,6 +704,326 @@ Result<Record> read_model(std::string_view bytes) {
   return Record(std::move(put));
 }
 
+// Of a quota, or of its times. Three per amount, from quota_parts on.
+enum QuotaTag : std::uint8_t {
+  quota_priority = 1,
+  quota_buffer,
+  quota_enforce,
+  quota_during,
+  quota_window,
+  quota_parts = 16,
+};
+
+void write(Writer& w, const QuotaParts& parts) {
+  for (std::size_t i = 0; i < kAllotted; ++i) {
+    const auto tag = static_cast<std::uint8_t>(quota_parts + 3 * i);
+    w.number(tag, parts[i].amount);
+    w.number(static_cast<std::uint8_t>(tag + 1), parts[i].least);
+    w.number(static_cast<std::uint8_t>(tag + 2), parts[i].most);
+  }
+}
+
+std::string packed(const Quota& quota) {
+  std::string out;
+  Writer w(out);
+  w.maybe(quota_priority, std::optional(static_cast<int>(quota.priority)));
+  w.maybe(quota_buffer, quota.buffer);
+  w.number(quota_enforce, quota.enforce);
+  write(w, quota.parts);
+  for (const QuotaWindow& window : quota.windows) {
+    std::string inner;
+    Writer v(inner);
+    v.text(quota_during, window.during);
+    if (window.priority) v.maybe(quota_priority, std::optional(static_cast<int>(*window.priority)));
+    write(v, window.parts);
+    w.text(quota_window, inner);
+  }
+  return out;
+}
+
+bool read_part(const Field& field, std::int64_t v, QuotaParts& parts) {
+  if (field.tag < quota_parts || field.tag >= quota_parts + 3 * kAllotted) return true;
+  if (v < 0) return false;
+  QuotaPart& part = parts[(field.tag - quota_parts) / 3U];
+  const int which = (field.tag - quota_parts) % 3;
+  (which == 0 ? part.amount : which == 1 ? part.least : part.most) = v;
+  return true;
+}
+
+bool read_window(std::string_view bytes, QuotaWindow& window) {
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == quota_during) {
+      window.during = std::string(field.value);
+      continue;
+    }
+    std::int64_t v = 0;
+    if (!field.number(v)) return false;
+    if (field.tag == quota_priority) {
+      Priority priority = Priority::normal;
+      if (!enumerator(v, Priority::critical, priority)) return false;
+      window.priority = priority;
+    } else if (!read_part(field, v, window.parts)) {
+      return false;
+    }
+  }
+  return !reader.bad;
+}
+
+bool read_quota(std::string_view bytes, Quota& quota) {
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == quota_window) {
+      if (quota.windows.size() == kMostQuotaWindows) return false;
+      if (!read_window(field.value, quota.windows.emplace_back())) return false;
+      continue;
+    }
+    std::int64_t v = 0;
+    if (!field.number(v)) return false;
+    if (field.tag == quota_priority) {
+      if (!enumerator(v, Priority::critical, quota.priority)) return false;
+    } else if (field.tag == quota_buffer) {
+      double buffer = 0;
+      std::memcpy(&buffer, &v, sizeof buffer);
+      if (!(buffer >= 0 && buffer <= 10)) return false;
+      quota.buffer = buffer;
+    } else if (field.tag == quota_enforce) {
+      quota.enforce = v != 0;
+    } else if (!read_part(field, v, quota.parts)) {
+      return false;
+    }
+  }
+  return !reader.bad;
+}
+
+enum SetterTag : std::uint8_t {
+  setter_name = 1,
+  setter_unit,
+  setter_least,
+  setter_most,
+  setter_follows,
+  setter_whole,
+};
+
+std::string packed(const Setter& setter) {
+  std::string out;
+  Writer w(out);
+  w.text(setter_name, setter.name);
+  w.text(setter_unit, setter.unit);
+  w.maybe(setter_least, std::optional(setter.least));
+  w.maybe(setter_most, std::optional(setter.most));
+  w.maybe(setter_follows, std::optional(static_cast<int>(setter.follows)));
+  w.maybe(setter_whole, std::optional(static_cast<int>(setter.whole)));
+  return out;
+}
+
+bool read_setter(std::string_view bytes, Setter& setter) {
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == setter_name || field.tag == setter_unit) {
+      (field.tag == setter_name ? setter.name : setter.unit) = std::string(field.value);
+      continue;
+    }
+    std::int64_t v = 0;
+    if (!field.number(v)) return false;
+    if (field.tag == setter_least || field.tag == setter_most) {
+      double& bound = field.tag == setter_least ? setter.least : setter.most;
+      std::memcpy(&bound, &v, sizeof bound);
+      if (!(bound >= -1e15 && bound <= 1e15)) return false;
+    } else if (field.tag == setter_follows) {
+      if (!enumerator(v, Allotted::network, setter.follows)) return false;
+    } else if (field.tag == setter_whole) {
+      setter.whole = v != 0;
+    }
+  }
+  return !reader.bad && !setter.name.empty();
+}
+
+enum ComponentTag : std::uint8_t {
+  component_name = 1,
+  component_owner,
+  component_quota,
+  component_registered,
+  component_setter,
+  component_pid,
+  component_start_time,
+  component_group,
+  component_inode,
+  component_lease,
+  component_books,
+  component_since,
+  component_known,
+  component_has = 32,  // one per amount
+};
+
+void write(Writer& w, const PutComponent& put) {
+  const Component& c = put.component;
+  w.text(component_name, c.name);
+  w.number(component_owner, c.owner);
+  w.text(component_quota, packed(c.quota));
+  w.number(component_registered, c.registered);
+  for (const Setter& setter : c.setters) w.text(component_setter, packed(setter));
+  w.number(component_pid, c.holder.pid);
+  w.number(component_start_time, static_cast<std::int64_t>(c.holder.start_time));
+  w.text(component_group, c.holder.group);
+  w.number(component_inode, static_cast<std::int64_t>(c.holder.inode));
+  w.number(component_lease, static_cast<std::int64_t>(c.lease));
+  w.number(component_books, c.books);
+  w.number(component_since, c.since.time_since_epoch().count());
+  w.number(component_known, put.known);
+  for (std::size_t i = 0; i < kAllotted; ++i) {
+    w.number(static_cast<std::uint8_t>(component_has + i), c.has[i]);
+  }
+}
+
+Result<Record> read_component(std::string_view bytes) {
+  PutComponent put;
+  put.known = false;
+  Component& c = put.component;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == component_name || field.tag == component_group) {
+      (field.tag == component_name ? c.name : c.holder.group) = std::string(field.value);
+      continue;
+    }
+    if (field.tag == component_quota) {
+      if (!read_quota(field.value, c.quota)) return broken("a quota cannot be read");
+      continue;
+    }
+    if (field.tag == component_setter) {
+      if (c.setters.size() == kMostSetters || !read_setter(field.value, c.setters.emplace_back())) {
+        return broken("a setter cannot be read");
+      }
+      continue;
+    }
+    const bool has = field.tag >= component_has && field.tag < component_has + kAllotted;
+    if (field.tag > component_known && !has) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    if (has) {
+      if (v < 0) return broken("an allocation is below 0");
+      c.has[field.tag - component_has] = v;
+      continue;
+    }
+    switch (field.tag) {
+      case component_owner:
+        c.owner = static_cast<uid_t>(v);
+        break;
+      case component_registered:
+        c.registered = v != 0;
+        break;
+      case component_pid:
+        c.holder.pid = static_cast<pid_t>(v);
+        break;
+      case component_start_time:
+        c.holder.start_time = static_cast<std::uint64_t>(v);
+        break;
+      case component_inode:
+        c.holder.inode = static_cast<std::uint64_t>(v);
+        break;
+      case component_lease:
+        c.lease = static_cast<LeaseId>(v);
+        break;
+      case component_books:
+        c.books = v != 0;
+        break;
+      case component_since:
+        c.since = WallTime(WallTime::duration(v));
+        break;
+      case component_known:
+        put.known = v != 0;
+        break;
+      default:
+        break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (c.name.empty()) return broken("a component has no name");
+  return Record(std::move(put));
+}
+
+enum DecisionTag : std::uint8_t {
+  decision_id = 1,
+  decision_component,
+  decision_at,
+  decision_what,
+  decision_from,
+  decision_to,
+  decision_applied,
+  decision_outcome,
+  decision_reason,
+  decision_confidence,
+  decision_took,
+};
+
+void write(Writer& w, const Decision& d) {
+  w.number(decision_id, static_cast<std::int64_t>(d.id));
+  w.text(decision_component, d.component);
+  w.number(decision_at, d.at.time_since_epoch().count());
+  w.number(decision_what, static_cast<int>(d.what));
+  w.number(decision_from, d.from);
+  w.number(decision_to, d.to);
+  w.maybe(decision_applied, d.applied);
+  w.number(decision_outcome, static_cast<int>(d.outcome));
+  w.text(decision_reason, d.reason);
+  if (d.confidence != 0) w.maybe(decision_confidence, std::optional(d.confidence));
+  w.number(decision_took, d.took.count());
+}
+
+Result<Record> read_decision(std::string_view bytes) {
+  Decision d;
+  Reader reader(bytes);
+  Field field;
+  while (reader.next(field)) {
+    if (field.tag == decision_component || field.tag == decision_reason) {
+      (field.tag == decision_component ? d.component : d.reason) = std::string(field.value);
+      continue;
+    }
+    if (field.tag > decision_took) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    switch (field.tag) {
+      case decision_id:
+        d.id = static_cast<std::uint64_t>(v);
+        break;
+      case decision_at:
+        d.at = WallTime(WallTime::duration(v));
+        break;
+      case decision_what:
+        if (!enumerator(v, Allotted::network, d.what)) return broken("unknown amount");
+        break;
+      case decision_from:
+        d.from = v;
+        break;
+      case decision_to:
+        d.to = v;
+        break;
+      case decision_applied:
+        d.applied = v;
+        break;
+      case decision_outcome:
+        if (!enumerator(v, Decision::Outcome::shadow, d.outcome)) return broken("unknown outcome");
+        break;
+      case decision_confidence:
+        std::memcpy(&d.confidence, &v, sizeof d.confidence);
+        if (!(d.confidence >= 0 && d.confidence <= 1)) return broken("a confidence is no share");
+        break;
+      case decision_took:
+        d.took = std::chrono::microseconds(v);
+        break;
+      default:
+        break;
+    }
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (d.component.empty()) return broken("a decision has no component");
+  return Record(PutDecision{std::move(d)});
+}
+
 enum LearnedTag : std::uint8_t {
   learned_name = 1,
   run_start,
@@ -819,6 +1141,12 @@ void encode(const Record& record, std::string& out) {
   } else if (const auto* put_session = std::get_if<PutSession>(&record)) {
     out += static_cast<char>(Kind::session);
     write(w, *put_session);
+  } else if (const auto* component = std::get_if<PutComponent>(&record)) {
+    out += static_cast<char>(Kind::component);
+    write(w, *component);
+  } else if (const auto* decision = std::get_if<PutDecision>(&record)) {
+    out += static_cast<char>(Kind::decision);
+    write(w, decision->decision);
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -834,6 +1162,8 @@ Result<Record> decode(std::string_view bytes) {
   if (kind == Kind::drain) return read_drain(fields);
   if (kind == Kind::model) return read_model(fields);
   if (kind == Kind::session) return read_session(fields);
+  if (kind == Kind::component) return read_component(fields);
+  if (kind == Kind::decision) return read_decision(fields);
   if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
       kind != Kind::muted) {
     return broken("unknown kind of record");

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
@@ -85,6 +86,16 @@ struct PutSession {
   bool known = true;  ///< false: it is forgotten
   bool operator==(const PutSession&) const = default;
 };
+struct PutComponent {
+  Component component;
+  bool known = true;  ///< false: it is forgotten, with its quota
+  bool operator==(const PutComponent&) const = default;
+};
+/// An allocation was asked for, or answered: the newest of its id, component and amount counts.
+struct PutDecision {
+  Decision decision;
+  bool operator==(const PutDecision&) const = default;
+};
 /// The counter of lease ids: the next one to be given. Never goes back.
 struct PutNextLease {
   LeaseId next = 1;
@@ -92,7 +103,7 @@ struct PutNextLease {
 };
 
 using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease,
-                            PutMuted, PutDrain, PutModel, PutSession>;
+                            PutMuted, PutDrain, PutModel, PutSession, PutComponent, PutDecision>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <headroom/component.hpp>
 #include <headroom/lease.hpp>
 #include <headroom/model.hpp>
 #include <headroom/pressure.hpp>
@@ -25,6 +26,7 @@ struct EventLine {
   WallTime at{};
   std::string type;  ///< "lease.granted", "alert.opened", …
   LeaseId lease = 0;
+  std::string component = {};  ///< or empty
   std::optional<Resource> resource;
   std::string device;
   std::string text;
@@ -61,6 +63,7 @@ struct View {
   std::vector<Alert> alerts;  ///< open ones, then those that ended, oldest first
   std::vector<LeaseView> leases;
   std::vector<ModelView> models;  ///< by name; a resident one before those that are only known
+  std::vector<ComponentView> components;  ///< by name
   Level health = Level::ok;
   std::string readiness;                       ///< why not ready, or empty
   std::vector<Drain> drains;                   ///< what takes nobody new

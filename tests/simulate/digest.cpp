@@ -82,6 +82,15 @@ struct Parts {
     number(e.run);
     number(e.folder.has_value());
   }
+  void operator()(const ComponentHeard& e) {
+    d.add(e.component);
+    number(e.listens);
+  }
+  void operator()(const SetterAnswered& e) {
+    number(e.ask);
+    number(e.done);
+  }
+  void operator()(const ZoneRead& e) { d.add(static_cast<std::int64_t>(e.rules.before.count())); }
 
   void operator()(const Respond& e) {
     number(e.request);
@@ -135,6 +144,14 @@ struct Parts {
     number(e.lease);
     d.add(e.model);
   }
+  void operator()(const CallSetter& e) {
+    number(e.ask);
+    d.add(e.component);
+    for (const CallSetter::Value& value : e.values) {
+      d.add(static_cast<std::int64_t>(value.to * 1000));
+    }
+  }
+  void operator()(const LimitCpu& e) { number(e.lease); }
   void operator()(const LookAtSessions& e) { number(e.run); }
   void operator()(const CleanSessions& e) {
     number(e.run);

@@ -143,8 +143,10 @@ std::pair<std::int64_t, std::int64_t> Machine::key(const Process& process,
                                                    const decide::Promises& promises) const {
   if (process.group != 0) {
     // A group that was made and not reported, because the daemon died, is nobody's.
+    // In that of a lease that has ended it is measured with its tree again.
     const auto lease = promises.leases.find(process.group);
-    if (lease == promises.leases.end() || lease->second.group != Group()) {
+    const bool over = lease != promises.leases.end() && lease->second.state == LeaseState::ended;
+    if (lease == promises.leases.end() || (lease->second.group != Group() && !over)) {
       return {-1, static_cast<std::int64_t>(process.group)};
     }
   }

@@ -188,6 +188,17 @@ std::string Referee::after(const control::Control& control, const Event& event,
       if (may_change(asked->caller, end->lease)) may_end(end->lease);
     }
   }
+  // The lease of a component ends with it.
+  for (const Effect& effect : effects) {
+    const auto* journal = std::get_if<Journal>(&effect);
+    const auto* put = journal == nullptr ? nullptr : std::get_if<PutComponent>(&journal->record);
+    if (put == nullptr) continue;
+    const auto before = shadow_.components.find(put->component.name);
+    if (before == shadow_.components.end() || !before->second.books) continue;
+    if (!put->component.registered || put->component.lease != before->second.lease) {
+      may_end(before->second.lease);
+    }
+  }
   std::set<LeaseId> granted;
   std::map<LeaseId, Amounts> grown;
   for (const Effect& effect : effects) {
@@ -238,7 +249,8 @@ std::string Referee::after(const control::Control& control, const Event& event,
       shadow_.learned.size() != state.promises.learned.size() ||
       shadow_.acknowledged != state.promises.acknowledged ||
       shadow_.muted != state.promises.muted || shadow_.drained != state.promises.drained ||
-      shadow_.models != state.promises.models) {
+      shadow_.models != state.promises.models || shadow_.components != state.promises.components ||
+      shadow_.decisions != state.promises.decisions) {
     return "the journal and the promises differ";
   }
   if (std::string broken = stillness(control, event, at); !broken.empty()) return broken;
@@ -279,11 +291,58 @@ std::string Referee::after(const control::Control& control, const Event& event,
   for (const std::string& broken :
        {victims(control, effects), killings(control, effects), weights(control, effects),
         readings(state, event), ledger(state), rooms(state), nested(state), devices(state),
-        grants(control, grown, granted), gauges(control, event),
+        components(state), grants(control, grown, granted), gauges(control, event),
         queue(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();
+}
+
+// What components were given, and were asked to have, is booked, inside their quota, and no more
+// than there is.
+std::string Referee::components(const control::State& state) const {
+  std::int64_t cpu = 0;
+  std::map<LeaseId, std::int64_t> memory;
+  std::size_t registered = 0;
+  for (const auto& [name, component] : state.promises.components) {
+    if (!component.registered) {
+      if (component.has != decltype(component.has){}) return name + " is gone and has something";
+      continue;
+    }
+    ++registered;
+    const auto run = state.component_runs.find(name);
+    if (run == state.component_runs.end()) return name + " is registered and forgotten";
+    const auto pool = state.allocations.find(component.books ? 0 : component.lease);
+    if (pool == state.allocations.end()) return name + " is in no pool";
+    const auto held = [&](Allotted what) {
+      return std::max(component.has[index_of(what)],
+                      pool->second[index_of(what)].held(run->second.number));
+    };
+    if (!component.books) continue;
+    cpu += held(Allotted::cpu);
+    memory[component.lease] += held(Allotted::memory);
+    if (run->second.call &&
+        !state.calls_due.contains(
+            {run->second.call->since + state.config->control.setter_timeout, name})) {
+      return name + " was asked, and nobody looks at the clock";
+    }
+  }
+  if (registered != state.component_runs.size()) return "somebody is followed who is not there";
+  if (cpu > 1000) return "components have more of the processors than there is";
+  for (const auto& [id, mebibytes] : memory) {
+    const auto lease = state.promises.leases.find(id);
+    if (lease == state.promises.leases.end() || !decide::holds(lease->second.state) ||
+        lease->second.state == LeaseState::releasing) {
+      continue;  // its next sample says so
+    }
+    if (lease->second.booked.memory.count() >> 20 < mebibytes) {
+      return lease_name(id) + " books " +
+             std::to_string(lease->second.booked.memory.count() >> 20) +
+             " MiB, and its components were given " + std::to_string(mebibytes);
+    }
+  }
+  if (state.promises.decisions.size() > kMostDecisions) return "too many decisions are kept";
+  return {};
 }
 
 // Nobody busy, pinned or loading is asked to go, and nobody twice.

@@ -56,6 +56,7 @@ class Referee {
   bool may_change(const Caller& caller, LeaseId id) const;
   std::string ledger(const control::State& state) const;
   std::string rooms(const control::State& state) const;
+  std::string components(const control::State& state) const;
   std::string nested(const control::State& state) const;
   std::string devices(const control::State& state) const;
   std::string readings(const control::State& state, const Event& event) const;

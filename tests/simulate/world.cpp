@@ -137,6 +137,7 @@ void World::apply(const Event& event, bool forged) {
       outcome_.unloaded += say->line.type == "model.unloaded" ? 1U : 0U;
       outcome_.kept += say->line.type == "model.kept" ? 1U : 0U;
       outcome_.frozen += say->line.type == "lease.frozen" ? 1U : 0U;
+      outcome_.set += say->line.type == "allocation" ? 1U : 0U;
       outcome_.killed += say->line.type == "lease.killed" ? 1U : 0U;
     }
   }
@@ -259,6 +260,8 @@ void World::carry_out(const Effect& effect) {
     });
   } else if (const auto* hook = std::get_if<AskHook>(&effect)) {
     unload(*hook);
+  } else if (const auto* call = std::get_if<CallSetter>(&effect)) {
+    set(*call);
   } else if (const auto* release = std::get_if<Release>(&effect)) {
     plan(soon(), [this, id = release->lease] {
       Released released;
@@ -531,7 +534,105 @@ void World::act() {
     hand_over();
   } else if (what < 60) {
     models_do();
+  } else if (what < 70) {
+    components_do();
   }
+}
+
+// Components register, say what they use, change their minds and vanish: more than the machine can
+// hold.
+void World::components_do() {
+  const std::string name =
+      "component" + std::to_string(random_.below(random_.percent(80) ? 8 : 60));
+  const auto& known = control_->state().promises.components;
+  const auto found = known.find(name);
+  const bool registered = found != known.end() && found->second.registered;
+  const auto uid = static_cast<uid_t>(random_.percent(90) ? 1000 : 2000);
+  const Caller caller{uid, true, random_.percent(5)};
+  const auto some_quota = [&] {
+    QuotaChange quota;
+    auto& cpu = quota.parts[index_of(Allotted::cpu)];
+    auto& memory = quota.parts[index_of(Allotted::memory)];
+    if (random_.percent(60)) cpu.amount = random_.between(50, 800);
+    if (random_.percent(60)) memory.amount = random_.between(100, 4096);
+    if (random_.percent(20)) memory.least = random_.between(100, 1000);
+    if (random_.percent(20)) cpu.most = random_.between(50, 900);
+    if (random_.percent(40)) quota.priority = static_cast<Priority>(random_.below(4));
+    if (random_.percent(10)) quota.enforce = random_.percent(70);
+    if (random_.percent(10)) quota.buffer = static_cast<double>(random_.below(20)) / 10;
+    if (random_.percent(10)) quota.during = "Tue,Fri 08:00-18:00";
+    return quota;
+  };
+  AskComponent ask;
+  ask.name = name;
+  const std::uint64_t what = random_.below(100);
+  if (!registered || what < 10) {
+    ask.what = AskComponent::What::put;
+    ask.quota = some_quota();
+    for (const char* setter : {"cpu_percent", "memory_mb"}) {
+      if (!random_.percent(85)) continue;
+      ask.setters.emplace_back();
+      ask.setters.back().name = setter;
+    }
+    if (random_.percent(30)) {
+      Setter knob;
+      knob.name = "batch_size";
+      knob.least = 1;
+      knob.most = 64;
+      ask.setters.push_back(knob);
+    }
+    if (random_.percent(70)) {
+      Process& process = machine_.start(false);
+      process.ends = now_ + random_.between(1, 300) * kSecond;
+      process.target[kMemory] = random_.between(0, machine_.capacity[kMemory] / 30);
+      process.target[kCpu] = random_.between(0, machine_.capacity[kCpu] / 10);
+      ask.holder = process.holder;
+    } else if (const Lease* other = some_lease(); other != nullptr && random_.percent(30) &&
+                                                  other->holder.pid != 0 && other->parent == 0 &&
+                                                  machine_.alive(other->holder)) {
+      ask.holder = other->holder;
+      ask.beside = other->id;
+    }
+    apply(Asked{request(0, now_), caller, ask});
+    if (random_.percent(80)) apply(ComponentHeard{name, true});
+    return;
+  }
+  if (what < 60) {
+    ask.what = AskComponent::What::heard;
+    if (random_.percent(70)) ask.used[index_of(Allotted::cpu)] = random_.between(0, 900);
+    if (random_.percent(50)) ask.used[index_of(Allotted::memory)] = random_.between(0, 5000);
+  } else if (what < 75) {
+    ask.what = AskComponent::What::quota;
+    ask.quota = some_quota();
+  } else if (what < 85) {
+    ask.what = AskComponent::What::remove;
+  } else if (what < 97) {
+    return apply(ComponentHeard{name, random_.percent(60)});
+  } else {
+    ask.what = AskComponent::What::answer;
+    ask.ask = random_.below(1000);
+    ask.done = random_.percent(50);
+  }
+  apply(Asked{request(0, now_), caller, ask});
+}
+
+// Most do what they are asked, some only in part, or say that they cannot, or late, or nothing.
+void World::set(const CallSetter& call) {
+  const std::uint64_t how = random_.below(100);
+  if (how < 5) return;
+  SetterAnswered answer;
+  answer.component = call.component;
+  answer.ask = call.ask;
+  answer.done = how < 90;
+  if (how >= 75) {
+    for (const CallSetter::Value& value : call.values) {
+      // Between what it had and what it was asked to have.
+      const double part = static_cast<double>(random_.below(100)) / 100;
+      answer.values[value.setter] = value.from + (value.to - value.from) * part;
+    }
+  }
+  plan(random_.percent(80) ? random_.between(0, 500) * kMs : random_.between(0, 15) * kSecond,
+       [answer] { return Event(answer); });
 }
 
 // Processes grow towards what they want; others of the machine come and go.

@@ -34,6 +34,7 @@ struct Outcome {
   std::uint64_t unloaded = 0;
   std::uint64_t kept = 0;
   std::uint64_t frozen = 0;
+  std::uint64_t set = 0;     ///< allocations that components took
   std::uint64_t killed = 0;  ///< told to end because they took too much
 };
 
@@ -80,6 +81,8 @@ class World {
   void drain_something();
   void hand_over();
   void models_do();
+  void components_do();
+  void set(const CallSetter& call);
   void unload(const AskHook& asked);
   void processes_do();
   void take_sample(std::int64_t in);
