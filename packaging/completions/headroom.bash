@@ -96,6 +96,22 @@ _headroom_takes_value() {
     model:--pid) return 0 ;;
     model:--ttl) return 0 ;;
     model:--state) return 0 ;;
+    component:-n|component:--limit) return 0 ;;
+    quota:--cpu) return 0 ;;
+    quota:--memory|quota:--mem) return 0 ;;
+    quota:--disk-iops) return 0 ;;
+    quota:--net|quota:--network) return 0 ;;
+    quota:--min-cpu) return 0 ;;
+    quota:--max-cpu) return 0 ;;
+    quota:--min-memory) return 0 ;;
+    quota:--max-memory) return 0 ;;
+    quota:--min-disk-iops) return 0 ;;
+    quota:--max-disk-iops) return 0 ;;
+    quota:--min-net) return 0 ;;
+    quota:--max-net) return 0 ;;
+    quota:--priority) return 0 ;;
+    quota:--buffer) return 0 ;;
+    quota:--during) return 0 ;;
     drain:--gpu) return 0 ;;
     session:--older) return 0 ;;
     session:--root) return 0 ;;
@@ -103,6 +119,13 @@ _headroom_takes_value() {
     check:-r|check:--resource) return 0 ;;
     check:--gpu) return 0 ;;
     check:--max-age) return 0 ;;
+    resource-management:--strategy) return 0 ;;
+    resource-management:--duration) return 0 ;;
+    resource-management:--component) return 0 ;;
+    resource-management:-n|resource-management:--limit) return 0 ;;
+    resource-management:--cpu) return 0 ;;
+    resource-management:--memory) return 0 ;;
+    resource-management:--priority) return 0 ;;
   esac
   return 1
 }
@@ -137,6 +160,8 @@ _headroom() {
     leases) command=lease ;;
     models) command=model ;;
     advice) command=advise ;;
+    components) command=component ;;
+    quotas) command=quota ;;
     strategies) command=strategy ;;
     drains) command=drain ;;
     sessions) command=session ;;
@@ -236,6 +261,22 @@ _headroom() {
     model:--pid) return ;;
     model:--ttl) return ;;
     model:--state) return ;;
+    component:-n|component:--limit) return ;;
+    quota:--cpu) return ;;
+    quota:--memory|quota:--mem) return ;;
+    quota:--disk-iops) return ;;
+    quota:--net|quota:--network) return ;;
+    quota:--min-cpu) return ;;
+    quota:--max-cpu) return ;;
+    quota:--min-memory) return ;;
+    quota:--max-memory) return ;;
+    quota:--min-disk-iops) return ;;
+    quota:--max-disk-iops) return ;;
+    quota:--min-net) return ;;
+    quota:--max-net) return ;;
+    quota:--priority) COMPREPLY=($(compgen -W 'critical high normal low' -- "$cur")); return ;;
+    quota:--buffer) return ;;
+    quota:--during) return ;;
     drain:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     session:--older) return ;;
     session:--root) return ;;
@@ -243,6 +284,13 @@ _headroom() {
     check:-r|check:--resource) COMPREPLY=($(compgen -W 'memory gpu_memory cpu disk gpu_temperature power network' -- "$cur")); return ;;
     check:--gpu) COMPREPLY=($(compgen -W "$(_headroom_ask gpu)" -- "$cur")); return ;;
     check:--max-age) return ;;
+    resource-management:--strategy) return ;;
+    resource-management:--duration) return ;;
+    resource-management:--component) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")); return ;;
+    resource-management:-n|resource-management:--limit) return ;;
+    resource-management:--cpu) return ;;
+    resource-management:--memory) return ;;
+    resource-management:--priority) COMPREPLY=($(compgen -W 'critical high normal low' -- "$cur")); return ;;
   esac
   if [[ $cur == -* ]]; then
     case "${command:-status}" in
@@ -261,6 +309,8 @@ _headroom() {
     free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    component|components) options='-n --limit --dry-run -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    quota|quotas) options='--cpu --memory --mem --disk-iops --net --network --min-cpu --max-cpu --min-memory --max-memory --min-disk-iops --max-disk-iops --min-net --max-net --priority --buffer --enforce --no-enforce --during -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     strategy|strategies) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     drain|drains) options='--gpu --undo -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     session|sessions) options='--older --root --pid --dry-run -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
@@ -270,6 +320,7 @@ _headroom() {
     metrics) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     openapi) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     completion) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    resource-management) options='--strategy --duration --component -n --limit --cpu --memory --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     version) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     help) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     esac
@@ -277,7 +328,7 @@ _headroom() {
     return
   fi
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise strategy drain session doctor check config metrics openapi completion version help' -- "$cur"))
+    COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise component quota strategy drain session doctor check config metrics openapi completion resource-management version help' -- "$cur"))
     return
   fi
   case "$command:$verb" in
@@ -303,6 +354,13 @@ _headroom() {
     model:unpin) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     model:unload) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
     model:rm) COMPREPLY=($(compgen -W "$(_headroom_ask model)" -- "$cur")) ;;
+    component:) COMPREPLY=($(compgen -W 'ls show history rm' -- "$cur")) ;;
+    component:show) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
+    component:history) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
+    component:rm) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
+    quota:) COMPREPLY=($(compgen -W 'show set' -- "$cur")) ;;
+    quota:show) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
+    quota:set) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
     strategy:) COMPREPLY=($(compgen -W 'show set' -- "$cur")) ;;
     drain:) COMPREPLY=($(compgen -W 'ls' -- "$cur")) ;;
     session:) COMPREPLY=($(compgen -W 'ls add clean rm' -- "$cur")) ;;
@@ -313,7 +371,9 @@ _headroom() {
     config:check) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     config:migrate) compopt -o default 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
     completion:) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
-    help:) COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise strategy drain session doctor check config metrics openapi completion version help' -- "$cur")) ;;
+    resource-management:) COMPREPLY=($(compgen -W 'start status history set-quota monitor export test' -- "$cur")) ;;
+    resource-management:set-quota) COMPREPLY=($(compgen -W "$(_headroom_ask component)" -- "$cur")) ;;
+    help:) COMPREPLY=($(compgen -W 'status top gpu ps history forecast event alert fit run wait lease free model advise component quota strategy drain session doctor check config metrics openapi completion resource-management version help' -- "$cur")) ;;
   esac
 }
 complete -F _headroom headroom

@@ -1,5 +1,7 @@
 #include "cli/cells.hpp"
 
+#include <cmath>
+
 #include "cli/units.hpp"
 
 namespace headroom::cli {
@@ -12,6 +14,14 @@ std::string bytes_cell(const Style& style, std::optional<std::int64_t> bytes) {
 std::string number_cell(const Style& style, std::optional<double> value, int digits) {
   if (!value) return kNone;
   return show_number(*value, style.bytes ? 3 : digits);
+}
+
+std::string amount_cell(const Style& style, std::optional<double> amount, const std::string& unit) {
+  if (!amount) return kNone;
+  if (style.bytes) return show_plain(*amount, 3);
+  const auto text = show_plain(*amount, std::abs(*amount) < 100 ? 1 : 0);
+  if (unit.empty()) return text;
+  return text + (unit == "1/s" ? "/s" : " " + printable(unit));
 }
 
 std::string since_cell(const Style& style, const std::string& time) {

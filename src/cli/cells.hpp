@@ -15,6 +15,8 @@ namespace headroom::cli {
 std::string bytes_cell(const Style& style, std::optional<std::int64_t> bytes);
 /// "2.1".
 std::string number_cell(const Style& style, std::optional<double> value, int digits);
+/// An allocation or a bound of one: "24.5 %", "512 MB", "500/s"; the number alone with raw numbers.
+std::string amount_cell(const Style& style, std::optional<double> amount, const std::string& unit);
 /// How long ago an RFC 3339 time was: "2d 1h"; the time itself with raw numbers.
 std::string since_cell(const Style& style, const std::string& time);
 /// A text that came from elsewhere, made safe; "–" for none.

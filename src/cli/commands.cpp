@@ -23,6 +23,9 @@ const std::vector<Command>& commands() {
       {"free", "", "make room: ask idle models to go", free_command},
       {"model", "models", "what takes memory by name, and where it is", model_command},
       {"advise", "advice", "what to change, why, and how", advise_command},
+      {"component", "components", "who is given a share of the machine, and how much",
+       component_command},
+      {"quota", "quotas", "a component's bounds and priority", quota_command},
       {"strategy", "strategies", "how allocations move", strategy_command},
       {"drain", "drains", "a device, or the node, takes nobody new", drain_command},
       {"session", "sessions", "folders of temporary files: how old, how large, which go",
@@ -33,6 +36,8 @@ const std::vector<Command>& commands() {
       {"metrics", "", "the Prometheus text", metrics_command},
       {"openapi", "", "the HTTP interface as a document", openapi_command},
       {"completion", "", "what a shell needs to complete these words", completion_command},
+      {"resource-management", "", "the older words for strategy, component and quota",
+       resource_management_command},
       {"version", "", "the version", version_command},
       {"help", "", "this list, or a command's own help", help_command},
   };

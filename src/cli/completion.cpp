@@ -54,6 +54,7 @@ Candidates values_of(const std::vector<std::string>& names, const std::string& a
     if (name == "--user") return {Kind::users, {}};
     if (name == "--resource") return {Kind::none, resources()};
     if (name == "--model") return {Kind::models, {}};
+    if (name == "--component") return {Kind::components, {}};
     if (name == "--file" || name == "--output-file" || name == "--disk-path" ||
         name == "--model-file") {
       return {Kind::files, {}};
@@ -68,6 +69,10 @@ Candidates argument_of(const std::string& command, std::string_view word) {
   while (!word.empty() && (word.back() == ']' || word.back() == '\'')) word.remove_suffix(1);
   if (word == "ID" && command == "lease") return {Kind::leases, {}};
   if (word == "NAME" && command == "model") return {Kind::models, {}};
+  if (word == "NAME" &&
+      (command == "component" || command == "quota" || command == "resource-management")) {
+    return {Kind::components, {}};
+  }
   if (word == "ID" && command == "alert") return {Kind::alerts, {}};
   if (word == "ID" && command == "gpu") return {Kind::gpus, {}};
   if (word == "KEY") return {Kind::settings, {}};
@@ -143,6 +148,8 @@ const char* source_of(Kind kind) {
       return "lease";
     case Kind::models:
       return "model";
+    case Kind::components:
+      return "component";
     case Kind::alerts:
       return "alert";
     case Kind::gpus:
@@ -176,6 +183,7 @@ std::string bash_reply(const Candidates& candidates) {
       return "COMPREPLY=($(compgen -W " + quoted(joined(candidates.words)) + " -- \"$cur\"))";
     case Kind::leases:
     case Kind::models:
+    case Kind::components:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:
@@ -318,6 +326,7 @@ std::string zsh_action(const Candidates& candidates) {
       return candidates.words.empty() ? " " : "(" + joined(candidates.words) + ")";
     case Kind::leases:
     case Kind::models:
+    case Kind::components:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:
@@ -406,6 +415,7 @@ std::string fish_values(const Candidates& candidates) {
       return candidates.words.empty() ? " -x" : " -xa " + fish_quoted(joined(candidates.words));
     case Kind::leases:
     case Kind::models:
+    case Kind::components:
     case Kind::alerts:
     case Kind::gpus:
     case Kind::settings:

@@ -11,7 +11,7 @@ namespace headroom::cli {
 
 /// Where a shell finds what may stand at a place. Empty and `none`: nothing is known.
 struct Candidates {
-  enum class Kind { none, leases, models, alerts, gpus, settings, users, files };
+  enum class Kind { none, leases, models, components, alerts, gpus, settings, users, files };
   Kind kind = Kind::none;
   std::vector<std::string> words;  ///< a closed list
 };

@@ -79,7 +79,10 @@ std::string render_event(const value& event, const value& room, const Style& sty
 std::optional<Error> wrong_type(const std::string& type, const value& seen) {
   // Types that have not happened yet are no mistake; those that have are right whatever stands
   // here.
-  static constexpr std::array kTypes{"anomaly",
+  static constexpr std::array kTypes{"allocation",
+                                     "allocation.lent",
+                                     "allocation.returned",
+                                     "anomaly",
                                      "alert.opened",
                                      "alert.escalated",
                                      "alert.lowered",
@@ -88,6 +91,10 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
                                      "alert.muted",
                                      "alert.unmuted",
                                      "alert.acknowledged",
+                                     "component.failing",
+                                     "component.gone",
+                                     "component.registered",
+                                     "component.unresponsive",
                                      "daemon.started",
                                      "daemon.restored",
                                      "daemon.reload",
@@ -117,6 +124,7 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
                                      "lease.frozen",
                                      "lease.thawed",
                                      "ladder.step",
+                                     "quota.changed",
                                      "session.",
                                      "sensor."};
   std::vector<std::string> known(kTypes.begin(), kTypes.end());

@@ -1,4 +1,6 @@
 // `headroom help`.
+#include <algorithm>
+
 #include "cli/commands.hpp"
 
 namespace headroom::cli {
@@ -24,7 +26,7 @@ int help_command(Words words) {
       "commands\n";
   for (const auto& command : commands()) {
     std::string name = command.name;
-    name.resize(12, ' ');
+    name.resize(std::max<std::size_t>(name.size() + 1, 12), ' ');
     text += "  headroom " + name + command.about + "\n";
   }
   text +=

@@ -7,6 +7,7 @@
 
 #include "cli/alert.hpp"
 #include "cli/command_for_test.hpp"
+#include "cli/component.hpp"
 #include "cli/config.hpp"
 #include "cli/doctor.hpp"
 #include "cli/event.hpp"
@@ -16,6 +17,8 @@
 #include "cli/history.hpp"
 #include "cli/lease.hpp"
 #include "cli/ps.hpp"
+#include "cli/quota.hpp"
+#include "cli/resource_management.hpp"
 #include "cli/status.hpp"
 #include "cli/strategy.hpp"
 #include "cli/table.hpp"
@@ -46,6 +49,16 @@ class Golden : public ::testing::Test {
       std::ofstream(path(name + ".txt"), std::ios::binary) << text;
     }
     EXPECT_EQ(text, test::read_file(path(name + ".txt"))) << name;
+  }
+
+  /// What `headroom quota` makes of the components.
+  static value quotas() {
+    client::json::array items;
+    const auto components = document("components");
+    for (const auto& component : client::list(components)) {
+      items.push_back(*client::find(component, "quota"));
+    }
+    return client::json::object{{"items", std::move(items)}};
   }
 
   static Style style(Output output = Output::table, int width = 0, bool color = false) {
@@ -221,6 +234,11 @@ TEST_F(Golden, NothingIsWiderThanItsTerminal) {
         {"config", render_config(document("config"), "", narrow)},
         {"fit", render_fit(document("fit"), {{"name", "train-b"}},
                            *client::find(document("snapshot"), "room"), narrow)},
+        {"components", render_components(document("components"), narrow)},
+        {"component",
+         render_component(client::list(document("components"))[2], document("decisions"), narrow)},
+        {"decisions", render_decisions(document("decisions"), narrow)},
+        {"quotas", render_quotas(quotas(), narrow)},
         {"doctor", render_checks(checks, narrow)}};
     for (const auto& [name, text] : pictures) {
       std::istringstream lines(text);
@@ -328,6 +346,39 @@ TEST(Table, QuotesForCommaSeparatedPrograms) {
 
 TEST_F(Golden, AStrategyBesideTheOthers) {
   compare("strategy", render_strategy(document("strategy"), style()));
+}
+
+TEST_F(Golden, ComponentsShowWhatEachHasBeenGivenAndWhatIsWrong) {
+  const auto components = document("components");
+  compare("components", render_components(components, style()));
+  compare("components_wide", render_components(components, style(Output::wide)));
+  compare("components_narrow", render_components(components, style(Output::table, 80, true)));
+  compare("components_csv", render_components(components, style(Output::csv)));
+  const auto& all = client::list(components);
+  compare("component", render_component(all[2], document("decisions"), style()));
+  compare("component_wide", render_component(all[2], value(), style(Output::wide)));
+  compare("component_unresponsive", render_component(all[1], value(), style()));
+  compare("component_known", render_component(all[0], value(), style()));
+  EXPECT_EQ(render_components(value(), style()), "no components\n");
+}
+
+TEST_F(Golden, DecisionsShowTheNewestLast) {
+  compare("decisions", render_decisions(document("decisions"), style()));
+  compare("decisions_csv", render_decisions(document("decisions"), style(Output::csv)));
+  EXPECT_EQ(render_decisions(value(), style()), "no decisions yet\n");
+}
+
+TEST_F(Golden, QuotasAndTheirTimes) {
+  compare("quotas", render_quotas(quotas(), style()));
+  compare("quotas_csv", render_quotas(quotas(), style(Output::csv)));
+  EXPECT_EQ(render_quotas(value(), style()), "no quotas\n");
+}
+
+TEST_F(Golden, APulseIsOneLine) {
+  EXPECT_EQ(render_pulse(document("node"), document("snapshot"), document("components"), style()),
+            "strategy adaptive   health moderate   cpu 38 %   memory 33 %   3 components   "
+            "11 allocations applied, 4 not");
+  EXPECT_EQ(render_pulse(value(), value(), value(), style()), "");
 }
 
 TEST_F(Golden, Forecasts) {

@@ -343,34 +343,36 @@ std::string render_status(const StatusDocuments& documents, const Style& style) 
   return text;
 }
 
+int show_status(const Common& common, Source& source) {
+  auto snapshot = source.get("/api/v1/snapshot");
+  if (!snapshot) return report(snapshot.error());
+  if (print_document(common, *snapshot)) return 0;
+  StatusDocuments documents;
+  auto parsed = client::parse_json(*snapshot);
+  if (!parsed) return report(parsed.error());
+  documents.snapshot = std::move(*parsed);
+  auto node = source.document("/api/v1/node");
+  if (!node) return report(node.error());
+  documents.node = std::move(*node);
+  // Without a daemon nobody keeps alerts or leases: the screen shows the machine alone.
+  if (!source.local()) {
+    auto alerts = source.document("/api/v1/alerts");
+    if (!alerts) return report(alerts.error());
+    documents.alerts = std::move(*alerts);
+    auto leases = source.document("/api/v1/leases");
+    if (!leases) return report(leases.error());
+    documents.leases = std::move(*leases);
+  }
+  write_out(stdout, render_status(documents, style_for(common, stdout)));
+  return 0;
+}
+
 int status_command(Words words) {
   Options options("status", kHelp);
   Common common;
   if (const auto over = options.parse(std::move(words), common)) return *over;
   Source source(common);
-  return repeat(common, [&] {
-    auto snapshot = source.get("/api/v1/snapshot");
-    if (!snapshot) return report(snapshot.error());
-    if (print_document(common, *snapshot)) return 0;
-    StatusDocuments documents;
-    auto parsed = client::parse_json(*snapshot);
-    if (!parsed) return report(parsed.error());
-    documents.snapshot = std::move(*parsed);
-    auto node = source.document("/api/v1/node");
-    if (!node) return report(node.error());
-    documents.node = std::move(*node);
-    // Without a daemon nobody keeps alerts or leases: the screen shows the machine alone.
-    if (!source.local()) {
-      auto alerts = source.document("/api/v1/alerts");
-      if (!alerts) return report(alerts.error());
-      documents.alerts = std::move(*alerts);
-      auto leases = source.document("/api/v1/leases");
-      if (!leases) return report(leases.error());
-      documents.leases = std::move(*leases);
-    }
-    write_out(stdout, render_status(documents, style_for(common, stdout)));
-    return 0;
-  });
+  return repeat(common, [&] { return show_status(common, source); });
 }
 
 }  // namespace headroom::cli

@@ -1,5 +1,6 @@
 #include "cli/units.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -38,6 +39,19 @@ std::string show_number(double value, int digits) {
   std::string text = buffer.data();
   if (text.find_first_not_of("-0.") == std::string::npos && text.front() == '-') text.erase(0, 1);
   return text;
+}
+
+std::string show_plain(double value, int digits) {
+  auto text = show_number(value, digits);
+  if (text.find('.') == std::string::npos) return text;
+  text.resize(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+std::string show_latency(double seconds) {
+  if (seconds >= 0.9995) return show_span(seconds);
+  return show_number(std::max(0.0, seconds) * 1000, seconds < 0.00095 ? 1 : 0) + " ms";
 }
 
 std::string show_bytes_in_unit_of(std::int64_t bytes, std::int64_t scale) {

@@ -28,6 +28,12 @@ std::string show_cores(double cores);
 /// A number with `digits` decimals: "38", "91.2".
 std::string show_number(double value, int digits = 0);
 
+/// At most so many decimals, and no zeros at their end: "24.5", "512".
+std::string show_plain(double value, int digits);
+
+/// How long an answer took: "0.3 ms", "12 ms", "1.2s".
+std::string show_latency(double seconds);
+
 /// A length of time: "0.3s", "41s", "3m 05s", "2h 03m", "3d 4h".
 std::string show_span(double seconds);
 
