@@ -183,7 +183,8 @@ Result<json::value> Daemon::send(std::string_view method, std::string_view targe
 }
 
 Result<void> Daemon::follow(std::string_view target,
-                            const std::function<bool(const StreamEvent&)>& on_event) {
+                            const std::function<bool(const StreamEvent&)>& on_event,
+                            const BetweenEvents& between) {
   if (auto connected = connect(); !connected) return tl::unexpected<Error>(connected.error());
   EventCutter cutter;
   bool wanted = true;
@@ -191,10 +192,10 @@ Result<void> Daemon::follow(std::string_view target,
   const auto response = connection_->stream(
       target,
       [&](std::string_view piece) {
-        wanted = cutter.take(piece, on_event);
+        wanted = cutter.take(piece, on_event) && (!between.then || between.then(!piece.empty()));
         return wanted;
       },
-      std::span<const http::Header>(&word, authorization_.empty() ? 0 : 1));
+      std::span<const http::Header>(&word, authorization_.empty() ? 0 : 1), between.wake);
   connection_.reset();
   if (!response) {
     if (response.error().kind != ErrorKind::unavailable) {

@@ -38,6 +38,13 @@ class EventCutter {
   bool too_long_ = false;
 };
 
+/// What is done between the events of a stream.
+struct BetweenEvents {
+  int wake = -1;  ///< a descriptor: `then` is called while it is readable
+  /// False: enough. Also called, with true, after each piece that came.
+  std::function<bool(bool came)> then;
+};
+
 /// One connection to a daemon, made when first needed and made again after it broke. Every call
 /// ends within the time given to the constructor, or the longer wait it names. A problem document
 /// becomes its Error; a daemon that cannot be reached or does not answer is `unavailable`.
@@ -78,7 +85,8 @@ class Daemon {
   /// Follows a stream of events until `on_event` returns false or the connection ends. An end
   /// that the daemon made is `unavailable`.
   Result<void> follow(std::string_view target,
-                      const std::function<bool(const StreamEvent&)>& on_event);
+                      const std::function<bool(const StreamEvent&)>& on_event,
+                      const BetweenEvents& between = {});
 
  private:
   Result<std::string> exchange(std::string_view method, std::string_view target,

@@ -1,6 +1,7 @@
 #include "http/client.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -261,7 +262,7 @@ Result<ClientResponse> Client::request(std::string_view method, std::string_view
 
 Result<ClientResponse> Client::stream(std::string_view target,
                                       const std::function<bool(std::string_view)>& on_piece,
-                                      std::span<const Header> headers) {
+                                      std::span<const Header> headers, int wake) {
   if (!fd_ || used_) {  // one used before may just have been closed by the server
     if (auto opened = open(); !opened) return tl::unexpected(opened.error());
   }
@@ -274,6 +275,15 @@ Result<ClientResponse> Client::stream(std::string_view target,
   ResponseParser parser(false, std::numeric_limits<std::size_t>::max());
   const Fd fd = std::move(fd_);  // nothing else may be asked on it afterwards
   for (;;) {
+    if (wake >= 0) {
+      std::array<pollfd, 2> waiting{{{fd.get(), POLLIN, 0}, {wake, POLLIN, 0}}};
+      const int ready = ::poll(waiting.data(), waiting.size(), -1);
+      if (ready < 0 && errno != EINTR) return tl::unexpected(broken(errno));
+      if ((ready < 0 || waiting[1].revents != 0) && !on_piece({})) {
+        return std::move(parser.response());
+      }
+      if (ready < 0 || waiting[0].revents == 0) continue;
+    }
     const ssize_t n = ::recv(fd.get(), buffer_.get(), kReadBytes, 0);
     if (n < 0 && errno == EINTR) {
       if (!on_piece({})) return std::move(parser.response());

@@ -40,11 +40,12 @@ class Client {
 
   /// Sends a GET and calls `on_piece` with each decoded piece of the answer's body as it comes,
   /// until it returns false or the server ends the answer. `on_piece` gets "" when a signal has
-  /// interrupted the wait, so that it can stop. An answer other than 2xx comes back as it is, with
-  /// its body; after one of 2xx the body is empty. Afterwards the connection is closed.
+  /// interrupted the wait, or while `wake` (a descriptor, or -1) is readable, so that it can stop
+  /// or do something else, such as making `wake` unreadable. An answer other than 2xx comes back as
+  /// it is, with its body; after one of 2xx the body is empty. Afterwards the connection is closed.
   Result<ClientResponse> stream(std::string_view target,
                                 const std::function<bool(std::string_view)>& on_piece,
-                                std::span<const Header> headers = {});
+                                std::span<const Header> headers = {}, int wake = -1);
 
   /// From now on an answer of request() with more than so many bytes is one that is too large.
   void limit_body(std::size_t bytes) { body_limit_ = bytes; }

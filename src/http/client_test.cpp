@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include "http/listen.hpp"
 #include "http/sse.hpp"
@@ -188,6 +189,26 @@ TEST(Client, StreamsUntilTheServerEndsOrTheCallerHasEnough) {
   writer.join();
   EXPECT_TRUE(eventually([&] { return gone == 1; }));
   EXPECT_EQ(client->request("GET", "/short").value().status, 200);  // on a new connection
+}
+
+TEST(Client, AStreamIsInterruptedByADescriptor) {
+  Served served(
+      [](const Request&, Reply reply) { reply.open_stream(200, "text/event-stream").write("x"); });
+  auto client = Client::connect(url_of(served.path()), kPatience);
+  const Fd wake(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  int woken = 0;
+  const auto answer = client->stream(
+      "/",
+      [&](std::string_view piece) {
+        eventfd_t times = 0;
+        if (!piece.empty()) return eventfd_write(wake.get(), 1) == 0;
+        eventfd_read(wake.get(), &times);
+        if (++woken == 1) eventfd_write(wake.get(), 1);
+        return woken < 2;
+      },
+      {}, wake.get());
+  EXPECT_TRUE(answer);
+  EXPECT_EQ(woken, 2);
 }
 
 TEST(Client, SaysWhenAStreamBreaks) {
