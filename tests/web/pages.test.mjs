@@ -24,7 +24,7 @@ async function scene(name, { expected, ...options }, check) {
   }
 }
 
-const kPaths = ['', 'gpus', 'leases', 'models', 'processes', 'events', 'system'];
+const kPaths = ['', 'gpus', 'leases', 'models', 'components', 'components/indexer', 'processes', 'events', 'system'];
 const go = (page, path) => page.evaluate((to) => void (location.hash = `#/${to}`), path);
 const plain = (text) => text.replace(/\s+/g, ' ').trim();
 
@@ -193,7 +193,7 @@ test('a daemon that takes no changes is offered none', () =>
   scene('readonly', {}, async (page) => {
     await page.locator('.alert').first().waitFor();
     await until('no buttons', async () => (await page.locator('button').count()) === 0);
-    for (const [path, row] of [['leases', '[data-lease]'], ['models', '[data-order]']]) {
+    for (const [path, row] of [['leases', '[data-lease]'], ['models', '[data-order]'], ['components', '[data-component]'], ['components/indexer', '[data-resource]']]) {
       await go(page, path);
       await page.locator(row).first().waitFor();
       assert.equal(await page.locator('main button').count(), 0, path);
@@ -235,6 +235,8 @@ for (const [name, options] of [
         await go(page, path);
         await page.locator('main h2').first().waitFor();
         if (path === 'models') await page.locator('[data-verdict]').waitFor();
+        if (path === 'components') await page.locator('[data-component], .strategy-words').first().waitFor();
+        if (path === 'components/indexer') await page.locator('[data-resource=cpu]').waitFor();
         if (path === 'processes') await page.locator('.process-name').first().waitFor();
         await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)));
         if (!options.forcedColors) assert.deepEqual(await findings(page), [], `page "${path}"`); // forced colours are the system's own

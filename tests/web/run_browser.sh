@@ -22,4 +22,4 @@ if [ $# -gt 0 ]; then
   export HEADROOM_URL
   exec node --test "$here/overview.test.mjs"
 fi
-exec node --test "$here/overview.test.mjs" "$here/scenes.test.mjs" "$here/pages.test.mjs" "$here/leases_models.test.mjs"
+exec node --test "$here/overview.test.mjs" "$here/scenes.test.mjs" "$here/pages.test.mjs" "$here/leases_models.test.mjs" "$here/components.test.mjs"

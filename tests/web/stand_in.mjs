@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Components } from './components_stand_in.mjs';
 import { bad_day, cores, kMetrics, processes, readings } from './machine.mjs';
 import { ended, Models } from './models_stand_in.mjs';
 
@@ -29,6 +30,7 @@ export class StandIn {
     this.marks = new Map(); // what was changed about an alert
     this.changed = new Map(); // settings
     this.models = new Models(scene);
+    this.components = new Components(scene, (seed) => this.wave(seed));
     this.gone = []; // leases that were ended over HTTP
     this.booked = []; // and that were booked
     this.started = Date.now();
@@ -231,6 +233,7 @@ export class StandIn {
     if (method === 'POST' && path === 'fit') return [200, this.models.fit(body)];
     this.patches.push([path, body, method]);
     if (refused) return [403, { title: 'Not allowed', detail: 'this daemon answers reads only: http.readonly is true' }];
+    if (/^(strategy$|components\/)/.test(path)) return this.components.change(method, path, body);
     if (path.startsWith('models/')) return method === 'PATCH' ? this.models.patch(decodeURIComponent(path.slice(7)), body) : null;
     if (method === 'POST' && path === 'leases') {
       if (body.needs.memory_bytes > 64 * GiB) return [409, { title: 'Insufficient resources', detail: '64.0 GiB of memory are wanted, room is 40.0 GiB', help: [{ text: 'wait, or ask for less' }] }];
@@ -352,14 +355,14 @@ export class StandIn {
       leases: () => ({ items: url.searchParams.get('state') === 'ended' ? [...ended(this.lease, this.scene), ...this.gone] : this.leases(), next: null }),
       models: () => this.models.list(), alerts: () => ({ items: this.alerts(), next: null }),
       pressure: () => ({ items: this.pressure() }), events: () => ({ items: this.events(), next: null }), config: () => ({ items: this.config(), next: null }),
-      processes: () => this.processes(), forecasts: () => ({ items: this.forecasts(), next: null }),
+      processes: () => this.processes(), strategy: () => this.components.strategy(), forecasts: () => ({ items: this.forecasts(), next: null }),
     };
     if (request.method !== 'GET') {
       let text = '';
       for await (const part of request) text += part;
       const path = url.pathname.slice(8);
       const body = text === '' ? null : JSON.parse(text);
-      const own = /^(fit$|leases|models\/)/.test(path);
+      const own = /^(fit$|strategy$|leases|models\/|components\/)/.test(path);
       const [status, document] = (own ? this.change(request.method, path, body) : this.patch(path, body)) ?? [404, { title: 'Not found', detail: `${path} is not here` }];
       response.writeHead(status, { ...headers, 'Content-Type': status < 300 ? 'application/json' : 'application/problem+json' });
       return response.end(JSON.stringify(document));
@@ -377,6 +380,10 @@ export class StandIn {
     }
     const read = url.pathname.startsWith('/api/v1/') ? reads[url.pathname.slice(8)] : undefined;
     if (read) return json(read());
+    if (url.pathname.startsWith('/api/v1/components')) {
+      const found = this.components.read(url.pathname.slice(8), url.searchParams);
+      if (found !== undefined) return json(found);
+    }
     const path = normalize(url.pathname === '/' ? '/index.html' : url.pathname);
     try {
       const body = await readFile(join(kDist, path));

@@ -332,6 +332,117 @@ export interface Model {
   hits?: Maybe<number>;
 }
 
+/** What a component has of one resource now, in the unit beside it. */
+export interface Allotment {
+  resource: string;
+  unit?: Maybe<string>;
+  allocation?: Maybe<number>;
+  /** Asked of it, not answered yet. */
+  asked?: Maybe<number>;
+  demand?: Maybe<number>;
+  used?: Maybe<number>;
+  amount?: Maybe<number>; // what it is meant to have while nothing better is known
+  least?: Maybe<number>;
+  most?: Maybe<number>;
+  lent?: Maybe<number>;
+  method?: Maybe<string>;
+  confidence?: Maybe<number>;
+  forecast?: Maybe<{ value?: Maybe<number>; lo?: Maybe<number>; hi?: Maybe<number>; horizon_seconds?: Maybe<number> }>;
+  /** Of its forecasts until now, a share. */
+  accuracy?: Maybe<number>;
+}
+
+/** Bounds of one resource, in the unit beside them. */
+export interface QuotaPart {
+  resource: string;
+  unit?: Maybe<string>;
+  amount?: Maybe<number>;
+  least?: Maybe<number>;
+  most?: Maybe<number>;
+}
+
+export interface Quota {
+  component?: Maybe<string>;
+  priority?: Maybe<string>;
+  enforce?: Maybe<boolean>;
+  buffer_percent?: Maybe<number>;
+  resources?: Maybe<QuotaPart[]>;
+  windows?: Maybe<{ during: string; priority?: Maybe<string>; resources?: Maybe<QuotaPart[]> }[]>;
+}
+
+export interface Setter {
+  name: string;
+  unit?: Maybe<string>;
+  least?: Maybe<number>;
+  most?: Maybe<number>;
+  follows?: Maybe<string>;
+  whole?: Maybe<boolean>;
+  value?: Maybe<number>;
+}
+
+export interface Component {
+  name: string;
+  owner?: Maybe<number>;
+  state?: Maybe<string>; // known, registered, connected, unresponsive
+  priority?: Maybe<string>;
+  window?: Maybe<string>;
+  pid?: Maybe<number>;
+  lease?: Maybe<string>;
+  since?: Maybe<string>;
+  heard?: Maybe<string>;
+  setters?: Maybe<Setter[]>;
+  resources?: Maybe<Allotment[]>;
+  asks?: Maybe<{
+    asked?: Maybe<number>;
+    applied?: Maybe<number>;
+    failed?: Maybe<number>;
+    timed_out?: Maybe<number>;
+    answers_in_seconds?: Maybe<number>;
+  }>;
+  problem?: Maybe<string>;
+  quota?: Maybe<Quota>;
+}
+
+/** One change of an allocation, or why there was none. */
+export interface Decision {
+  id?: Maybe<number>;
+  component?: Maybe<string>;
+  at?: Maybe<string>;
+  resource?: Maybe<string>;
+  unit?: Maybe<string>;
+  old?: Maybe<number>;
+  new?: Maybe<number>;
+  applied?: Maybe<number>;
+  outcome?: Maybe<string>; // asked, applied, failed, timed_out, unreachable, shadow
+  reason?: Maybe<string>;
+  confidence?: Maybe<number>;
+  took_seconds?: Maybe<number>;
+}
+
+/** What one of the seven words means at the level of now. */
+export interface StrategyWord {
+  name: string;
+  buffer_percent?: Maybe<number>;
+  reserve_percent?: Maybe<number>;
+  shortfall_weight?: Maybe<number>;
+  lends?: Maybe<boolean>;
+}
+
+export interface Strategy {
+  name?: Maybe<string>;
+  posture?: Maybe<string>;
+  estimator?: Maybe<string>;
+  level?: Maybe<string>;
+  buffer_percent?: Maybe<number>;
+  reserve_percent?: Maybe<number>;
+  shortfall_weight?: Maybe<number>;
+  cycle_seconds?: Maybe<number>;
+  hold_seconds?: Maybe<number>;
+  shrink_percent?: Maybe<number>;
+  lends?: Maybe<boolean>;
+  strategies?: Maybe<StrategyWord[]>;
+}
+
 /** One model that is asked to go. */
 export interface Step {
   model?: Maybe<string>;

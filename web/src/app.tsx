@@ -82,6 +82,13 @@ export function App() {
     document.title = page.path === '' ? `${name} · headroom` : `${page.title} · ${name} · headroom`;
   }, [page, name]);
 
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone the list of pages is wider than the screen: the one that is shown is in sight.
+    const link = nav.current?.querySelector<HTMLElement>('[aria-current]');
+    if (link) nav.current!.scrollLeft = link.offsetLeft - (nav.current!.clientWidth - link.offsetWidth) / 2;
+  }, [page]);
+
   const View = page.view;
   const go_to_main = (event: Event) => {
     event.preventDefault();
@@ -116,7 +123,7 @@ export function App() {
           </dl>
           <LiveMark state={state} age={age} stale={stale} />
         </div>
-        <nav aria-label="Pages">
+        <nav aria-label="Pages" ref={nav}>
           <ul>
             {kPages.map((each) => (
               <li key={each.path}>

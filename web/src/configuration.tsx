@@ -77,7 +77,7 @@ function Editor({ setting, close }: { setting: Setting; close: (said: string) =>
 }
 
 /** A dotted name that may break behind its dots, strokes and underscores. */
-function Breaking({ text }: { text: string }) {
+export function Breaking({ text }: { text: string }) {
   return (
     <>
       {(text.match(/[^._/]*[._/]?/g) ?? []).map((part) => (

@@ -56,7 +56,7 @@ export function EventTable(props: { events: Happening[] | null; shown: number; n
   );
 }
 
-const kFamilies = ['lease', 'model', 'alert', 'decision', 'daemon', 'sensor'];
+const kFamilies = ['lease', 'model', 'component', 'allocation', 'alert', 'decision', 'daemon', 'sensor'];
 const kShownEvents = 200;
 
 export function EventsPage() {

@@ -1,6 +1,7 @@
 // The pages of the dashboard. A page is one line here: its place in the address, its name, its view.
 import type { ComponentType } from 'preact';
 import { parse_address } from './address';
+import { ComponentsPage } from './components_page';
 import { EventsPage } from './events_page';
 import { GpusPage } from './gpus_page';
 import { LeasesPage } from './leases_page';
@@ -20,6 +21,7 @@ export const kPages: readonly Page[] = [
   { path: 'gpus', title: 'GPUs', view: GpusPage },
   { path: 'leases', title: 'Leases', view: LeasesPage },
   { path: 'models', title: 'Models', view: ModelsPage },
+  { path: 'components', title: 'Components', view: ComponentsPage },
   { path: 'processes', title: 'Processes', view: ProcessesPage },
   { path: 'events', title: 'Events', view: EventsPage },
   { path: 'system', title: 'System', view: SystemPage },

@@ -15,16 +15,20 @@ const kShapes: Record<string, { path: string; tone: string }> = {
 };
 const kUnknownShape = { path: 'M1 5h10v2H1Z', tone: 'unknown' };
 
-export function LevelMark({ level }: { level: Maybe<string> }) {
-  const shape = kShapes[level ?? ''] ?? kUnknownShape;
+/** A word with a shape and a tone of its own. */
+export function Mark({ path, tone, word }: { path: string; tone: string; word: string }) {
   return (
-    <span class={`level tone-${shape.tone}`}>
+    <span class={`level tone-${tone}`}>
       <svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true" focusable="false">
-        <path d={shape.path} />
+        <path d={path} />
       </svg>
-      {level ?? 'unknown'}
+      {word}
     </span>
   );
+}
+
+export function LevelMark({ level }: { level: Maybe<string> }) {
+  return <Mark {...(kShapes[level ?? ''] ?? kUnknownShape)} word={level ?? 'unknown'} />;
 }
 
 /** The level of a device, or the state that keeps it from having one: asleep, stale, lost. */

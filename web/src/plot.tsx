@@ -10,6 +10,7 @@ export interface Ink {
   line?: string;
   fill?: string;
   hatch?: 'slanted' | 'upright' | 'dotted'; // over the fill, in the colour of the line
+  dash?: number[]; // of the line: pixels drawn and left out in turn
 }
 
 export interface Mark {
@@ -158,6 +159,7 @@ export function Plot(props: PlotProps) {
             stroke: () => (ink.line ? colours(ink.line) : 'transparent'),
             fill: () => hatched(ink, colours) as string, // uPlot hands it to the canvas, which takes a pattern too
             width: ink.line ? 1.5 : 0,
+            ...(ink.dash ? { dash: ink.dash } : {}),
             points: { show: false },
             spanGaps: false,
           })),
