@@ -9,6 +9,7 @@
 #include "bench/bench_processes.hpp"
 #include "bench/bench_reserve_pair.hpp"
 #include "bench/bench_sample.hpp"
+#include "bench/bench_setter.hpp"
 #include "bench/bench_spawn.hpp"
 
 namespace {
@@ -31,6 +32,9 @@ constexpr Part kParts[] = {
     {"reserve-pair",
      "a lease reserved and released over HTTP [--ns] [-n COUNT] [--socket PATH | --daemon PROGRAM]",
      headroom::bench::bench_reserve_pair},
+    {"setter",
+     "from a quota to its setter over the socket, and cycles of many components [-n COUNT]",
+     headroom::bench::bench_setter},
     {"spawn", "a command as a whole process [--ns] [-n COUNT] -- COMMAND [WORD…]",
      headroom::bench::bench_spawn},
 };

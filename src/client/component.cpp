@@ -29,7 +29,16 @@ constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{2000};
 constexpr milliseconds kBetweenReports{1000};
 constexpr std::size_t kThreadName = 15;  // bytes the kernel keeps
-constexpr std::size_t kSaidMost = 500;   // bytes of a failure's text
+constexpr std::size_t kSaidMost = 256;   // bytes of a failure's text
+
+// As a daemon takes it: one line of ASCII, and not too long.
+std::string sayable(std::string text) {
+  if (text.size() > kSaidMost) text.resize(kSaidMost);
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
+  }
+  return text;
+}
 
 std::string url_of(std::string url) {
   if (!url.empty()) return url;
@@ -254,7 +263,7 @@ struct Component::Shared {
                                     json::object{{"id", *id},
                                                  {"result", said.empty() ? "applied" : "failed"},
                                                  {"values", std::move(applied)},
-                                                 {"said", said.substr(0, kSaidMost)}});
+                                                 {"said", sayable(said)}});
     if (answer) {
       well();
       return true;
@@ -306,7 +315,9 @@ struct Component::Shared {
     }
     problem(answer.error());
     const auto kind = answer.error().kind;
-    return kind != ErrorKind::unavailable && kind != ErrorKind::not_found;
+    // It is not registered any more: that is done anew.
+    return kind != ErrorKind::unavailable && kind != ErrorKind::not_found &&
+           kind != ErrorKind::conflict;
   }
 
   void set_connected(bool connected) {

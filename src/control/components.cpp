@@ -16,18 +16,22 @@ using namespace std::chrono_literals;
 constexpr std::int64_t kUnbounded = std::int64_t{1} << 40;  // where nobody knows what there is
 constexpr std::int64_t kWhole = 1000;                       // tenths of a percent
 constexpr std::int64_t kMiB = 1 << 20;
-constexpr auto kBetweenCycles = 1s;   // at least, however much somebody lacks
-constexpr auto kSilence = 60s;        // who has no process and is not heard of for so long is gone
-constexpr auto kToldIsTrue = 60s;     // what it said that it uses
-constexpr auto kRegistersAnew = 30s;  // after the daemon's start, who has no process
-constexpr auto kOwnBound = 10min;     // that a component has shown by what it set
-constexpr double kNearly = 0.95;      // of what it has: it may lack more at once
+constexpr auto kBetweenCycles = 1s;  // at least, however much somebody lacks
+constexpr auto kSilence = 60s;       // who has no process and is not heard of for so long is gone
+constexpr auto kToldIsTrue = 60s;    // what it said that it uses
+constexpr auto kOwnBound = 10min;    // that a component has shown by what it set
+constexpr double kNearly = 0.95;     // of what it has: it may lack more at once
 constexpr double kRises = 1.05;
 constexpr double kAtItsLimit = 0.98;
 constexpr double kBeyondLimit = 1.2;  // asked for by one that its own limit holds
 constexpr std::int64_t kBeyondLimitMiB = 100;
-constexpr double kTrust = 0.3;         // below, its quota counts more than what was learned
-constexpr double kFewSamples = 8;      // halve the confidence
+constexpr double kTrust = 0.3;                // below, its quota counts more than what was learned
+constexpr double kFewSamples = 8;             // halve the confidence
+constexpr std::size_t kMostOfOneUser = 1000;  // components; root is not capped
+constexpr std::uint64_t kForeseenATurn = 150;
+constexpr std::chrono::nanoseconds kLeastBetween{1'000'000};
+constexpr std::chrono::nanoseconds kBetweenOfEach{20'000};
+constexpr int kFreeCycles = 20;
 constexpr int kUnresponsive = 3;       // asks in a row
 constexpr std::uint64_t kEnough = 20;  // asks, to say that too many fail
 constexpr double kTooMany = 0.05;
@@ -266,12 +270,19 @@ bool Control::may_change(const Asked& asked, const std::string& name) {
                            "ask that user, or become a member of the group headroom"});
     return false;
   }
-  if (found == state_.promises.components.end() &&
-      state_.promises.components.size() >= kMostComponents) {
-    refuse(asked.request,
-           {ErrorKind::too_many_requests, "there are too many components",
-            std::to_string(kMostComponents) + " are known", "headroom component rm NAME"});
-    return false;
+  if (found == state_.promises.components.end()) {
+    const auto& known = state_.promises.components;
+    const auto mine = std::count_if(known.begin(), known.end(), [&](const auto& one) {
+      return one.second.owner == asked.caller.uid;
+    });
+    if (known.size() >= kMostComponents ||
+        (!asked.caller.trusted && static_cast<std::size_t>(mine) >= kMostOfOneUser)) {
+      refuse(asked.request, {ErrorKind::too_many_requests, "there are too many components",
+                             std::to_string(known.size()) + " are known, and " +
+                                 std::to_string(mine) + " of them are yours",
+                             "headroom component rm NAME"});
+      return false;
+    }
   }
   return true;
 }
@@ -297,8 +308,9 @@ void Control::ask(const Asked& asked, const AskComponent& ask) {
     }
     if (component.quota != before || !known) {
       keep(PutComponent{component, true});
+      follow_enforcement(component);
       say_component("quota.changed", ask.name, ask.name + ": its quota was changed");
-      state_.cycled.reset();
+      state_.cycle_wanted = true;
     }
     effects_.emplace_back(Respond{asked.request, component_view(component)});
     cycle_components_when_due();
@@ -377,6 +389,15 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
     return refuse(asked.request, *wrong);
   }
   if (const auto wrong = put_setters(component, ask.setters)) return refuse(asked.request, *wrong);
+  if (const auto others = state_.holders.find(ask.holder); others != state_.holders.end()) {
+    for (const LeaseId id : others->second) {
+      const Lease& one = state_.promises.leases.at(id);
+      if (one.state != LeaseState::waiting || one.use) continue;
+      return refuse(asked.request,
+                    {ErrorKind::conflict, "its process waits for lease l-" + std::to_string(id),
+                     "what it may have is not known until that is granted", "register then"});
+    }
+  }
   // The same program again goes on with what it has; another one begins anew.
   const bool same = again && component.holder == ask.holder;
   if (again && !same) {
@@ -389,17 +410,18 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
   component.registered = true;
   component.holder = ask.holder;
   if (!same) component.since = at_.wall;
-  for (const auto& [setter, value] : ask.values) {
-    if (const auto what = allotted_by(setter)) {
-      component.has[index_of(*what)] = units_of(*what, value);
-    }
-  }
   if (!same) book_component(component, ask.beside);
   keep(PutComponent{component, true});
   ComponentRun& run = state_.component_runs[ask.name];
+  claim(component, run, ask.values);
+  keep(PutComponent{component, true});
   drop_call(ask.name, run);
+  if (component.lease != 0) state_.component_leases[component.lease].insert(ask.name);
   run.heard = at_;
-  for (const auto& [setter, value] : ask.values) run.values[setter] = value;
+  run.values.clear();
+  for (const auto& [setter, value] : ask.values) {
+    if (setter_of(component, setter) != nullptr && std::isfinite(value)) run.values[setter] = value;
+  }
   adopt(component, run);
   if (component.holder.somebody()) {
     state_.component_holders[component.holder].insert(ask.name);
@@ -412,9 +434,27 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
                                                  : std::string()));
   }
   book_allocation(component);
-  state_.cycled.reset();
+  follow_enforcement(component);
+  state_.cycle_wanted = true;
   effects_.emplace_back(Respond{asked.request, component_view(component)});
   cycle_components_when_due();
+}
+
+// What it says that it has, as far as that is its own already, or nobody else's.
+void Control::claim(Component& component, const ComponentRun& run,
+                    const std::map<std::string, double>& values) {
+  const InForce quota = in_force(component.quota);
+  for (const auto& [setter, value] : values) {
+    const auto what = allotted_by(setter);
+    if (!what) continue;
+    const auto& allocation = pool_of_component(component)[index_of(*what)];
+    const std::int64_t own = std::max(component.has[index_of(*what)], allocation.held(run.number));
+    const auto capacity =
+        capacity_for(component.books ? 0 : component.lease, *what, strategy_now());
+    const std::int64_t left = std::max<std::int64_t>(0, capacity.value_or(0) - allocation.out());
+    const std::int64_t most = std::min(quota.parts[index_of(*what)].most, own + left);
+    component.has[index_of(*what)] = std::min(units_of(*what, value), std::max(own, most));
+  }
 }
 
 // Who is in a lease already has what that one has booked; others get a lease of their own, so that
@@ -436,8 +476,11 @@ void Control::book_component(Component& component, LeaseId beside) {
     if (lease != state_.promises.leases.end() && decide::holds(lease->second.state)) {
       component.lease = beside;
       // Another component of the same process may have booked it: then it is booked for both.
-      for (const auto& [name, other] : state_.promises.components) {
-        if (other.registered && other.lease == beside && other.books) component.books = true;
+      if (const auto there = state_.component_leases.find(beside);
+          there != state_.component_leases.end()) {
+        for (const std::string& name : there->second) {
+          if (state_.promises.components.at(name).books) component.books = true;
+        }
       }
       return;
     }
@@ -474,6 +517,12 @@ void Control::unregister(const std::string& name, const std::string& why) {
     drop_call(name, run->second);
     state_.component_runs.erase(run);
   }
+  if (const auto there = state_.component_leases.find(component.lease);
+      there != state_.component_leases.end()) {
+    there->second.erase(name);
+    if (there->second.empty()) state_.component_leases.erase(there);
+  }
+  effects_.emplace_back(EndListening{name});
   if (const auto here = state_.component_holders.find(component.holder);
       here != state_.component_holders.end()) {
     here->second.erase(name);
@@ -488,19 +537,32 @@ void Control::unregister(const std::string& name, const std::string& why) {
   component.has = {};
   keep(PutComponent{component, true});
   say_component("component.gone", name, name + " is gone: " + why);
-  state_.cycled.reset();
+  state_.cycle_wanted = true;
   bookings_moved_ = true;
   if (!books) return;
   const Component* left = nullptr;
-  for (const auto& [other_name, other] : state_.promises.components) {
-    if (other.registered && other.lease == lease) left = &other;
+  if (const auto there = state_.component_leases.find(lease);
+      there != state_.component_leases.end()) {
+    left = &state_.promises.components.at(*there->second.begin());
   }
   if (left != nullptr) {
     book_allocation(*left);
   } else if (const auto own = state_.promises.leases.find(lease);
              own != state_.promises.leases.end() && decide::holds(own->second.state) &&
              own->second.state != LeaseState::releasing) {
+    if (own->second.group != Group()) {
+      effects_.emplace_back(
+          LimitCpu{lease, own->second.group, std::nullopt, "its component is gone"});
+    }
     end(lease, "its component is gone: " + why);
+  }
+}
+
+// What was to be asked next, and was not.
+void Control::refuse_due(const std::string& name, ComponentRun& run) {
+  auto& pool = pool_of_component(state_.promises.components.at(name));
+  for (const auto& [what, move] : std::exchange(run.due, {})) {
+    pool[index_of(what)].refused(run.number, at_.boot);
   }
 }
 
@@ -510,7 +572,7 @@ void Control::drop_call(const std::string& name, ComponentRun& run) {
   run.due.clear();
   if (!run.call) return;
   const Call call = *std::exchange(run.call, std::nullopt);
-  state_.calls_due.erase({call.since + state_.config->control.setter_timeout, name});
+  state_.calls_due.erase({call.until, name});
   for (const auto& [what, move] : call.moves) {
     const auto kept = state_.promises.decisions.find({call.ask, what});
     if (kept == state_.promises.decisions.end()) continue;
@@ -521,11 +583,10 @@ void Control::drop_call(const std::string& name, ComponentRun& run) {
 }
 
 std::string Control::component_of(LeaseId id) const {
-  for (const auto& [name, run] : state_.component_runs) {
-    const Component& component = state_.promises.components.at(name);
-    if (component.lease == id && component.books) return name;
-  }
-  return {};
+  const auto there = state_.component_leases.find(id);
+  if (there == state_.component_leases.end()) return {};
+  const std::string& name = *there->second.begin();
+  return state_.promises.components.at(name).books ? name : "";
 }
 
 void Control::on(const ComponentHeard& event) {
@@ -537,15 +598,16 @@ void Control::on(const ComponentHeard& event) {
     // Nobody is there to answer; should it have set it all the same, it says so when it comes back.
     if (run->second.call) {
       const Call call = *std::exchange(run->second.call, std::nullopt);
-      state_.calls_due.erase({call.since + state_.config->control.setter_timeout, event.component});
+      state_.calls_due.erase({call.until, event.component});
       settle_call(event.component, run->second, call, Decision::Outcome::unreachable, {},
                   "it stopped listening before it answered");
+      refuse_due(event.component, run->second);
       run->second.late = call;
     }
     return;
   }
   run->second.problem.clear();
-  state_.cycled.reset();
+  state_.cycle_wanted = true;
   cycle_components_when_due();
 }
 
@@ -578,6 +640,7 @@ void Control::restore_components(bool same_boot) {
       continue;
     }
     run.heard = at_;
+    if (component.lease != 0) state_.component_leases[component.lease].insert(name);
     adopt(component, run);
     for (const Allotted what : kAllAllotted) {
       const auto asked = perhaps.find({name, what});
@@ -627,10 +690,7 @@ const std::array<decide::Allocation, kAllotted>* Control::pool_of_component(
 
 void Control::measure_components() {
   if (state_.component_runs.empty()) return;
-  std::map<LeaseId, int> in_lease;
-  for (const auto& [name, run] : state_.component_runs) {
-    ++in_lease[state_.promises.components.at(name).lease];
-  }
+  if (std::exchange(state_.cycle_at_sample, false)) state_.cycle_wanted = true;
   std::vector<std::string> silent;
   std::vector<std::string> orphans;
   const std::int64_t cores = state_.ledger.pool(decide::Ledger::kCpu).capacity;
@@ -648,7 +708,8 @@ void Control::measure_components() {
       }
     }
     const auto use = state_.uses.find(component.lease);
-    const bool alone = component.lease != 0 && in_lease[component.lease] == 1;
+    const auto there = state_.component_leases.find(component.lease);
+    const bool alone = there != state_.component_leases.end() && there->second.size() == 1;
     const bool measured = alone && use != state_.uses.end() && use->second.measured;
     for (const Allotted what : kAllAllotted) {
       Demand& demand = run.demands[index_of(what)];
@@ -685,6 +746,13 @@ Level Control::tightness() const {
 
 StrategyParameters Control::strategy_now() const {
   return parameters_of(state_.config->strategy, tightness());
+}
+
+std::int64_t Control::least_change(Allotted what) const {
+  const Config::Control& settings = state_.config->control;
+  if (what == Allotted::cpu) return units_of(what, std::max(1.0, settings.cpu_change));
+  if (what == Allotted::memory) return settings.memory_change.count() / kMiB;
+  return units_of(what, 1);
 }
 
 std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
@@ -733,10 +801,14 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
 // What it would be given if there were enough: what it uses and a buffer, or what has proven to be
 // needed.
 void Control::judge_demand(const Component& component, ComponentRun& run, Allotted what,
-                           const QuotaPart& part, const StrategyParameters& now) {
+                           const QuotaPart& part, const StrategyParameters& now, bool turn) {
   Demand& demand = run.demands[index_of(what)];
   const std::int64_t has = component.has[index_of(what)];
-  const std::optional<std::int64_t> peak = std::exchange(demand.peak, std::nullopt);
+  const std::optional<std::int64_t> peak = demand.peak;
+  // Foresight is the dear part: of a thousand components a part is looked at in each turn.
+  const std::uint64_t parts = 1 + state_.component_runs.size() / kForeseenATurn;
+  const bool feeds = turn && (run.number + state_.turns) % parts == 0;
+  if (feeds) demand.peak.reset();
   if (!demand.used && !peak) {
     demand.wanted.reset();
     demand.method = "quota";
@@ -748,7 +820,7 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
   demand.judged = demand.used;
   const bool series = what == Allotted::cpu || what == Allotted::memory;
   const auto interval = state_.config->control.interval;
-  if (series && (!demand.fed || at_.boot - *demand.fed >= interval / 2)) {
+  if (feeds && series && (!demand.fed || at_.boot - *demand.fed >= interval / 2)) {
     if (!demand.forecaster) demand.forecaster.emplace();
     if (!demand.limit) {
       judge::LimitPolicy policy;
@@ -768,7 +840,7 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
   double confidence = 1;
   if (demand.limit) {
     const auto limit = demand.limit->limit();
-    if (limit) confidence = limit->confidence;
+    if (limit && estimator == Estimator::adaptive) confidence = limit->confidence;
     // In an emergency everybody goes with what he uses.
     if (estimator == Estimator::adaptive && limit && limit->value > wanted && now.buffer > 0) {
       wanted = limit->value;
@@ -804,40 +876,59 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
   demand.wanted = std::clamp(units, part.least, part.most);
 }
 
+// An answer of one is what another waits for; but a thousand answers are not as many cycles. So
+// many at once are free, and then each takes its time (the generic cell rate algorithm, ITU-T
+// I.371).
+std::chrono::nanoseconds Control::between_cycles() const {
+  return kLeastBetween + kBetweenOfEach * state_.component_runs.size();
+}
+
+std::optional<BootTime> Control::next_wanted_cycle() const {
+  if (!state_.cycles_paid) return {};
+  return *state_.cycles_paid - kFreeCycles * between_cycles();
+}
+
 void Control::cycle_components_when_due() {
   if (!state_.sample || (state_.component_runs.empty() && state_.allocations.empty())) return;
   const StrategyParameters now = strategy_now();
-  if (state_.cycled) {
-    const auto since = at_.boot - *state_.cycled;
-    const auto interval = std::chrono::duration_cast<std::chrono::nanoseconds>(
-        state_.config->control.interval * std::max(0.1, now.cycle));
-    if (since < interval) {
-      if (since < kBetweenCycles) return;
-      // Who comes to the end of what he has is not left to wait for the next turn.
-      const bool lacks = std::any_of(
-          state_.component_runs.begin(), state_.component_runs.end(), [&](const auto& one) {
-            const Component& component = state_.promises.components.at(one.first);
-            for (const Allotted what : {Allotted::cpu, Allotted::memory}) {
-              const Demand& demand = one.second.demands[index_of(what)];
-              const auto has = static_cast<double>(component.has[index_of(what)]);
-              const auto used = static_cast<double>(demand.used.value_or(0));
-              const auto then = static_cast<double>(demand.judged.value_or(0));
-              if (has > 0 && used >= kNearly * has && used > kRises * then) return true;
-            }
-            return false;
-          });
-      if (!lacks) return;
+  const auto interval = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      state_.config->control.interval * std::max(0.1, now.cycle));
+  if (!state_.turned || at_.boot - *state_.turned >= interval) {
+    state_.turned = at_.boot;
+    ++state_.turns;
+    return cycle_components(true);
+  }
+  if (state_.cycle_wanted) {
+    const auto next = next_wanted_cycle();
+    if (next && *next > at_.boot) return;
+    const BootTime from = std::max(state_.cycles_paid.value_or(at_.boot), at_.boot);
+    state_.cycles_paid = from + between_cycles();
+    return cycle_components(false);
+  }
+  if (state_.cycled && at_.boot - *state_.cycled < kBetweenCycles) return;
+  // Who comes to the end of what he has is not left to wait for the next turn.
+  for (const auto& [name, run] : state_.component_runs) {
+    const Component& component = state_.promises.components.at(name);
+    for (const Allotted what : {Allotted::cpu, Allotted::memory}) {
+      const Demand& demand = run.demands[index_of(what)];
+      const auto has = static_cast<double>(component.has[index_of(what)]);
+      const auto used = static_cast<double>(demand.used.value_or(0));
+      const auto then = static_cast<double>(demand.judged.value_or(0));
+      if (has > 0 && used >= kNearly * has && used > kRises * then) {
+        return cycle_components(false);
+      }
     }
   }
-  cycle_components();
 }
 
-void Control::cycle_components() {
+// `turn`: one of the regular ones, in which allocations may shrink because of less demand.
+void Control::cycle_components(bool turn) {
   state_.cycled = at_.boot;
+  state_.cycle_wanted = false;
   const StrategyParameters now = strategy_now();
   const Config::Control& settings = state_.config->control;
   decide::Pace pace;
-  pace.shrink_most = now.shrink_most;
+  pace.shrink_most = turn ? now.shrink_most : 0;
   pace.hold = now.hold;
   pace.deadband = now.deadband;
   const decide::Classes classes =
@@ -868,7 +959,7 @@ void Control::cycle_components() {
     for (const Allotted what : kAllAllotted) {
       if (!takes_part(component, what)) continue;
       const QuotaPart& part = quota.parts[index_of(what)];
-      judge_demand(component, run, what, part, now);
+      judge_demand(component, run, what, part, now, turn);
       decide::Wish wish;
       wish.id = run.number;
       // What is not lent is kept for its owner, whether or not he uses it.
@@ -913,7 +1004,7 @@ void Control::cycle_components() {
       }
     }
   }
-  if (again) state_.cycled.reset();
+  state_.cycle_at_sample = again;
   std::sort(to_call.begin(), to_call.end());
   to_call.erase(std::unique(to_call.begin(), to_call.end()), to_call.end());
   // What is promised is booked before anybody is told.
@@ -1021,7 +1112,8 @@ void Control::call_setters(const std::string& name) {
   }
   const auto within = state_.config->control.setter_timeout;
   effects_.emplace_back(CallSetter{call.ask, name, call.values, within, std::move(reasons)});
-  state_.calls_due.emplace(call.since + within, name);
+  call.until = call.since + within;
+  state_.calls_due.emplace(call.until, name);
   run.call = std::move(call);
 }
 
@@ -1034,35 +1126,45 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
   auto& pool = pool_of_component(component);
   std::string text;
   for (const auto& [what, move] : call.moves) {
+    Demand& demand = run.demands[index_of(what)];
+    auto& allocation = pool[index_of(what)];
+    const auto set = values.find(std::string(facts_of(what).setter));
+    // Of several things some may have been set. More than it was asked to is not its own.
+    const bool did = applied || set != values.end();
     std::int64_t value = move.to;
-    if (const auto set = values.find(std::string(facts_of(what).setter)); set != values.end()) {
-      value = units_of(what, set->second);
+    if (set != values.end()) {
+      value = std::min(units_of(what, set->second), std::max(move.from, move.to));
+      // Whoever counts in whole numbers has done it.
+      if (std::abs(value - move.to) <= least_change(what)) value = move.to;
     }
-    ++(applied ? run.demands[index_of(what)].changes : run.demands[index_of(what)].failures);
-    if (applied) {
+    ++(did ? demand.changes : demand.failures);
+    if (did) {
       component.has[index_of(what)] = value;
       if (value == move.to) {
-        pool[index_of(what)].applied(run.number, value);
+        allocation.applied(run.number, value);
       } else {
-        pool[index_of(what)].fell_short(run.number, value, at_.boot);
+        allocation.fell_short(run.number, value, at_.boot);
       }
       // A bound of its own: there is no use in asking for more until it may have changed.
-      if (value < move.to) run.demands[index_of(what)].own_most = {value, at_.boot};
+      if (value < move.to) demand.own_most = {value, at_.boot};
     } else if (outcome == Decision::Outcome::failed || !run.call_sent) {
-      pool[index_of(what)].refused(run.number, at_.boot);
+      allocation.refused(run.number, at_.boot);
     } else {
-      pool[index_of(what)].unanswered(run.number, at_.boot);
+      allocation.unanswered(run.number, at_.boot);
     }
     const auto kept = state_.promises.decisions.find({call.ask, what});
     if (kept != state_.promises.decisions.end()) {
       Decision decision = kept->second;
       decision.outcome = outcome;
       decision.took = took;
-      if (applied) decision.applied = value;
+      if (did) decision.applied = value;
+      if (set != values.end()) decision.applied = units_of(what, set->second);
       if (!text.empty()) text += "; ";
       text += std::string(facts_of(what).name) + " " + number_text(shown(what, move.from)) + " → " +
               amount_text(what, move.to);
-      if (applied && value != move.to) text += " (it set " + amount_text(what, value) + ")";
+      if (did && *decision.applied != move.to) {
+        text += " (it set " + amount_text(what, *decision.applied) + ")";
+      }
       text += ": " + decision.reason;
       keep(PutDecision{std::move(decision)});
     }
@@ -1082,6 +1184,10 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
     say_component("allocation", name, name + ": " + text);
   } else {
     ++(outcome == Decision::Outcome::timed_out ? run.timed_out : run.failed);
+    if (outcome == Decision::Outcome::failed) run.in_vain = 0;  // it answered
+    for (const auto& [setter, value] : values) {
+      if (setter_of(component, setter) != nullptr) run.values[setter] = value;
+    }
     run.problem = said;
     say_component("allocation", name, name + " keeps what it has: " + said + " (" + text + ")");
     const auto of = static_cast<double>(run.asked);
@@ -1099,9 +1205,7 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
   }
   keep(PutComponent{component, true});
   book_allocation(component);
-  for (const auto& [what, move] : call.moves) {
-    if (applied) note_lending(component, run, what);
-  }
+  for (const auto& [what, move] : call.moves) note_lending(component, run, what);
 }
 
 void Control::note_lending(const Component& component, ComponentRun& run, Allotted what) {
@@ -1136,7 +1240,7 @@ bool Control::answered(const SetterAnswered& event) {
   }
   const Call call = now ? *run.call : *run.late;
   if (now) {
-    state_.calls_due.erase({call.since + state_.config->control.setter_timeout, event.component});
+    state_.calls_due.erase({call.until, event.component});
   }
   run.call.reset();
   run.late.reset();
@@ -1146,7 +1250,7 @@ bool Control::answered(const SetterAnswered& event) {
               event.said.empty() ? "it could not set it" : event.said);
   call_setters(event.component);
   // What it gave back may be what somebody waits for.
-  state_.cycled.reset();
+  state_.cycle_wanted = true;
   cycle_components_when_due();
   return true;
 }
@@ -1167,6 +1271,7 @@ void Control::expire_calls() {
     std::string said = "it did not answer in " + number_text(timeout) + " s";
     if (run.in_vain > 1) said += ", " + std::to_string(run.in_vain) + " times in a row";
     settle_call(name, run, call, Decision::Outcome::timed_out, {}, said);
+    refuse_due(name, run);
     run.late = call;
     if (run.in_vain == kUnresponsive) {
       say_component("component.unresponsive", name, name + " does not respond: " + said);
@@ -1184,9 +1289,11 @@ void Control::book_allocation(const Component& component) {
   }
   std::int64_t cpu = 0;
   std::int64_t memory = 0;
-  for (const auto& [name, run] : state_.component_runs) {
+  const auto there = state_.component_leases.find(component.lease);
+  if (there == state_.component_leases.end()) return;
+  for (const std::string& name : there->second) {
     const Component& one = state_.promises.components.at(name);
-    if (one.lease != component.lease) continue;
+    const ComponentRun& run = state_.component_runs.at(name);
     const auto* pool = std::as_const(*this).pool_of_component(one);
     const auto held = [&](Allotted what) {
       const std::int64_t out = pool == nullptr ? 0 : (*pool)[index_of(what)].held(run.number);
@@ -1206,19 +1313,66 @@ void Control::book_allocation(const Component& component) {
   lease.needs.cpu = cpu > 0 ? std::optional(booked.cpu) : std::nullopt;
   let_go(lease);
   bookings_moved_ = true;
-  const bool grouped = lease.fence && lease.group != Group();
-  if (grouped) {
-    lease.fence_at = booked.memory;
-    lease.fence_set = false;
+  const LeaseId id = lease.id;
+  keep(PutLease{std::move(lease)});
+  hold_component(id);
+  effects_.emplace_back(Changed{id});
+}
+
+// What it has been given is where its fence stands, and its limit of the processors.
+void Control::hold_component(LeaseId id) {
+  const auto found = state_.promises.leases.find(id);
+  if (found == state_.promises.leases.end() || !found->second.fence ||
+      found->second.group == Group() || !decide::holds(found->second.state)) {
+    return;
   }
+  Lease lease = found->second;
+  const Group group = lease.group;
+  const Bytes at = lease.booked.memory;
+  const auto cores = lease.booked.cpu.milli() > 0 ? std::optional(lease.booked.cpu) : std::nullopt;
+  if (lease.fence_at != at) {
+    lease.fence_at = at;
+    lease.fence_set = false;
+    keep(PutLease{std::move(lease)});
+    effects_.emplace_back(Fence{id, group, at, "its allocation has changed"});
+  }
+  effects_.emplace_back(LimitCpu{id, group, cores, "its allocation has changed"});
+}
+
+// After its quota says otherwise whether the kernel holds it.
+void Control::follow_enforcement(const Component& component) {
+  const auto found = state_.promises.leases.find(component.lease);
+  if (!component.books || found == state_.promises.leases.end() ||
+      !decide::holds(found->second.state) || found->second.fence == component.quota.enforce) {
+    return;
+  }
+  Lease lease = found->second;
   const LeaseId id = lease.id;
   const Group group = lease.group;
-  keep(PutLease{std::move(lease)});
-  if (grouped) {
-    effects_.emplace_back(Fence{id, group, booked.memory, "its allocation has changed"});
-    effects_.emplace_back(LimitCpu{id, group, booked.cpu, "its allocation has changed"});
+  if (!component.quota.enforce) {
+    thaw(id, "its quota is enforced no more");
+    leave_fence(id);
+    lease = state_.promises.leases.at(id);
+    lease.fence = false;
+    lease.fence_at = Bytes();
+    lease.fence_set = false;
+    keep(PutLease{std::move(lease)});
+    effects_.emplace_back(Fence{id, group, Bytes(), "its quota is enforced no more"});
+    effects_.emplace_back(LimitCpu{id, group, std::nullopt, "its quota is enforced no more"});
+    return;
   }
-  effects_.emplace_back(Changed{id});
+  const auto sharers = state_.holders.find(lease.holder);
+  const bool alone = sharers != state_.holders.end() && sharers->second.size() == 1;
+  if (lease.holder.pid == 0 || !alone) return;
+  lease.fence = true;
+  const bool placed = lease.grouped;
+  lease.grouped = true;
+  const Holder holder = lease.holder;
+  const uid_t owner = lease.owner;
+  keep(PutLease{std::move(lease)});
+  if (placed) return hold_component(id);
+  state_.placing.insert(id);
+  effects_.emplace_back(PlaceHolder{id, holder, owner, Bytes(), {}, {}});
 }
 
 void Control::say_component(std::string type, const std::string& component, std::string text) {

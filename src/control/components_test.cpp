@@ -246,6 +246,20 @@ TEST_F(Components, OneThatHangsKeepsWhatItHasAndIsSaidToBeUnresponsive) {
   EXPECT_EQ(view("hangs").problem, "");
 }
 
+TEST_F(Components, AnotherTimeoutWhileOneIsAskedLosesNoDeadline) {
+  put("asked", quota(250));
+  listen("asked");
+  const CallSetter* asked = call("asked");
+  ASSERT_NE(asked, nullptr);
+  const std::uint64_t number = asked->ask;
+  Config config = with("conservative+dynamic");
+  config.control.setter_timeout = seconds(60);
+  box.apply(Configured{config});
+  answer("asked", number);
+  EXPECT_EQ(has("asked"), 250);
+  EXPECT_EQ(box.control.next_deadline(), std::nullopt);
+}
+
 TEST_F(Components, OneThatThrowsKeepsWhatItHas) {
   put("throws", quota(250, 512));
   listen("throws");
@@ -624,6 +638,161 @@ TEST_F(Components, SteadyUseChangesNothing) {
     run(1);
   }
   EXPECT_LE(box.shadow.decisions.size(), before + 1);
+}
+
+TEST_F(Components, WhoClaimsMoreThanThereIsGetsWhatIsLeft) {
+  put("honest", quota(300, 1024));
+  listen("honest");
+  obey();
+  AskComponent ask;
+  ask.what = AskComponent::What::put;
+  ask.name = "greedy";
+  ask.setters = {setter("cpu_percent"), setter("memory_mb")};
+  ask.values = {{"cpu_percent", 1e12}, {"memory_mb", 1e300}};
+  box.ask(ask);
+  EXPECT_EQ(has("greedy"), 500) << "800 are shared out, and 300 are somebody's";
+  EXPECT_LE(has("greedy", Allotted::memory), 64 * 1024);
+  check();
+  listen("greedy");
+  obey();
+  run(5);
+  EXPECT_EQ(has("honest"), 300);
+}
+
+TEST_F(Components, WhoSaysThatItSetMoreThanItWasAskedToHasWhatItWasAsked) {
+  put("liar", quota(250, 512));
+  listen("liar");
+  const CallSetter* asked = call("liar");
+  ASSERT_NE(asked, nullptr);
+  answer("liar", asked->ask, true, {{"cpu_percent", 1e9}, {"memory_mb", -5}});
+  EXPECT_EQ(has("liar"), 250);
+  EXPECT_EQ(has("liar", Allotted::memory), 0);
+  check();
+}
+
+TEST_F(Components, WhoCountsInWholeNumbersHasDoneWhatItWasAsked) {
+  put("rounds", quota(245, 500));
+  listen("rounds");
+  const CallSetter* asked = call("rounds");
+  ASSERT_NE(asked, nullptr);
+  answer("rounds", asked->ask, true, {{"cpu_percent", 24}, {"memory_mb", 499}});
+  EXPECT_EQ(box.count<CallSetter>(), 0);
+  EXPECT_EQ(view("rounds").values.at("cpu_percent"), 24);
+  EXPECT_EQ(box.shadow.decisions.begin()->second.applied, 240);
+  AskComponent more;
+  more.what = AskComponent::What::quota;
+  more.name = "rounds";
+  more.quota = quota(400);
+  box.ask(more);
+  ASSERT_NE(call("rounds"), nullptr) << "24 was no bound of its own";
+}
+
+TEST_F(Components, WhatWasSetBeforeSomethingElseFailedIsItsOwn) {
+  put("half", quota(250, 512));
+  listen("half");
+  const CallSetter* asked = call("half");
+  ASSERT_NE(asked, nullptr);
+  answer("half", asked->ask, false, {{"cpu_percent", 25}});
+  EXPECT_EQ(has("half"), 250);
+  EXPECT_EQ(has("half", Allotted::memory), 0);
+  check();
+}
+
+TEST_F(Components, WhatWasToBeAskedNextIsAskedAfterATimeout) {
+  put("slow", quota(250));
+  listen("slow");
+  obey();
+  AskComponent change;
+  change.what = AskComponent::What::quota;
+  change.name = "slow";
+  change.quota = quota(400);
+  box.ask(change);
+  ASSERT_NE(call("slow"), nullptr);  // never answered
+  change.quota = quota(std::nullopt, 2048);
+  box.ask(change);
+  EXPECT_EQ(call("slow"), nullptr) << "one thing at a time";
+  box.pass(seconds(6));
+  box.apply(Ticked{});
+  bool memory_asked = false;
+  for (int i = 0; i < 30; ++i) {
+    if (const CallSetter* asked = call("slow")) {
+      for (const auto& value : asked->values) {
+        memory_asked = memory_asked || value.setter == "memory_mb";
+      }
+    }
+    obey();
+    box.pass(seconds(1));
+    box.read();
+  }
+  EXPECT_TRUE(memory_asked);
+  EXPECT_EQ(has("slow", Allotted::memory), 2048);
+  EXPECT_EQ(has("slow"), 400);
+}
+
+TEST_F(Components, TheKernelHoldsItWhileItsQuotaSaysSo) {
+  put("held", quota(250, 512), 41);
+  listen("held");
+  obey();
+  const LeaseId lease = component("held").lease;
+  AskComponent change;
+  change.what = AskComponent::What::quota;
+  change.name = "held";
+  change.quota.enforce = true;
+  box.ask(change);
+  EXPECT_EQ(box.count<PlaceHolder>(), 1);
+  Group made = group(lease);
+  made.cpu = "/c/held";
+  box.apply(Placed{lease, made, false, ""});
+  EXPECT_EQ(box.count<Fence>(), 1);
+  ASSERT_EQ(box.count<LimitCpu>(), 1);
+  EXPECT_EQ(box.shadow.leases.at(lease).fence_at, 512_MiB);
+  change.quota.enforce = false;
+  box.ask(change);
+  EXPECT_EQ(box.count<LimitCpu>(), 1);
+  EXPECT_EQ(box.shadow.leases.at(lease).fence_at, Bytes());
+  change.quota.enforce = true;
+  box.ask(change);
+  EXPECT_EQ(box.count<LimitCpu>(), 1);
+  change.what = AskComponent::What::remove;
+  box.ask(change);
+  bool lifted = false;
+  for (const Effect& effect : box.effects) {
+    const auto* limit = std::get_if<LimitCpu>(&effect);
+    lifted = lifted || (limit != nullptr && !limit->at);
+  }
+  EXPECT_TRUE(lifted);
+  EXPECT_EQ(box.count<EndListening>(), 1) << "who listened for it listens for nobody";
+}
+
+TEST_F(Components, LessIsGivenAtEachTurnAndNotAtEachAnswer) {
+  put("shrinks", quota(0, 4096), 0);
+  put("noisy", quota(100));
+  listen("shrinks");
+  obey();
+  listen("noisy");
+  obey();
+  ASSERT_EQ(has("shrinks", Allotted::memory), 4096);
+  Config config = with("aggressive+cooperative");
+  box.apply(Configured{config});
+  // It uses little; others ask and answer all the time.
+  for (int i = 0; i < 300; ++i) {
+    tell("shrinks", 10, 200);
+    AskComponent change;
+    change.what = AskComponent::What::quota;
+    change.name = "noisy";
+    change.quota = quota(100 + 50 * (i % 2));
+    box.ask(change);
+    obey();
+    run(1);
+  }
+  // Two minutes until it is believed, then a fifth every five seconds, 48 a day at most.
+  const auto shrinks =
+      std::count_if(box.shadow.decisions.begin(), box.shadow.decisions.end(), [](const auto& one) {
+        return one.second.component == "shrinks" && one.second.what == Allotted::memory &&
+               one.second.to < one.second.from;
+      });
+  EXPECT_GT(shrinks, 1);
+  EXPECT_LE(shrinks, 36);
 }
 
 TEST_F(Components, AnswersThatNobodyAskedForChangeNothing) {

@@ -175,6 +175,9 @@ std::optional<BootTime> Control::next_deadline() const {
     if (one.patience) sooner(*one.patience);
   }
   if (!state_.calls_due.empty()) sooner(state_.calls_due.begin()->first);
+  if (state_.cycle_wanted && state_.sample && !state_.component_runs.empty()) {
+    if (const auto at = next_wanted_cycle()) sooner(*at);
+  }
   return next;
 }
 
@@ -203,6 +206,7 @@ void Control::on(const Ticked&) {
   forget_old();
   check_unloading();
   expire_calls();
+  cycle_components_when_due();
   run_queue();
 }
 
@@ -221,7 +225,8 @@ void Control::on(const Configured& event) {
       adopt(state_.promises.components.at(name), run);
     }
   }
-  state_.cycled.reset();
+  state_.cycle_wanted = true;
+  state_.rebook_components = state_.rebook_components || shadow != event.config.control.shadow;
   for (const auto& [id, use] : state_.uses) look_again(id);
   for (const auto& [id, lease] : state_.promises.leases) {
     if (lease.state == LeaseState::waiting && !lease.use) {

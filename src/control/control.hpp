@@ -253,9 +253,17 @@ class Control {
       const Component& component) const;
   void measure_components();
   void cycle_components_when_due();
-  void cycle_components();
+  std::chrono::nanoseconds between_cycles() const;
+  std::optional<BootTime> next_wanted_cycle() const;
+  void cycle_components(bool turn);
+  std::int64_t least_change(Allotted what) const;
+  void hold_component(LeaseId id);
+  void follow_enforcement(const Component& component);
+  void refuse_due(const std::string& name, ComponentRun& run);
+  void claim(Component& component, const ComponentRun& run,
+             const std::map<std::string, double>& values);
   void judge_demand(const Component& component, ComponentRun& run, Allotted what,
-                    const QuotaPart& part, const StrategyParameters& now);
+                    const QuotaPart& part, const StrategyParameters& now, bool turn);
   /// What can be given out; empty: nobody knows now.
   std::optional<std::int64_t> capacity_for(LeaseId pool, Allotted what,
                                            const StrategyParameters& now) const;

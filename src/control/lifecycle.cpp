@@ -154,6 +154,7 @@ void Control::on(const Placed& event) {
   }
   effects_.emplace_back(Changed{event.lease});
   answer_polls(event.lease);
+  if (event.group && !over && !component_of(event.lease).empty()) hold_component(event.lease);
 }
 
 void Control::on(const Fenced& event) {

@@ -170,6 +170,7 @@ struct Demand {
 struct Call {
   std::uint64_t ask = 0;
   BootTime since{};
+  BootTime until{};  ///< its place in State::calls_due
   std::vector<std::pair<Allotted, decide::Move>> moves;
   std::vector<CallSetter::Value> values;
 };
@@ -259,14 +260,20 @@ struct State {
   bool sessions_interrupted = false;    ///< the daemon died in a cleaning
   std::map<std::string, ComponentRun, std::less<>> component_runs;  ///< of those registered
   std::map<Holder, std::set<std::string>> component_holders;
-  std::set<std::pair<BootTime, std::string>> calls_due;  ///< asks that nobody may answer later
+  std::map<LeaseId, std::set<std::string>> component_leases;  ///< who is in it; never an empty set
+  std::set<std::pair<BootTime, std::string>> calls_due;       ///< asks that nobody may answer later
   /// What components have and were asked to have: of the node's (0), or inside a lease that
   /// somebody else booked.
   std::map<LeaseId, std::array<decide::Allocation, kAllotted>> allocations;
   std::uint64_t last_component = 0;  ///< number
   std::uint64_t last_call = 0;
-  std::optional<BootTime> cycled;
-  bool rebook_components = false;  ///< their leases book what was so before a restart
+  std::optional<BootTime> turned;  ///< the last regular cycle
+  std::uint64_t turns = 0;
+  std::optional<BootTime> cycled;       ///< the last one
+  bool cycle_wanted = false;            ///< something has changed since
+  bool cycle_at_sample = false;         ///< what there is was not known
+  std::optional<BootTime> cycles_paid;  ///< see between_cycles()
+  bool rebook_components = false;       ///< their leases book what was so before a restart
   ZoneRules zone;
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;

@@ -56,7 +56,13 @@ void Promises::keep(const Record& record) {
   } else if (const auto* decision = std::get_if<PutDecision>(&record)) {
     decisions.insert_or_assign({decision->decision.id, decision->decision.what},
                                decision->decision);
-    while (decisions.size() > kMostDecisions) decisions.erase(decisions.begin());
+    // Those that are open still matter; they are few.
+    while (decisions.size() > kMostDecisions) {
+      const auto closed = std::find_if(decisions.begin(), decisions.end(), [](const auto& one) {
+        return one.second.outcome != Decision::Outcome::asked;
+      });
+      decisions.erase(closed == decisions.end() ? decisions.begin() : closed);
+    }
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }

@@ -751,6 +751,8 @@ void Loop::carry_out(Effect& effect) {
     pending_.emplace_back(machine_.release(*release));
   } else if (const auto* call = std::get_if<CallSetter>(&effect)) {
     component_listeners_.call(*call);
+  } else if (const auto* gone = std::get_if<EndListening>(&effect)) {
+    routes_.end_listening(gone->component);
   } else if (const auto* limit = std::get_if<LimitCpu>(&effect)) {
     if (const std::string problem = machine_.limit_cpu(*limit); !problem.empty()) {
       this->say("component.limit", problem);

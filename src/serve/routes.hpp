@@ -31,6 +31,8 @@ class Routes {
   void tell_lease(LeaseId id) { streams_.tell_lease(id); }
   void tell_alert(const Alert& alert) { streams_.tell_alert(alert); }
   bool anybody_watches() const { return streams_.anybody_watches(); }
+  /// Ends the streams of those who listen for this component.
+  void end_listening(const std::string& component) { streams_.end_listening(component); }
   /// Ends all streams.
   void close() { streams_.close(); }
 

@@ -172,6 +172,18 @@ void Streams::listen(const std::string& component, Client client) {
   component_listening_.push_back({*stream, component, listener});
 }
 
+void Streams::end_listening(const std::string& component) {
+  std::vector<ComponentListening> ended;
+  std::erase_if(component_listening_, [&](const ComponentListening& one) {
+    if (one.component == component) ended.push_back(one);
+    return one.component == component;
+  });
+  for (ComponentListening& one : ended) {
+    one.stream.close();
+    backend_.stop_listening(component, one.listener);
+  }
+}
+
 void Streams::end_listening(LeaseId lease) {
   // Whoever stops may be asked something at once: the list is done with first.
   std::vector<Listening> ended;

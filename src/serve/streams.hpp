@@ -22,6 +22,8 @@ class Streams {
   /// Whoever listens for this component hears what it is asked to set, until it goes.
   void listen(const std::string& component, Client client);
 
+  void end_listening(const std::string& component);
+
   // To those who watch. Each costs nothing when nobody does.
   void tell_sample();
   void tell_event(const EventLine& line);

@@ -182,6 +182,10 @@ struct CallSetter {
   std::chrono::milliseconds within{0};  ///< later answers count as none
   std::string reason;
 };
+/// Who listens for this component does so no more: it is gone, or is another one now.
+struct EndListening {
+  std::string component;
+};
 /// Hold the processes of a lease to so much of the processors; empty: to nothing.
 struct LimitCpu {
   LeaseId lease = 0;
@@ -192,7 +196,7 @@ struct LimitCpu {
 
 using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
                             Freeze, Weigh, Terminate, Release, Notify, AskHook, LookAtSessions,
-                            CleanSessions, MakeSession, CallSetter, LimitCpu>;
+                            CleanSessions, MakeSession, CallSetter, LimitCpu, EndListening>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

@@ -321,9 +321,7 @@ std::string Referee::components(const control::State& state) const {
     if (!component.books) continue;
     cpu += held(Allotted::cpu);
     memory[component.lease] += held(Allotted::memory);
-    if (run->second.call &&
-        !state.calls_due.contains(
-            {run->second.call->since + state.config->control.setter_timeout, name})) {
+    if (run->second.call && !state.calls_due.contains({run->second.call->until, name})) {
       return name + " was asked, and nobody looks at the clock";
     }
   }

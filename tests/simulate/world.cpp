@@ -508,6 +508,7 @@ void World::act() {
     Config config = config_;
     config.leases.ageing = std::chrono::seconds(random_.between(10, 600));
     config.leases.place = random_.percent(50) ? Place::pack : Place::spread;
+    config.control.setter_timeout = std::chrono::milliseconds(random_.between(100, 10'000));
     config.strategy = *strategy_of(kStrategyWords.at(random_.below(kStrategyWords.size())));
     config_ = config;
     apply(Configured{config});
