@@ -129,6 +129,7 @@ std::string Referee::stillness(const control::Control& control, const Event& eve
       const auto use = state.uses.find(other);
       const bool could = loose.fence && !loose.group.unified.empty() && !loose.fence_set &&
                          loose.part_of == 0 && loose.parent == 0 && decide::holds(loose.state) &&
+                         !state.killing.contains(other) &&  // it has to run to end
                          use != state.uses.end() && use->second.measured && over(loose);
       const bool rests = could && use->second.rests_until && at.boot < *use->second.rests_until;
       if (could && !rests && !loose.frozen) {
