@@ -792,7 +792,14 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
   // A node that takes nobody new gives nobody more.
   const std::int64_t more =
       device.drained ? std::min<std::int64_t>(0, device.balance()) : device.balance();
-  const std::int64_t all = std::max<std::int64_t>(0, own + more);
+  std::int64_t all = std::max<std::int64_t>(0, own + more);
+  if (what == Allotted::cpu) {
+    // Processors are shared whoever uses them: what nobody booked keeps components from growing,
+    // and does not make what they have waver.
+    const std::int64_t there =
+        own + device.capacity - device.reserve - device.margin - device.booked;
+    all = std::max(all, std::min(own, there));
+  }
   if (what == Allotted::memory) return all / kMiB;
   const auto kept = static_cast<std::int64_t>(std::ceil(kWhole * now.reserve));
   return std::min(all * kWhole / device.capacity, kWhole - kept);

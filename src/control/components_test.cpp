@@ -795,6 +795,19 @@ TEST_F(Components, LessIsGivenAtEachTurnAndNotAtEachAnswer) {
   EXPECT_LE(shrinks, 36);
 }
 
+TEST_F(Components, WhatNobodyBookedOfTheProcessorsMakesNoShareWaver) {
+  put("steady", quota(400, 512));
+  listen("steady");
+  obey();
+  ASSERT_EQ(has("steady"), 400);
+  for (int i = 0; i < 180; ++i) {
+    box.sample.cpu.busy = Ratio(i % 60 < 40 ? 1.0 : 0.1);  // somebody compiles
+    tell("steady", 200, 300);
+    run(1);
+    ASSERT_EQ(has("steady"), 400) << i;
+  }
+}
+
 TEST_F(Components, AnswersThatNobodyAskedForChangeNothing) {
   put("liar", quota(250));
   AskComponent ask;
