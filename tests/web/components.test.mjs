@@ -62,7 +62,7 @@ test('one component has an address of its own: allocations with their course, de
     const cpu = page.locator('[data-resource=cpu]');
     await cpu.waitFor();
     assert.equal(await page.evaluate(() => location.hash), '#/components/indexer');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'component', 'who comes from the list goes on at its heading');
+    await until('who comes from the list goes on at its heading', async () => (await page.evaluate(() => document.activeElement.id)) === 'component');
     assert.match(await text_of(cpu.locator('.gpu-facts')), /^used \d+.* forecast quantile foreseen 24 % 20\.5 to 38 % within 15 min past accuracy 93 % 82 % sure bounds 5 to 50 % meant to have 30 % lends nothing$/);
     assert.match(await text_of(page.locator('[data-resource=memory] .gpu-head')), /700 MB given, 760 MB asked/);
     assert.match(await text_of(page.locator('[data-resource=memory] .gpu-facts')), /past accuracy – \(no forecast was held against what came yet\) 60 % sure/);

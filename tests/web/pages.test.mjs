@@ -131,7 +131,7 @@ test('256 processors fit on every screen, and each says what it does', () =>
     assert.match(plain(await page.locator('.core').nth(3).innerText()), /^3 100 %$/);
     await page.getByText('The busiest is CPU 3 with 100').waitFor();
     await assert_no_overflow(page);
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'cpu', 'the address leads to the section');
+    await until('the address leads to the section', async () => (await page.evaluate(() => document.activeElement.id)) === 'cpu');
     await page.setViewportSize({ width: 1440, height: 900 });
     await assert_no_overflow(page);
     await shot(page, 'system-cores');
@@ -159,7 +159,7 @@ test('a setting is found, changed, refused in its place, and taken back', () =>
     await row.waitFor();
     await until('only one', async () => (await page.locator('[data-key]').count()) === 1);
     await row.getByRole('button', { name: 'change' }).click();
-    assert.equal(await page.evaluate(() => document.activeElement.tagName), 'INPUT', 'the field has the focus');
+    await until('the field has the focus', async () => (await page.evaluate(() => document.activeElement.tagName)) === 'INPUT');
     await page.keyboard.press('Control+A');
     await page.keyboard.type('700');
     await page.keyboard.press('Enter');
