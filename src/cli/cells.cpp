@@ -19,7 +19,7 @@ std::string number_cell(const Style& style, std::optional<double> value, int dig
 std::string amount_cell(const Style& style, std::optional<double> amount, const std::string& unit) {
   if (!amount) return kNone;
   if (style.bytes) return show_plain(*amount, 3);
-  const auto text = show_plain(*amount, std::abs(*amount) < 100 ? 1 : 0);
+  auto text = show_plain(*amount, std::abs(*amount) < 100 ? 1 : 0);
   if (unit.empty()) return text;
   return text + (unit == "1/s" ? "/s" : " " + printable(unit));
 }

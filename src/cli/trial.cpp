@@ -181,7 +181,7 @@ std::string render_tried(const std::vector<Tried>& all, const Style& style) {
     table.row({one.passed ? paint(style, "ok", "PASS") : paint(style, "failed", "FAIL"), one.name,
                printable(one.text)});
   }
-  const auto text = table.render(look);
+  auto text = table.render(look);
   if (style.output == Output::csv) return text;
   return text + std::to_string(all.size() - failed) + " passed, " + std::to_string(failed) +
          " failed\n";

@@ -309,7 +309,7 @@ void Control::ask(const Asked& asked, const AskComponent& ask) {
     if (component.quota != before || !known) {
       keep(PutComponent{component, true});
       follow_enforcement(component);
-      say_component("quota.changed", ask.name, ask.name + ": its quota was changed");
+      say("quota.changed", 0, ask.name + ": its quota was changed");
       state_.cycle_wanted = true;
     }
     effects_.emplace_back(Respond{asked.request, component_view(component)});
@@ -428,10 +428,10 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
     if (!same && !component.books) effects_.emplace_back(Watch{component.holder});
   }
   if (!same) {
-    say_component("component.registered", ask.name,
-                  ask.name + " is registered" +
-                      (component.holder.pid != 0 ? ", pid " + std::to_string(component.holder.pid)
-                                                 : std::string()));
+    say("component.registered", 0,
+        ask.name + " is registered" +
+            (component.holder.pid != 0 ? ", pid " + std::to_string(component.holder.pid)
+                                       : std::string()));
   }
   book_allocation(component);
   follow_enforcement(component);
@@ -536,7 +536,7 @@ void Control::unregister(const std::string& name, const std::string& why) {
   component.books = false;
   component.has = {};
   keep(PutComponent{component, true});
-  say_component("component.gone", name, name + " is gone: " + why);
+  say("component.gone", 0, name + " is gone: " + why);
   state_.cycle_wanted = true;
   bookings_moved_ = true;
   if (!books) return;
@@ -957,8 +957,7 @@ void Control::cycle_components(bool turn) {
     const InForce quota = in_force(component.quota);
     if (quota.during != run.window) {
       run.window = quota.during;
-      say_component(
-          "quota.window", name,
+      say("quota.window", 0,
           name + (quota.during.empty() ? ": its usual bounds are in force again"
                                        : ": the bounds of " + quota.during + " are in force"));
     }
@@ -1105,7 +1104,7 @@ void Control::call_setters(const std::string& name) {
     for (const auto& [what, move] : call.moves) {
       pool_of_component(component)[index_of(what)].applied(run.number, move.to);
     }
-    say_component("allocation", name, name + " would be given " + reasons);
+    say("allocation", 0, name + " would be given " + reasons);
     return;
   }
   ++run.asked;
@@ -1185,10 +1184,10 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
       run.values[value.setter] = set == values.end() ? value.to : set->second;
     }
     if (!run.problem.empty() && !call.values.empty()) {
-      say_component("component.answers", name, name + " does what it is asked again");
+      say("component.answers", 0, name + " does what it is asked again");
       run.problem.clear();
     }
-    say_component("allocation", name, name + ": " + text);
+    say("allocation", 0, name + ": " + text);
   } else {
     ++(outcome == Decision::Outcome::timed_out ? run.timed_out : run.failed);
     if (outcome == Decision::Outcome::failed) run.in_vain = 0;  // it answered
@@ -1196,14 +1195,14 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
       if (setter_of(component, setter) != nullptr) run.values[setter] = value;
     }
     run.problem = said;
-    say_component("allocation", name, name + " keeps what it has: " + said + " (" + text + ")");
+    say("allocation", 0, name + " keeps what it has: " + said + " (" + text + ")");
     const auto of = static_cast<double>(run.asked);
     const double part = static_cast<double>(run.failed + run.timed_out) / of;
     if (!run.failing && run.asked >= kEnough && part > kTooMany) {
       run.failing = true;
-      say_component("component.failing", name,
-                    name + " did not do " + std::to_string(run.failed + run.timed_out) + " of " +
-                        std::to_string(run.asked) + " things that it was asked");
+      say("component.failing", 0,
+          name + " did not do " + std::to_string(run.failed + run.timed_out) + " of " +
+              std::to_string(run.asked) + " things that it was asked");
     }
   }
   const auto of = static_cast<double>(std::max<std::uint64_t>(1, run.asked));
@@ -1221,14 +1220,14 @@ void Control::note_lending(const Component& component, ComponentRun& run, Allott
   const std::int64_t has = component.has[index_of(what)];
   const bool lends = amount != 0 && has < amount;
   if (lends && !demand.lent) {
-    say_component("allocation.lent", component.name,
-                  component.name + " has " + amount_text(what, has) + " of the " +
-                      amount_text(what, amount) + " that it is meant to have: the rest may be " +
-                      "used by others until it is wanted back");
+    say("allocation.lent", 0,
+        component.name + " has " + amount_text(what, has) + " of the " + amount_text(what, amount) +
+            " that it is meant to have: the rest may be " +
+            "used by others until it is wanted back");
   } else if (!lends && demand.lent) {
-    say_component("allocation.returned", component.name,
-                  component.name + " has the " + amount_text(what, amount) +
-                      " again that it is meant to have");
+    say("allocation.returned", 0,
+        component.name + " has the " + amount_text(what, amount) +
+            " again that it is meant to have");
   }
   demand.lent = lends;
 }
@@ -1281,7 +1280,7 @@ void Control::expire_calls() {
     refuse_due(name, run);
     run.late = call;
     if (run.in_vain == kUnresponsive) {
-      say_component("component.unresponsive", name, name + " does not respond: " + said);
+      say("component.unresponsive", 0, name + " does not respond: " + said);
     }
   }
 }
@@ -1380,15 +1379,6 @@ void Control::follow_enforcement(const Component& component) {
   if (placed) return hold_component(id);
   state_.placing.insert(id);
   effects_.emplace_back(PlaceHolder{id, holder, owner, Bytes(), {}, {}});
-}
-
-void Control::say_component(std::string type, const std::string& component, std::string text) {
-  EventLine line;
-  line.at = at_.wall;
-  line.type = std::move(type);
-  line.component = component;
-  line.text = std::move(text);
-  effects_.emplace_back(std::in_place_type<Say>, std::move(line));
 }
 
 // -------------------------------------------------------------------------------------------- view

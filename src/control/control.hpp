@@ -279,7 +279,6 @@ class Control {
   void book_allocation(const Component& component);
   void note_lending(const Component& component, ComponentRun& run, Allotted what);
   std::string move_reason(const ComponentRun& run, Allotted what, const decide::Move& move) const;
-  void say_component(std::string type, const std::string& component, std::string text);
   ComponentView component_view(const Component& component) const;
   std::vector<ComponentView> component_views() const;
   void restore_components(bool same_boot);

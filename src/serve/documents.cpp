@@ -194,8 +194,10 @@ struct Described<EventLine> {
   static constexpr auto fields = std::tuple{
       Field{"id", "", &EventLine::id},
       Field{"at", "", &EventLine::at},
-      Field{"type", "Begins with lease., model., alert., decision., daemon. or sensor.",
-            &EventLine::type},
+      Field{
+          "type",
+          "Begins with lease., model., alert., component., allocation, quota., daemon. or sensor.",
+          &EventLine::type},
       Field{"lease", "", [](const EventLine& e) { return LeaseRef{e.lease}; }},
       Field{"resource", "", &EventLine::resource},
       Field{"device", "", [](const EventLine& e) { return MaybeText{e.device}; }},

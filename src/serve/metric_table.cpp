@@ -1,3 +1,4 @@
+#include "serve/component_document.hpp"
 #include "serve/metric.hpp"
 
 #include <algorithm>
@@ -283,10 +284,6 @@ void model_cache(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
-double in_setter_unit(Allotted what, std::int64_t units) {
-  return static_cast<double>(units) / facts_of(what).scale;
-}
-
 using ComponentAmount = MetricFacts::ComponentGroup::Amount;
 template <std::int64_t ComponentAmount::* kMember>
 void component_amount(const MetricFacts& facts, MetricSink& sink) {
@@ -294,7 +291,7 @@ void component_amount(const MetricFacts& facts, MetricSink& sink) {
     for (const auto& [what, amount] : one.amounts) {
       // A most that nobody has said is no number.
       if (amount.*kMember >= std::int64_t{1} << 40) continue;
-      sink.real({one.name, facts_of(what).setter}, in_setter_unit(what, amount.*kMember));
+      sink.real({one.name, facts_of(what).setter}, in_unit(what, amount.*kMember));
     }
   }
 }
@@ -303,7 +300,7 @@ void component_demand(const MetricFacts& facts, MetricSink& sink) {
   for (const MetricFacts::ComponentGroup& one : facts.components) {
     for (const auto& [what, amount] : one.amounts) {
       if (!amount.demand) continue;
-      sink.real({one.name, facts_of(what).setter}, in_setter_unit(what, *amount.demand));
+      sink.real({one.name, facts_of(what).setter}, in_unit(what, *amount.demand));
     }
   }
 }

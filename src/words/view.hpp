@@ -26,7 +26,6 @@ struct EventLine {
   WallTime at{};
   std::string type;  ///< "lease.granted", "alert.opened", …
   LeaseId lease = 0;
-  std::string component = {};  ///< or empty
   std::optional<Resource> resource;
   std::string device;
   std::string text;
