@@ -141,10 +141,15 @@ struct Lease {
   Instant ended;                                 ///< epoch until it has ended
   std::optional<std::chrono::seconds> expected;  ///< --for, or learned
   bool expected_learned = false;
+  /// Not before then: until its time has come it waits outside of the queue, and what it needs is
+  /// kept for it. `gpu` names the devices meanwhile, with commas between. `give_up` and `expires`
+  /// count from here, and are right once it is late or granted.
+  std::optional<WallTime> starts;
+  bool late = false;                ///< its time has come, and it could not be granted then
   std::optional<BootTime> give_up;  ///< a waiter's deadline
   std::optional<BootTime> expires;  ///< end of a time to live
   std::string idempotency_key;
-  std::string reason;  ///< why it ended, or why there is no group
+  std::string reason;  ///< why it ended, why it is late, or why there is no group
   Amounts peak;
   std::uint64_t oom_kills = 0;
   std::optional<int> exit_status;  ///< its exit code or 128 + the signal, where known

@@ -2,7 +2,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
+#include "cli/at.hpp"
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/needs.hpp"
@@ -25,6 +27,7 @@ constexpr const char* kHelp =
     "  headroom lease add render --mem 6G --pid 4121    for a process that runs already\n"
     "  headroom lease add chat --gpu-mem 9G --unit ollama.service   or --container, --cgroup\n"
     "  headroom lease add night --gpus 1 --ttl 8h   for a time\n"
+    "  headroom lease add night --at 22:00 --for 3h --gpu-mem 20G   kept for it from then on\n"
     "  headroom lease renew l-73 --ttl 1h\n"
     "  headroom lease give l-73 --pid 4122          another process holds it from now on\n"
     "  headroom lease failed l-73 --gpu-mem 2G      its device refused this: it is moved, once\n"
@@ -60,7 +63,10 @@ std::string note_of(const value& lease, const Style& style) {
     if (const auto place = client::whole(lease, "place"); place && *place > 0) {
       note = "place " + std::to_string(*place);
     }
-    if (const auto earliest = parse_time(client::text(lease, "earliest"))) {
+    if (const auto starts = parse_time(client::text(lease, "starts_at"))) {
+      const bool late = client::text(lease, "earliest").empty();
+      note = (late ? "late, from " : "from ") + show_time(*starts, style.now);
+    } else if (const auto earliest = parse_time(client::text(lease, "earliest"))) {
       note += (note.empty() ? "" : ", ") + ("earliest " + show_time(*earliest, style.now));
     }
     const auto why = printable(client::text(lease, "why"));
@@ -120,6 +126,7 @@ struct AddOptions {
   std::string ttl;
   std::string wait;
   std::string expected;
+  std::string at;
   std::string priority;
   std::string model;
   bool enforce = false;
@@ -162,6 +169,11 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
   if (auto r = time("ttl_seconds", add.ttl); !r) return tl::unexpected<Error>(r.error());
   if (auto r = time("wait_seconds", add.wait); !r) return tl::unexpected<Error>(r.error());
   if (auto r = time("for_seconds", add.expected); !r) return tl::unexpected<Error>(r.error());
+  if (!add.at.empty()) {
+    const auto starts = parse_at(add.at, std::time(nullptr));
+    if (!starts) return tl::unexpected<Error>(starts.error());
+    body["starts_at"] = at_text(*starts);
+  }
   if (add.return_idle) body["return_idle"] = true;
   int holders = 0;
   for (const auto& [key, text] :
@@ -179,11 +191,13 @@ Result<object> booking_of(const AddOptions& add, const std::string& name, const 
   }
   if (holders == 0) {
     // Our own process is over in a moment; a lease of its would end with it.
-    if (add.ttl.empty()) {
+    if (add.ttl.empty() && (add.at.empty() || add.expected.empty())) {
       return fail(ErrorKind::invalid_request, "a lease needs a holder",
                   "without a process or a time it would end at once",
                   "--pid PID, --unit NAME, --container ID, --cgroup PATH or --ttl 1h");
     }
+    // From --at on for --for: nothing else says when it ends.
+    if (add.ttl.empty()) body["ttl_seconds"] = body["for_seconds"];
     body["holder"] = object{{"pid", nullptr}};
   } else if (!add.pid.empty()) {
     auto holder = holder_of(add.pid);
@@ -209,8 +223,9 @@ int add_lease(const Common& common, client::Daemon& daemon, const AddOptions& ad
   if (!body) return report(body.error());
   auto lease = daemon.book(*body, "");
   const bool waits = lease && client::text(*lease, "state") == "waiting";
-  // With --wait the answer comes when it is granted, or has waited as long as it was told to.
-  while (lease && client::text(*lease, "state") == "waiting") {
+  // With --wait the answer comes when it is granted, or has waited as long as it was told to. One
+  // with a time of its own is promised: that is the answer.
+  while (lease && add.at.empty() && client::text(*lease, "state") == "waiting") {
     lease = daemon.lease(client::text(*lease, "id"), std::chrono::seconds(30));
   }
   if (waits && lease && client::text(*lease, "state") == "ended") {
@@ -316,6 +331,7 @@ std::string render_lease(const value& lease, const Style& style) {
   }
   line("inside", printable(client::text(lease, "parent")));
   line("asked", printable(client::text(lease, "asked_at")));
+  line("starts", printable(client::text(lease, "starts_at")));
   line("granted", printable(client::text(lease, "granted_at")));
   if (const auto expected = client::number(lease, "expected_seconds")) {
     line("expected",
@@ -351,6 +367,7 @@ int lease_command(Words words) {
   options.value("--unit", add.unit, "add: this unit of systemd, such as ollama.service");
   options.value("--container", add.container, "add: this container, by the beginning of its id");
   options.value("--ttl", add.ttl, "add, renew: ends after this time, such as 1h");
+  options.value("--at", add.at, "add: start then, such as 08:00 or +2h; its room is kept for it");
   options.value("--wait", add.wait, "add: stay in the queue at most so long");
   options.value("--for", add.expected, "add, renew: how long it will take");
   options.value("--priority", add.priority, "add: low, normal, high or critical");

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/at.hpp"
 #include "cli/cells.hpp"
 #include "cli/commands.hpp"
 #include "cli/exec.hpp"
@@ -295,12 +296,17 @@ class Run {
         {common_.url, common_.answer_within(), terminal ? kPollOnTerminal : kPoll, body_, key_},
         id());
     const auto wait = request_.wait_seconds;
+    // With a time of its own it counts from there.
+    double from = asked_at_;
+    if (request_.starts) {
+      from += std::max(0.0, static_cast<double>(*request_.starts - std::time(nullptr)));
+    }
     bool lost = false;
     show_progress();
     for (;;) {
       double sleep = terminal ? 1.0 : 60.0;
       if (wait) {
-        const double left = asked_at_ + static_cast<double>(*wait) + kGraceSeconds - seconds_now();
+        const double left = from + static_cast<double>(*wait) + kGraceSeconds - seconds_now();
         if (left <= 0) {
           daemon_.end(id());
           return gave_up();
@@ -323,7 +329,7 @@ class Run {
         if (*news) lease_ = std::move(**news);
         const auto state = client::text(lease_, "state");
         if (!lost && state == "ended") {
-          if (wait && seconds_now() - asked_at_ + 1 >= static_cast<double>(*wait)) return gave_up();
+          if (wait && seconds_now() - from + 1 >= static_cast<double>(*wait)) return gave_up();
           clear_progress();
           return report(Error{ErrorKind::internal,
                               lease_name(lease_) + " was ended while it waited",
@@ -500,6 +506,7 @@ int run_command(Words words) {
   RunRequest request;
   std::string wait;
   std::string expected;
+  std::string at;
   bool no_wait = false;
   bool no_fence = false;
   bool detach = false;
@@ -511,6 +518,7 @@ int run_command(Words words) {
                 "what tells its runs apart from others of its name; else a digest of its words");
   options.value("--priority", request.priority, "low, normal, high or critical");
   options.value("--for", expected, "how long it will take, such as 40m: lets others be planned");
+  options.value("--at", at, "start then, such as 08:00 or +2h: its room is kept for it until then");
   options.value("--wait", wait, "wait in the queue at most so long; else without limit");
   options.flag("--no-wait", no_wait, "do not wait: end with 3 when it does not fit now");
   options.flag("--enforce", request.enforce, "hard limits at what was booked");
@@ -548,6 +556,11 @@ int run_command(Words words) {
     const auto seconds = whole_seconds(expected);
     if (!seconds) return report(seconds.error());
     request.for_seconds = *seconds;
+  }
+  if (!at.empty()) {
+    const auto starts = parse_at(at, std::time(nullptr));
+    if (!starts) return report(starts.error());
+    request.starts = *starts;
   }
   request.fence = !no_fence;
   request.asked = static_cast<std::int64_t>(seconds_now());

@@ -26,6 +26,7 @@ struct RunRequest {
   std::string priority = "normal";
   std::optional<std::int64_t> for_seconds;   ///< how long it is expected to take
   std::optional<std::int64_t> wait_seconds;  ///< empty: without limit; 0: not at all
+  std::optional<std::int64_t> starts;        ///< not before: seconds since 1970
   bool fence = true;
   bool spread = false;  ///< the emptiest device
   bool return_idle = false;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "act/explain.hpp"
+#include "cli/at.hpp"
 #include "cli/cells.hpp"
 #include "cli/run.hpp"
 #include "cli/units.hpp"
@@ -131,6 +132,7 @@ object booking_of(const RunRequest& request, int pid) {
   } else {
     body["wait_seconds"] = nullptr;
   }
+  if (request.starts) body["starts_at"] = at_text(*request.starts);
   if (request.for_seconds) body["for_seconds"] = *request.for_seconds;
   body["holder"] = object{{"pid", pid}};
   if (!request.parent.empty()) body["parent"] = request.parent;
@@ -215,7 +217,9 @@ std::string waiting_line(const value& lease, double waited_seconds, const Style&
     line += ", place " + std::to_string(*place);
   }
   const auto earliest = parse_time(client::text(lease, "earliest"));
-  line += ", earliest " + (earliest ? show_time(*earliest, style.now) : "unknown");
+  const bool timed = earliest && !client::text(lease, "starts_at").empty();
+  line += (timed ? ", starts " : ", earliest ") +
+          (earliest ? show_time(*earliest, style.now) : "unknown");
   return line + "      " + show_clock(waited_seconds);
 }
 

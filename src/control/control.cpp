@@ -37,7 +37,8 @@ Effects Control::apply(const Event& event, Instant at) {
 }
 
 decide::Books Control::books() const {
-  return {state_.promises, state_.ledger, state_.queue, *state_.config, at_, state_.revision};
+  return {state_.promises, state_.ledger,  state_.queue, *state_.config, at_,
+          state_.revision, &state_.starts, &state_.zone};
 }
 
 void Control::say(std::string type, LeaseId lease, std::string text) {
@@ -78,7 +79,7 @@ void Control::index(const Lease& lease) {
   }
   if (lease.part_of != 0) {
     state_.parts[lease.part_of].insert(lease.id);
-  } else if (lease.expires) {
+  } else if (lease.expires && !decide::waits_for_start(lease)) {
     state_.expires.emplace(*lease.expires, lease.id);
   }
   if (lease.holder.somebody() && lease.part_of == 0) {
@@ -87,13 +88,21 @@ void Control::index(const Lease& lease) {
     if (sharers.size() == 2)
       look_again(*sharers.begin() == lease.id ? *sharers.rbegin() : *sharers.begin());
   }
-  if (!lease.gpu.empty()) state_.on_gpu[lease.gpu].insert(lease.id);
+  // Of one that waits for its time these are the devices that are kept for it.
+  if (!lease.gpu.empty() && !decide::waits_for_start(lease)) {
+    state_.on_gpu[lease.gpu].insert(lease.id);
+  }
   if (lease.frozen) state_.frozen.insert(lease.id);
   if (lease.parent != 0) state_.nested[lease.parent].insert(lease.id);
   if (!lease.model.empty()) state_.model_leases[lease.model].insert(lease.id);
   if (lease.state == LeaseState::waiting && lease.use) {
     if (lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
     return;  // it waits for a model, not for room
+  }
+  if (decide::waits_for_start(lease)) {
+    state_.starts.emplace(*lease.starts, lease.id);
+    if (lease.late && lease.give_up) state_.give_up.emplace(*lease.give_up, lease.id);
+    return;
   }
   if (lease.state == LeaseState::waiting) {
     state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
@@ -153,6 +162,7 @@ void Control::unindex(const Lease& lease) {
     if (model->second.empty()) state_.model_leases.erase(model);
   }
   if (lease.expires) state_.expires.erase({*lease.expires, lease.id});
+  if (lease.starts) state_.starts.erase({*lease.starts, lease.id});
   if (lease.state == LeaseState::waiting) {
     state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
     if (lease.give_up) state_.give_up.erase({*lease.give_up, lease.id});
@@ -175,6 +185,16 @@ std::optional<BootTime> Control::next_deadline() const {
     if (one.patience) sooner(*one.patience);
   }
   if (!state_.calls_due.empty()) sooner(state_.calls_due.begin()->first);
+  // On the wall's clock, and so right until that is set: then the next event says so.
+  const auto wall = [&](WallTime at) {
+    if (at > at_.wall) sooner(at_.boot + (at - at_.wall));
+  };
+  for (const auto& [starts, id] : state_.starts) {
+    if (state_.promises.leases.at(id).late) continue;
+    wall(starts - decide::kRoomBefore);
+    wall(starts);
+    wall(starts + decide::kStartGrace);
+  }
   if (state_.cycle_wanted && state_.sample && !state_.component_runs.empty()) {
     if (const auto at = next_wanted_cycle()) sooner(*at);
   }
@@ -213,7 +233,7 @@ void Control::on(const Ticked&) {
 void Control::on(const Configured& event) {
   // The order of waiters depends on a setting: take them out under the old one.
   for (const auto& [id, lease] : state_.promises.leases) {
-    if (lease.state == LeaseState::waiting && !lease.use) {
+    if (lease.state == LeaseState::waiting && !lease.use && !lease.starts) {
       state_.queue.erase(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }
@@ -229,7 +249,7 @@ void Control::on(const Configured& event) {
   state_.rebook_components = state_.rebook_components || shadow != event.config.control.shadow;
   for (const auto& [id, use] : state_.uses) look_again(id);
   for (const auto& [id, lease] : state_.promises.leases) {
-    if (lease.state == LeaseState::waiting && !lease.use) {
+    if (lease.state == LeaseState::waiting && !lease.use && !lease.starts) {
       state_.queue.insert(decide::Queue::key(lease, state_.config->leases.ageing));
     }
   }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "control/state.hpp"
 #include "decide/verdict.hpp"
@@ -73,6 +74,8 @@ class Control {
   void ask(const Asked& asked, const AskFree& ask);
   void ask(const Asked& asked, const AskSessions& ask);
   void ask(const Asked& asked, const AskComponent& ask);
+  /// Takes in one that is to start at a time.
+  void ask_start(const Asked& asked, const AskLease& ask, Lease lease);
   std::optional<Error> counted_twice(const AskLease& ask) const;
   Error measured_beside(const std::string& what, LeaseId id) const;
   /// Moves a lease whose device would not give `bytes` to another one; refuses where it cannot.
@@ -96,6 +99,10 @@ class Control {
   /// Books it: on the pool `gpu` (-1: no device), and on further ones; all in one event.
   void grant(Lease lease, int gpu, const std::vector<int>& others = {});
   void run_queue();
+  /// Grants those whose time has come, and says who is late.
+  void run_starts();
+  /// Those whose time has come or is near, in its order.
+  std::vector<LeaseId> near_starts() const;
   void holder_gone(LeaseId id);
   /// Ends it and what is nested in it. `gone`: its holder has died, and what it held was looked at.
   void end(LeaseId id, std::string reason, bool gone = false);

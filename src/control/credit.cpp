@@ -150,8 +150,10 @@ std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) cons
 
 Control::WaitedFor Control::memory_waited_for() const {
   WaitedFor sums{};
-  for (const decide::Queue::Key& key : state_.queue.in_order()) {
-    const Lease& waiting = state_.promises.leases.at(key.second);
+  std::vector<LeaseId> ids = near_starts();
+  for (const decide::Queue::Key& key : state_.queue.in_order()) ids.push_back(key.second);
+  for (const LeaseId id : ids) {
+    const Lease& waiting = state_.promises.leases.at(id);
     const std::int64_t bytes = memory_wanted_by(waiting).value_or(0);
     for (int below = 0; below <= static_cast<int>(waiting.priority); ++below) {
       sums.at(static_cast<std::size_t>(below)) += bytes;

@@ -49,6 +49,11 @@ bool is_ending(LeaseState state) {
          state == LeaseState::ended;
 }
 
+// When a lease was meant to start, by the clocks as they were when it asked.
+BootTime from_start(const Lease& lease) {
+  return lease.asked.boot + (*lease.starts - lease.asked.wall);
+}
+
 // How a lease ended whose holder has gone.
 std::string gone_text(const Holder& holder) {
   return holder.group.empty() ? "its process ended" : "its cgroup is gone";
@@ -59,6 +64,15 @@ std::string gone_text(const Holder& holder) {
 void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   const auto wanted = decide::want(state_.ledger, lease.needs);
   const bool waited = lease.state == LeaseState::waiting && lease.asked.boot != at_.boot;
+  if (decide::waits_for_start(lease)) {
+    // Its time to live counts from here: until now it was counted from the time that it asked for.
+    if (lease.expires) {
+      lease.expires = at_.boot + (*lease.expires - from_start(lease));
+    }
+    lease.late = false;
+    lease.reason.clear();
+    lease.gpu.clear();
+  }
   lease.state = LeaseState::reserved;
   lease.granted = at_;
   lease.booked = decide::amounts_at(state_.ledger, *wanted, lease.parent == 0 ? gpu : -1);
@@ -109,6 +123,7 @@ void Control::run_queue() {
   // the sample that was asked for runs the queue.
   const auto reads = [](const Effect& effect) { return std::holds_alternative<Sense>(effect); };
   if (std::any_of(effects_.begin(), effects_.end(), reads)) return;
+  run_starts();
   state_.queue.follow(decide::plan(books()));
   // Every turn grants one waiter, so this ends with the queue.
   while (const auto start = decide::next_start(books())) {
@@ -116,6 +131,47 @@ void Control::run_queue() {
     grant(std::move(lease), start->gpu, start->others);
   }
   make_room();
+}
+
+void Control::run_starts() {
+  if (state_.starts.empty()) return;
+  // Every turn grants one of them.
+  while (const auto start = decide::next_due(books())) {
+    Lease lease = state_.promises.leases.at(start->lease);
+    grant(std::move(lease), start->gpu, start->others);
+  }
+  const decide::Starts left = state_.starts;
+  for (const auto& [at, id] : left) {
+    const Lease& waiting = state_.promises.leases.at(id);
+    if (waiting.late || at_.wall < at + decide::kStartGrace) continue;
+    const auto wait =
+        waiting.give_up ? std::optional(*waiting.give_up - from_start(waiting)) : std::nullopt;
+    const std::string why = decide::why_not_yet(books(), waiting);
+    Lease late = waiting;
+    late.late = true;
+    late.reason = "late: " + why;
+    // What it was told to wait counts from here, not from its time: the clock may have been set
+    // over that, or the daemon have been away.
+    if (wait)
+      late.give_up = at_.boot + std::max(*wait - decide::kStartGrace, BootTime::duration::zero());
+    const bool over = late.give_up && *late.give_up <= at_.boot;
+    say("lease.late", id, late.name + " cannot start at its time: " + why);
+    keep(PutLease{std::move(late)});
+    if (over) {
+      end(id, "it could not start at its time: " + why);
+      continue;
+    }
+    effects_.emplace_back(Changed{id});
+  }
+}
+
+std::vector<LeaseId> Control::near_starts() const {
+  std::vector<LeaseId> near;
+  for (const auto& [at, id] : state_.starts) {
+    const bool soon = at <= at_.wall + decide::kRoomBefore;
+    if (soon || state_.promises.leases.at(id).late) near.push_back(id);
+  }
+  return near;
 }
 
 void Control::answer_polls(LeaseId id) {
@@ -360,12 +416,14 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   const bool memory = held && lease.booked.memory.count() > 0;
   const bool booked = memory || (held && lease.booked.gpu_memory.count() > 0);
   // Reading the machine costs more than a whole lease does: at once only what somebody may miss.
-  bool read = booked && (gone || !state_.queue.empty() || !state_.at_fence.empty());
+  bool read = booked &&
+              (gone || !state_.queue.empty() || !state_.at_fence.empty() || !near_starts().empty());
   const std::set<LeaseId> parts = parts_of(id);
   if (held) read = keep_unseen(id, gone) || read;
   const LeaseId parent = lease.parent;
   const std::string model = lease.model;
   const bool uses_model = lease.use;
+  if (decide::waits_for_start(lease)) lease.gpu.clear();
   lease.state = LeaseState::ended;
   lease.ended = at_;
   lease.reason = std::move(reason);

@@ -580,12 +580,19 @@ void Control::check_unloading() {
 // with it what comes back: nobody behind it may take what it waits for. One ask at a time for each
 // device, since only a measurement tells what the last one gave.
 void Control::make_room() {
-  if (state_.queue.empty() || (state_.model_leases.empty() && state_.engines.empty())) return;
+  const std::vector<LeaseId> near = near_starts();
+  if (state_.queue.empty() && near.empty()) return;
+  if (state_.model_leases.empty() && state_.engines.empty()) return;
   std::set<int> taken;
   for (const auto& [ask, one] : state_.unloading) taken.insert(one.pool);
   std::size_t looked = 0;
-  const std::vector<decide::Queue::Key> order = state_.queue.in_order();
-  for (const auto& [age, id] : order) {
+  // Whose time has come or is near goes before all who have none.
+  std::vector<LeaseId> order = near;
+  for (const auto& [age, id] : state_.queue.in_order()) {
+    if (order.size() >= kMostAskers) break;
+    order.push_back(id);
+  }
+  for (const LeaseId id : order) {
     if (++looked > kMostAskers) return;
     const Lease& waiter = state_.promises.leases.at(id);
     if (waiter.parent != 0) continue;

@@ -199,10 +199,12 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     const auto before = state_.keys.find({asked.caller.uid, ask.idempotency_key});
     if (before != state_.keys.end()) {
       const Lease& lease = state_.promises.leases.at(before->second);
-      if (lease.name != ask.name || (ask.has_needs && lease.needs != ask.needs)) {
+      if (lease.name != ask.name || (ask.has_needs && lease.needs != ask.needs) ||
+          lease.starts != ask.starts) {
         return refuse(asked.request,
                       {ErrorKind::conflict, "this Idempotency-Key was used for another request",
-                       "lease l-" + std::to_string(lease.id) + " has another name or other needs",
+                       "lease l-" + std::to_string(lease.id) +
+                           " has another name, other needs or another start",
                        "a key of its own for each request"});
       }
       // A repeated request whose groups are still being made gets its answer with the first one.
@@ -214,6 +216,13 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
     }
   }
 
+  if (ask.starts && (ask.use || !ask.model.empty() || ask.parent != 0)) {
+    return refuse(asked.request,
+                  {ErrorKind::invalid_request, "this cannot start at a given time",
+                   ask.parent != 0 ? "it runs inside another lease, and draws from what that has"
+                                   : "a model is loaded when it is needed, or stays",
+                   "leave starts_at (--at) out"});
+  }
   if (ask.use) return ask_use(asked, ask);
   if (auto error = counted_twice(ask)) return refuse(asked.request, std::move(*error));
 
@@ -266,6 +275,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
 
   auto wanted = decide::wanted_of(books(), lease);
   if (!wanted) return refuse(asked.request, wanted.error());
+  if (ask.starts) return ask_start(asked, ask, std::move(lease));
   if (!ask.model.empty()) touch(ask.model, true);
   Verdict verdict = judge_request(*wanted, {lease.priority, lease.model});
   verdict.size = lease.size;
@@ -300,6 +310,59 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   const LeaseId id = lease.id;
   const Holder holder = lease.holder;
   say("lease.waiting", id, lease.name + " waits: " + verdict.why);
+  keep(PutLease{std::move(lease)});
+  if (holder.somebody()) effects_.emplace_back(Watch{holder});
+  effects_.emplace_back(Changed{id});
+  respond(asked.request, state_.promises.leases.at(id));
+  make_room();
+}
+
+void Control::ask_start(const Asked& asked, const AskLease& ask, Lease lease) {
+  constexpr std::chrono::hours kFarthest{24 * 366};
+  if (*ask.starts <= at_.wall || *ask.starts > at_.wall + kFarthest) {
+    const bool over = *ask.starts <= at_.wall;
+    return refuse(asked.request, {ErrorKind::invalid_request, "a lease cannot start then",
+                                  over ? "that time has passed by this machine's clock"
+                                       : "that is more than a year ahead",
+                                  over ? "a later time, or none: then it starts as soon as it fits"
+                                       : "a time within the next 366 days"});
+  }
+  if (state_.starts.size() >= decide::kMostStarts) {
+    return refuse(asked.request,
+                  {ErrorKind::too_many_requests, "too many leases wait for a time of their own",
+                   std::to_string(state_.starts.size()) + " do already, and no more may",
+                   "try later: headroom lease --state waiting lists them"});
+  }
+  lease.starts = ask.starts;
+  decide::StartPlan plan = decide::plan_start(books(), lease);
+  if (plan.never) {
+    say("decision.refused", 0, ask.name + ": " + plan.verdict.why);
+    Error error = short_of(plan.verdict, ask.name);
+    return refuse(asked.request, std::move(error), std::move(plan.verdict));
+  }
+  if (!plan.kept) {
+    Error error{ErrorKind::conflict,
+                (ask.name.empty() ? std::string("it") : ask.name) + " cannot start at " +
+                    decide::time_text(books(), *ask.starts),
+                plan.why,
+                plan.after ? "start at " + decide::time_text(books(), *plan.after) +
+                                 " or later, or ask for less"
+                           : "ask for less"};
+    say("decision.refused", 0, ask.name + ": " + plan.why);
+    return refuse(asked.request, std::move(error));
+  }
+  for (const std::string& device : plan.devices) {
+    lease.gpu += (lease.gpu.empty() ? "" : ",") + device;
+  }
+  lease.state = LeaseState::waiting;
+  const BootTime from = at_.boot + (*lease.starts - at_.wall);
+  if (ask.ttl.count() > 0) lease.expires = from + bounded(ask.ttl);
+  if (ask.wait) lease.give_up = from + bounded(*ask.wait);
+  const LeaseId id = lease.id;
+  const Holder holder = lease.holder;
+  say("lease.waiting", id,
+      lease.name + " waits for " + decide::time_text(books(), *lease.starts) + ": " +
+          decide::why_not_yet(books(), lease));
   keep(PutLease{std::move(lease)});
   if (holder.somebody()) effects_.emplace_back(Watch{holder});
   effects_.emplace_back(Changed{id});
@@ -393,6 +456,13 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
                   {ErrorKind::conflict, "this lease is that of the component " + component,
                    "it books what that was given", "headroom quota set " + component});
   }
+  if (decide::waits_for_start(lease) && (ask.needs || ask.expected || ask.ttl)) {
+    return refuse(
+        asked.request,
+        {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " waits for its time",
+         "what it needs is kept for it as it was asked for",
+         "end it, and ask anew: headroom lease rm l-" + std::to_string(lease.id)});
+  }
   if (ask.failed_gpu_memory) return move_after_failure(asked, *found, *ask.failed_gpu_memory);
   if (ask.holder) {
     if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
@@ -475,6 +545,11 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
       decide::Wanted growth = *wanted;
       growth.owner = lease.owner;
       growth.parent = lease.parent;
+      if (const decide::Entry* entry = state_.ledger.entry(lease.id);
+          entry != nullptr && entry->ends && *entry->ends > at_.boot) {
+        // As long as it is still there.
+        growth.expected = std::chrono::ceil<std::chrono::seconds>(*entry->ends - at_.boot);
+      }
       growth.exclusive = growth.whole = false;
       growth.more = true;
       // Of several devices each as much as the one that needs most.

@@ -212,6 +212,7 @@ struct State {
   std::map<std::pair<uid_t, std::string>, LeaseId> keys;
   std::set<std::pair<BootTime, LeaseId>> give_up;
   std::set<std::pair<BootTime, LeaseId>> expires;
+  decide::Starts starts;  ///< of those who wait for a time of their own
   /// In the order they ended, or were last told about: neither clock orders the ends of several
   /// boots.
   std::map<std::uint64_t, LeaseId> ended;

@@ -35,7 +35,7 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
     const int pool = state_.ledger.gpu(lease.gpu);
     if (pool >= 0) {
       view.gpu_index = state_.ledger.pool(pool).gpu_index;
-      fraction(pool, lease.booked.gpu_memory);
+      if (!decide::waits_for_start(lease)) fraction(pool, lease.booked.gpu_memory);
     }
   }
   if (lease.needs.gpus > 1 && decide::holds(lease.state)) add_devices(lease, view);
@@ -46,6 +46,10 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
   if (with_outlook && lease.state == LeaseState::waiting) {
     if (lease.use) {
       view.why = "it waits until " + lease.model + " is loaded";
+    } else if (lease.starts) {
+      if (!lease.late) view.earliest = lease.starts;
+      view.why = decide::why_not_yet(books(), lease);
+      view.lease.gpu.resize(std::min(view.lease.gpu.size(), view.lease.gpu.find(',')));
     } else if (const auto wanted = decide::wanted_of(books(), lease)) {
       const Verdict verdict = judge_request(*wanted, {lease.priority, lease.model});
       view.place = std::max(1, verdict.place);
@@ -131,7 +135,8 @@ View Control::view(Instant at) const {
   for (const auto& [id, lease] : state_.promises.leases) {
     if (lease.part_of != 0) continue;  // among the devices of its lease
     const auto place = outlook.find(id);
-    const bool explain = place != outlook.end() && place->second.place <= kExplained;
+    const bool explain = decide::waits_for_start(lease) ||
+                         (place != outlook.end() && place->second.place <= kExplained);
     LeaseView one = lease_view(lease, explain);
     if (place != outlook.end() && !explain) {
       one.place = place->second.place;

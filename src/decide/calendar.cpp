@@ -112,15 +112,6 @@ sys_seconds moment_of(local_seconds local, const ZoneRules& zone) {
   return std::max(from, utc(offset));
 }
 
-local_seconds local_of(sys_seconds at, const ZoneRules& zone) {
-  seconds offset = zone.before;
-  for (const ZoneRules::Change& change : zone.changes) {
-    if (at < change.from) break;
-    offset = change.offset;
-  }
-  return local_seconds(at.time_since_epoch() + offset);
-}
-
 struct Stretch {
   sys_seconds begin, end;
 };
@@ -173,6 +164,15 @@ std::string clock_text(minutes time) {
 }
 
 }  // namespace
+
+local_seconds local_of(sys_seconds at, const ZoneRules& zone) {
+  seconds offset = zone.before;
+  for (const ZoneRules::Change& change : zone.changes) {
+    if (at < change.from) break;
+    offset = change.offset;
+  }
+  return local_seconds(at.time_since_epoch() + offset);
+}
 
 Result<std::vector<During>> parse_during(std::string_view text) {
   std::vector<During> all;

@@ -40,4 +40,7 @@ bool is_during(const std::vector<During>& during, WallTime at, const ZoneRules& 
 std::optional<WallTime> next_change(const std::vector<During>& during, WallTime at,
                                     const ZoneRules& zone);
 
+/// What the clocks of the zone show.
+std::chrono::local_seconds local_of(std::chrono::sys_seconds at, const ZoneRules& zone);
+
 }  // namespace headroom::decide

@@ -57,4 +57,11 @@ constexpr bool holds(LeaseState state) {
   return state != LeaseState::waiting && state != LeaseState::ended;
 }
 
+/// Whether it waits for its own time, outside of the queue.
+inline bool waits_for_start(const Lease& lease) {
+  return lease.state == LeaseState::waiting && lease.starts.has_value();
+}
+/// Waiting leases that start at a time, by that time.
+using Starts = std::set<std::pair<WallTime, LeaseId>>;
+
 }  // namespace headroom::decide

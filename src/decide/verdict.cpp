@@ -4,6 +4,9 @@
 #include <cstdio>
 #include <limits>
 #include <set>
+#include <tuple>
+
+#include "decide/calendar.hpp"
 
 namespace headroom::decide {
 namespace {
@@ -13,6 +16,9 @@ constexpr std::size_t kNamed = 3;
 // Whoever has more than these before it is told its place, and no time: it would be a guess, and
 // dear. The list of leases tells it.
 constexpr std::size_t kForeseen = 100;
+// Most ends of leases that are counted on where something is kept for later: what ends after them
+// counts as there for good.
+constexpr std::size_t kEnds = 256;
 // Of one lease, as many as the API takes.
 constexpr int kMostDevices = 64;
 
@@ -77,6 +83,20 @@ struct Space {
     Amounts all = amounts_on(wanted, gpu);
     for (const int other : others) all.gpu_memory += amounts_on(wanted, other).gpu_memory;
     return all;
+  }
+  /// No more room than `other` has, and for this user what is worse of both.
+  void at_most(const Space& other, uid_t owner) {
+    for (std::size_t i = 0; i < room.size(); ++i) {
+      room[i] = std::min(room[i], other.room[i]);
+      leases[i] = std::max(leases[i], other.leases[i]);
+      exclusive[i] = std::max(exclusive[i], other.exclusive[i]);
+    }
+    const UserSum there = other.sum_of(owner);
+    UserSum& user = changed.try_emplace(owner, sum_of(owner)).first->second;
+    user.booked.memory = std::max(user.booked.memory, there.booked.memory);
+    user.booked.gpu_memory = std::max(user.booked.gpu_memory, there.booked.gpu_memory);
+    user.booked.cpu = std::max(user.booked.cpu, there.booked.cpu);
+    user.leases = std::max(user.leases, there.leases);
   }
   void start(const Wanted& wanted, int gpu, const std::vector<int>& others) {
     add(amounts_on(wanted, gpu), gpu, wanted.disk, wanted.exclusive, wanted.owner, +1);
@@ -227,8 +247,8 @@ bool find_several(const Books& books, const Space& space, const Wanted& wanted, 
   return true;
 }
 
-// Whether the request fits into the space, and where. Pure; O(devices).
-Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
+// Whether the request fits into the space, and where, whatever is kept for later. Pure; O(devices).
+Fit fit_now(const Books& books, const Space& space, const Wanted& wanted) {
   Fit fit;
   const Ledger& ledger = books.ledger;
   bool good = true;
@@ -294,27 +314,142 @@ Fit fit_into(const Books& books, const Space& space, const Wanted& wanted) {
   return fit;
 }
 
+// What is kept for a lease that waits for its time.
+struct Kept {
+  LeaseId lease = 0;
+  BootTime from;                  // never in the past
+  std::optional<BootTime> until;  // empty: nobody says
+  Wanted wanted;
+
+  bool is_over(BootTime at) const { return until && *until <= at; }
+  // Of a whole device, what it has at least: nobody else is on it anyway.
+  void count(const Ledger& ledger, Space& space, int sign) const {
+    const int gpu = wanted.gpus.empty() ? -1 : wanted.gpus.front();
+    Amounts amounts = wanted.amounts;
+    if (gpu >= 0) amounts.gpu_memory = Bytes(least_on(ledger.pool(gpu), wanted));
+    space.add(amounts, gpu, wanted.disk, wanted.exclusive, wanted.owner, sign);
+    for (std::size_t i = 1; i < wanted.gpus.size(); ++i) {
+      amounts = {Bytes(), Bytes(least_on(ledger.pool(wanted.gpus[i]), wanted)), Cores(), Bytes()};
+      space.add(amounts, wanted.gpus[i], -1, wanted.exclusive, wanted.owner, sign, true);
+    }
+  }
+};
+
+Kept keep_for(const Books& books, const Lease& lease, Wanted wanted) {
+  Kept kept;
+  kept.lease = lease.id;
+  kept.from = books.now.boot;
+  if (!is_due(lease, books.now.wall)) kept.from += *lease.starts - books.now.wall;
+  if (wanted.expected) kept.until = kept.from + *wanted.expected;
+  kept.wanted = std::move(wanted);
+  // On whichever device it will be, it is on one of those that were chosen for it.
+  if (kept.wanted.gpus.size() > static_cast<std::size_t>(kept.wanted.count)) {
+    kept.wanted.gpus.resize(static_cast<std::size_t>(kept.wanted.count));
+  }
+  return kept;
+}
+
+// All of them, the first one first; at most kMostStarts.
+using Keeps = std::vector<Kept>;
+
+Keeps keeps_of(const Books& books) {
+  Keeps all;
+  if (books.starts == nullptr) return all;
+  for (const auto& [at, id] : *books.starts) {
+    const Lease& lease = books.promises.leases.at(id);
+    auto wanted = wanted_of(books, lease);
+    // One whose time has come and whose device is closed waits for that, and keeps nobody.
+    if (!wanted || (is_due(lease, books.now.wall) && is_shut_out(books.ledger, *wanted))) continue;
+    all.push_back(keep_for(books, lease, std::move(*wanted)));
+  }
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Kept& a, const Kept& b) { return a.from < b.from; });
+  return all;
+}
+
+// A moment of a space: the leases before `next` in the order of their ends have ended in it.
+struct Moment {
+  BootTime at;
+  std::set<std::pair<BootTime, LeaseId>>::const_iterator next;
+};
+Moment moment_of(const Books& books) { return {books.now.boot, books.ledger.by_end().begin()}; }
+
+// Whether a request that starts at this moment could still be there when what is kept is wanted.
+bool overlaps(const Wanted& wanted, BootTime at, const Kept& kept) {
+  if (kept.lease == wanted.key.second || kept.is_over(at)) return false;
+  return !wanted.expected || at + *wanted.expected > std::max(at, kept.from);
+}
+
+// The least room that there is while the request lasts, if it starts at this moment and all that is
+// kept for others starts in its time. Empty: nothing is kept that it would meet.
+//
+// Room grows whenever a lease ends and shrinks only where a kept one starts: so these moments are
+// looked at, and those that say when they end count as gone by then. Who is late is not counted on.
+std::optional<Space> least_room(const Books& books, const Keeps& keeps, const Space& space,
+                                const Wanted& wanted, const Moment& when) {
+  std::optional<Space> least;
+  std::optional<Space> there;
+  std::vector<const Kept*> running;
+  auto next = when.next;
+  std::size_t counted = 0;
+  const auto& by_end = books.ledger.by_end();
+  for (const Kept& kept : keeps) {
+    if (!overlaps(wanted, when.at, kept)) continue;
+    if (!least) there = least = space;
+    const BootTime at = std::max(kept.from, when.at);
+    for (; next != by_end.end() && next->first <= at && counted < kEnds; ++next, ++counted) {
+      if (next->first > books.now.boot) there->end(*books.ledger.entry(next->second));
+    }
+    std::erase_if(running, [&](const Kept* before) {
+      if (!before->is_over(at)) return false;
+      before->count(books.ledger, *there, -1);
+      return true;
+    });
+    kept.count(books.ledger, *there, +1);
+    running.push_back(&kept);
+    least->at_most(*there, wanted.owner);
+  }
+  return least;
+}
+
+// Whether the request fits into the space at this moment, beside all that is kept for others.
+Fit fit_into(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
+             const Moment& when) {
+  if (!keeps.empty()) {
+    if (const auto least = least_room(books, keeps, space, wanted, when)) {
+      return fit_now(books, *least, wanted);
+    }
+  }
+  return fit_now(books, space, wanted);
+}
+
 // Looks ahead: ends leases one by one in the order they are expected to end.
 class Future {
  public:
-  Future(const Books& books, Space space)
+  Future(const Books& books, const Keeps& keeps, Space space)
       : books_(books),
+        keeps_(keeps),
         space_(std::move(space)),
         most_(space_.room),
         next_(books.ledger.by_end().begin()) {
     const auto& pools = books.ledger.pools();
     for (std::size_t i = 0; i < most_.size(); ++i) most_[i] += pools[i].ending;
+    for (const Kept& kept : keeps) {
+      if (kept.until) kept_ends_.emplace_back(*kept.until, kept.lease);
+    }
+    std::sort(kept_ends_.begin(), kept_ends_.end());
   }
 
   Space& space() { return space_; }
   LeaseId last_ended() const { return last_; }
   BootTime at() const { return at_; }
+  Moment moment() const { return {at_, next_}; }
 
   /// Goes on until the request fits. Empty: it cannot be said when.
   std::optional<Fit> until_fits(const Wanted& wanted) {
     if (!may_ever_fit(wanted)) return std::nullopt;
     while (true) {
-      if (Fit fit = fit_into(books_, space_, wanted); fit.fits) return fit;
+      if (Fit fit = fit_into(books_, keeps_, space_, wanted, moment()); fit.fits) return fit;
       if (!step()) return std::nullopt;
     }
   }
@@ -351,6 +486,16 @@ class Future {
   bool step() {
     const auto& by_end = books_.ledger.by_end();
     const bool real = next_ != by_end.end();
+    // What was kept for one is there again when that has ended.
+    if (kept_over_ < kept_ends_.size()) {
+      const auto& [at, lease] = kept_ends_[kept_over_];
+      if ((!real || at < next_->first) && (started_.empty() || at < started_.begin()->first)) {
+        at_ = std::max(at_, at);
+        last_ = lease;
+        ++kept_over_;
+        return true;
+      }
+    }
     if (!started_.empty() && (!real || started_.begin()->first < next_->first)) {
       const auto first = started_.begin();
       at_ = std::max(at_, first->first);
@@ -380,10 +525,13 @@ class Future {
   }
 
   const Books& books_;
+  const Keeps& keeps_;
   Space space_;
   std::vector<std::int64_t> most_;  // the room that there can be at any time
   std::set<std::pair<BootTime, LeaseId>>::const_iterator next_;
   std::multimap<BootTime, Running> started_;
+  std::vector<std::pair<BootTime, LeaseId>> kept_ends_;
+  std::size_t kept_over_ = 0;
   // A lease that runs longer than expected is expected to end any moment: never in the past.
   BootTime at_ = books_.now.boot;
   LeaseId last_ = 0;
@@ -394,13 +542,16 @@ struct Head {
   Wanted wanted;
   std::optional<BootTime> starts;  // empty: it cannot be said when
   std::optional<Space> beside;     // what is left beside it, at its start
+  Moment moment;                   // that start
 };
 
-Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) {
-  Head head{wanted, {}, {}};
-  Future future(books, space);
+Head look_at_head(const Books& books, const Keeps& keeps, const Space& space,
+                  const Wanted& wanted) {
+  Head head{wanted, {}, {}, moment_of(books)};
+  Future future(books, keeps, space);
   if (const auto fit = future.until_fits(wanted)) {
     head.starts = future.at();
+    head.moment = future.moment();
     future.space().start(wanted, fit->gpu, fit->others);
     head.beside = future.space();
   }
@@ -411,7 +562,7 @@ Head look_at_head(const Books& books, const Space& space, const Wanted& wanted) 
 // Lifka, "The ANL/IBM SP scheduling system", 1995). Where that start is unknown, only what the head
 // cannot use may be taken: nothing of a pool that it is short of, and of the others no more than
 // leaves its need.
-bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
+bool leaves_head_alone(const Books& books, const Keeps& keeps, const Space& space, const Head& head,
                        const Wanted& wanted, const Fit& fit) {
   const int gpu = fit.gpu;
   if (head.starts) {
@@ -425,7 +576,12 @@ bool leaves_head_alone(const Books& books, const Space& space, const Head& head,
       there.whole = false;
       if (gpu >= 0) there.gpus = {gpu};
     }
-    return fit_into(books, *head.beside, there).fits;
+    // It has run for a while then.
+    if (there.expected) {
+      *there.expected -=
+          std::chrono::duration_cast<std::chrono::seconds>(*head.starts - books.now.boot);
+    }
+    return fit_into(books, keeps, *head.beside, there, head.moment).fits;
   }
   if (wanted.owner == head.wanted.owner) {  // they share the user's cap
     UserSum sum = space.sum_of(wanted.owner);
@@ -673,6 +829,78 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
     if (i > 0) verdict.why += ", ";
     verdict.why += lease_text(books, id) + " holds " +
                    amount_text(pool.resource, amount_in(books, id, fit.short_pool));
+  }
+}
+
+std::string span_text(std::chrono::nanoseconds span) {
+  const auto minutes = std::chrono::floor<std::chrono::minutes>(span).count();
+  if (minutes == 0) {
+    return std::to_string(std::chrono::floor<std::chrono::seconds>(span).count()) + "s";
+  }
+  if (minutes < 60) return std::to_string(minutes) + "m";
+  std::string text = std::to_string(minutes / 60) + "h";
+  if (minutes % 60 != 0) text += " " + std::to_string(minutes % 60) + "m";
+  return text;
+}
+
+// What one lease wants of a pool, where it is placed on these devices.
+std::int64_t need_in(const Ledger& ledger, const Wanted& wanted, int pool) {
+  if (pool == Ledger::kMemory) return wanted.amounts.memory.count();
+  if (pool == Ledger::kCpu) return wanted.amounts.cpu.milli();
+  if (pool == wanted.disk) return wanted.amounts.disk.count();
+  return may_be_on(wanted, pool) && !wanted.gpus.empty() ? least_on(ledger.pool(pool), wanted) : 0;
+}
+
+// Why a request that would fit now has to wait: what it would take is kept for later. Says with
+// what length it would fit now.
+void explain_kept(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
+                  const Fit& fit, Verdict& verdict) {
+  const Pool* pool = fit.short_pool < 0 ? nullptr : &books.ledger.pool(fit.short_pool);
+  std::int64_t kept_of_it = 0;
+  std::string names;
+  for (const Kept& kept : keeps) {
+    if (!overlaps(wanted, books.now.boot, kept)) continue;
+    const std::int64_t amount =
+        pool == nullptr ? 0 : need_in(books.ledger, kept.wanted, fit.short_pool);
+    if (pool != nullptr ? amount == 0 : kept.wanted.owner != wanted.owner) continue;
+    kept_of_it += amount;
+    if (verdict.in_the_way.size() >= kNamed) continue;
+    verdict.in_the_way.push_back(kept.lease);
+    names += (names.empty() ? "" : ", ") + lease_text(books, kept.lease);
+    const Lease& lease = books.promises.leases.at(kept.lease);
+    names +=
+        is_due(lease, books.now.wall) ? " at once" : " from " + time_text(books, *lease.starts);
+  }
+  if (pool == nullptr) {
+    verdict.why = "your leases would be more than one user may book with what is kept for " +
+                  names + ": " + fit.capped;
+  } else {
+    const bool all = pool->resource == Resource::gpu_memory && wanted.exclusive;
+    verdict.why = (all ? pool->name + " is"
+                       : amount_text(pool->resource, kept_of_it) + " of " + pool->name + " are") +
+                  " kept for " + names;
+  }
+  // Whatever it fits beside now, it does for a shorter time.
+  for (auto kept = keeps.rbegin(); kept != keeps.rend(); ++kept) {
+    const auto before = std::chrono::floor<std::chrono::seconds>(kept->from - books.now.boot);
+    if (before.count() <= 0 || !overlaps(wanted, books.now.boot, *kept)) continue;
+    Wanted shorter = wanted;
+    shorter.expected = before;
+    if (!fit_into(books, keeps, space, shorter, moment_of(books)).fits) continue;
+    const Lease& lease = books.promises.leases.at(kept->lease);
+    verdict.help.push_back({"shorter",
+                            "with --for of at most " + span_text(before) + " it fits now",
+                            kept->lease, lease.starts});
+    break;
+  }
+  const auto least = least_room(books, keeps, space, wanted, moment_of(books));
+  if (pool == nullptr || !least || wanted.exclusive) return;
+  if (const std::int64_t left = least->room[static_cast<std::size_t>(fit.short_pool)]; left > 0) {
+    verdict.help.push_back(
+        {"smaller",
+         "ask for at most " + amount_text(pool->resource, left) + " of " + pool->name,
+         0,
+         {}});
   }
 }
 
@@ -969,6 +1197,9 @@ Result<Wanted> wanted_of(const Books& books, const Lease& lease) {
   wanted->expected = lease.expected;
   wanted->key = Queue::key(lease, books.config.leases.ageing);
   wanted->parent = lease.parent;
+  if (waits_for_start(lease) && !lease.gpu.empty()) {
+    if (auto chosen = named_devices(books.ledger, lease.gpu)) wanted->gpus = std::move(*chosen);
+  }
   return wanted;
 }
 
@@ -984,7 +1215,11 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   }
 
   const Space space(books.ledger);
-  const Fit fit = fit_into(books, space, wanted);
+  const Keeps keeps = keeps_of(books);
+  const Fit beside = fit_into(books, keeps, space, wanted, moment_of(books));
+  // Whether it would fit if nothing was kept for later: then that is the reason.
+  const Fit fit = beside.fits || keeps.empty() ? beside : fit_now(books, space, wanted);
+  const bool is_kept = fit.fits && !beside.fits;
   const std::size_t before = books.queue.place_of(wanted.key);
   std::size_t looked = 0;
   const auto next_ahead = [&]() -> std::optional<Wanted> {
@@ -1000,8 +1235,9 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   };
   std::optional<Wanted> ahead = next_ahead();
   const bool may =
-      fit.fits &&
-      (!ahead || leaves_head_alone(books, space, look_at_head(books, space, *ahead), wanted, fit));
+      beside.fits &&
+      (!ahead || leaves_head_alone(books, keeps, space, look_at_head(books, keeps, space, *ahead),
+                                   wanted, fit));
   if (fit.best_gpu >= 0) verdict.best_gpu = books.ledger.pool(fit.best_gpu).device;
   if (may) {
     verdict.answer = Answer::now;
@@ -1012,7 +1248,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   verdict.answer = Answer::queued;
   verdict.place = static_cast<int>(before) + 1;
   verdict.short_by = fit.short_by;
-  Future future(books, space);
+  Future future(books, keeps, space);
   bool known = before <= kForeseen;
   for (; ahead && known; ahead = next_ahead()) {
     const auto there = future.until_fits(*ahead);
@@ -1026,7 +1262,11 @@ Verdict decide(const Books& books, const Wanted& wanted) {
       ends_first = future.last_ended();
     }
   }
-  explain(books, wanted, fit, ends_first, verdict);
+  if (is_kept) {
+    explain_kept(books, keeps, space, wanted, beside, verdict);
+  } else {
+    explain(books, wanted, fit, ends_first, verdict);
+  }
   name_leads(books, verdict.in_the_way);
   ends_first = lead_of(books.promises, ends_first);
   if (verdict.earliest) {
@@ -1060,14 +1300,19 @@ Verdict decide(const Books& books, const Wanted& wanted) {
            0,
            {}});
     }
-  } else if (fit.short_pool >= 0 && books.ledger.pool(fit.short_pool).room() > 0 &&
-             fit.capped.empty()) {
+  } else if (fit.short_pool >= 0 && fit.capped.empty()) {
     const Pool& pool = books.ledger.pool(fit.short_pool);
-    verdict.help.push_back(
-        {"smaller",
-         "ask for at most " + amount_text(pool.resource, pool.room()) + " of " + pool.name,
-         0,
-         {}});
+    std::int64_t room = pool.room();
+    if (const auto least = least_room(books, keeps, space, wanted, moment_of(books))) {
+      room = std::min(room, least->room[static_cast<std::size_t>(fit.short_pool)]);
+    }
+    if (room > 0) {
+      verdict.help.push_back(
+          {"smaller",
+           "ask for at most " + amount_text(pool.resource, room) + " of " + pool.name,
+           0,
+           {}});
+    }
   }
   return verdict;
 }
@@ -1076,9 +1321,19 @@ std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, const std::
   const Ledger& ledger = books.ledger;
   std::vector<Lack> lacks;
   bool only_memory = true;
+  std::optional<Space> least;
+  if (const Keeps keeps = keeps_of(books); !keeps.empty()) {
+    Wanted here = wanted;
+    if (!wanted.gpus.empty()) here.gpus = gpus;
+    least = least_room(books, keeps, Space(ledger), here, moment_of(books));
+  }
   const auto look = [&](int index, std::int64_t need) {
     if (index < 0 || need <= 0) return;
     const Pool& pool = ledger.pool(index);
+    // What is kept for others has to be there besides.
+    if (least && pool.unknown.empty()) {
+      need += pool.balance() - least->room[static_cast<std::size_t>(index)];
+    }
     const bool open = pool.unknown.empty() && !pool.drained && !pool.hot;
     if (open && pool.balance() >= need) return;
     if (!open || (pool.resource != Resource::memory && pool.resource != Resource::gpu_memory)) {
@@ -1092,6 +1347,10 @@ std::vector<Lack> lacks_on(const Books& books, const Wanted& wanted, const std::
   for (const int gpu : gpus) {
     const Pool& pool = ledger.pool(gpu);
     if (pool.exclusive > 0 || (wanted.exclusive && pool.leases > 0)) return {};
+    if (least && (least->exclusive[static_cast<std::size_t>(gpu)] > 0 ||
+                  (wanted.exclusive && least->leases[static_cast<std::size_t>(gpu)] > 0))) {
+      return {};
+    }
     look(gpu, least_on(pool, wanted));
   }
   look(Ledger::kMemory, wanted.amounts.memory.count());
@@ -1146,6 +1405,7 @@ bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
 std::optional<Start> next_start(const Books& books) {
   if (books.queue.empty()) return std::nullopt;
   const Space space(books.ledger);
+  const Keeps keeps = keeps_of(books);
   std::optional<Head> head;
   for (const Queue::Key& key : books.queue.in_order()) {
     const Lease& waiter = books.promises.leases.at(key.second);
@@ -1157,11 +1417,11 @@ std::optional<Start> next_start(const Books& books) {
       continue;
     }
     if (is_shut_out(books.ledger, *wanted)) continue;
-    const Fit fit = fit_into(books, space, *wanted);
+    const Fit fit = fit_into(books, keeps, space, *wanted, moment_of(books));
     if (!head) {
       if (fit.fits) return Start{waiter.id, fit.gpu, fit.others};
-      head = look_at_head(books, space, *wanted);
-    } else if (fit.fits && leaves_head_alone(books, space, *head, *wanted, fit)) {
+      head = look_at_head(books, keeps, space, *wanted);
+    } else if (fit.fits && leaves_head_alone(books, keeps, space, *head, *wanted, fit)) {
       return Start{waiter.id, fit.gpu, fit.others};
     }
   }
@@ -1170,7 +1430,8 @@ std::optional<Start> next_start(const Books& books) {
 
 std::vector<Outlook> outlook(const Books& books) {
   std::vector<Outlook> out;
-  Future future(books, Space(books.ledger));
+  const Keeps keeps = keeps_of(books);
+  Future future(books, keeps, Space(books.ledger));
   bool known = true;
   int place = 0;
   for (const Queue::Key& key : books.queue.in_order()) {
@@ -1188,6 +1449,244 @@ std::vector<Outlook> outlook(const Books& books) {
     out.push_back(one);
   }
   return out;
+}
+
+bool is_due(const Lease& lease, WallTime now) {
+  return waits_for_start(lease) && (lease.late || *lease.starts <= now);
+}
+
+std::string time_text(const Books& books, WallTime at) {
+  static const ZoneRules kUtc;
+  using std::chrono::floor;
+  const ZoneRules& zone = books.zone == nullptr ? kUtc : *books.zone;
+  const auto local = [&](WallTime time) {
+    return local_of(floor<std::chrono::seconds>(time), zone);
+  };
+  const auto then = local(at);
+  const auto day = floor<std::chrono::days>(then);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(then - day);
+  char text[64];
+  if (day == floor<std::chrono::days>(local(books.now.wall))) {
+    std::snprintf(text, sizeof text, "%02d:%02d", static_cast<int>(clock.hours().count()),
+                  static_cast<int>(clock.minutes().count()));
+  } else {
+    std::snprintf(text, sizeof text, "%04d-%02u-%02u %02d:%02d", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  static_cast<int>(clock.hours().count()),
+                  static_cast<int>(clock.minutes().count()));
+  }
+  return std::string(text) + (zone.name == "UTC" ? " UTC" : "");
+}
+
+StartPlan plan_start(const Books& books, const Lease& lease) {
+  StartPlan plan;
+  auto found = wanted_of(books, lease);
+  if (!found) {
+    plan.why = found.error().what;
+    return plan;
+  }
+  Wanted& wanted = *found;
+  const Ledger& ledger = books.ledger;
+  fill_place(books, wanted, Fit(), plan.verdict);
+  if (never(books, wanted, plan.verdict)) {
+    plan.never = true;
+    plan.verdict.help.push_back({"smaller", "ask for less", 0, {}});
+    return plan;
+  }
+  // The machine as it is when nobody is left but those who have said that they stay longer: as an
+  // end of theirs only gives room, that is all that matters of them. Who is late, or has not said,
+  // is not counted; see doubt_about().
+  const BootTime from = books.now.boot + (*lease.starts - books.now.wall);
+  static const std::map<uid_t, UserSum> kNobody;
+  Space space(ledger);
+  space.users = &kNobody;
+  for (std::size_t i = 0; i < ledger.pools().size(); ++i) {
+    space.room[i] = ledger.pools()[i].most();
+    space.leases[i] = space.exclusive[i] = 0;
+  }
+  const auto stays = ledger.by_end().upper_bound({from, std::numeric_limits<LeaseId>::max()});
+  for (auto it = stays; it != ledger.by_end().end(); ++it) {
+    const Entry& entry = *ledger.entry(it->second);
+    space.add(entry.booked, entry.gpu, entry.disk, entry.exclusive, entry.owner, +1,
+              entry.part_of != 0);
+  }
+  const Keeps keeps = keeps_of(books);
+  const Moment when{from, ledger.by_end().end()};
+  const Space least = least_room(books, keeps, space, wanted, when).value_or(space);
+
+  // Where least is promised; of those where least is held by who has not said for how long; then as
+  // placing goes.
+  std::vector<int> open;
+  for (const int gpu : wanted.gpus) {
+    if (takes(books, least, wanted, gpu)) open.push_back(gpu);
+  }
+  const bool spread = wanted.spread || books.config.leases.place == Place::spread;
+  const auto rank = [&](int gpu) {
+    const Pool& pool = ledger.pool(gpu);
+    const std::int64_t room = pool.room();
+    return std::tuple(pool.most() - least.room[static_cast<std::size_t>(gpu)],
+                      pool.booked - pool.ending, spread ? -room : room);
+  };
+  std::stable_sort(open.begin(), open.end(), [&](int a, int b) { return rank(a) < rank(b); });
+  const auto count = static_cast<std::size_t>(wanted.count);
+  Wanted placed = wanted;
+  if (!wanted.gpus.empty() && open.size() >= count) {
+    open.resize(count);
+    placed.gpus = open;
+  }
+  const Fit fit = fit_now(books, least, placed);
+  if (fit.fits) {
+    plan.kept = true;
+    for (const int gpu : open) plan.devices.push_back(ledger.pool(gpu).device);
+    return plan;
+  }
+  if (fit.short_pool < 0) {
+    plan.why = fit.capped.empty()
+                   ? "it cannot be placed"
+                   : "your leases would be more than one user may book then: " + fit.capped;
+    return plan;
+  }
+  const Pool& pool = ledger.pool(fit.short_pool);
+  plan.why = amount_text(pool.resource, need_in(ledger, wanted, fit.short_pool)) + " of " +
+             pool.name + " wanted, ";
+  if (!pool.unknown.empty() || pool.drained || pool.hot) {
+    plan.why = pool.name + (pool.unknown.empty() ? " " + pool.closed() : ": " + pool.unknown);
+    return plan;
+  }
+  plan.why +=
+      amount_text(pool.resource,
+                  std::max<std::int64_t>(0, least.room[static_cast<std::size_t>(fit.short_pool)])) +
+      " left then";
+  bool known = true;
+  BootTime over = from;
+  const auto name = [&](LeaseId id, std::int64_t amount, std::optional<BootTime> until) {
+    if (amount <= 0) return;
+    known = known && until.has_value();
+    if (until) over = std::max(over, *until);
+    if (plan.in_the_way.size() >= kNamed) return;
+    const Lease& other = books.promises.leases.at(lead_of(books.promises, id));
+    plan.in_the_way.push_back(other.id);
+    plan.why += std::string(plan.in_the_way.size() == 1 ? "; " : ", ") +
+                lease_text(books, other.id) + " has " + amount_text(pool.resource, amount);
+    if (waits_for_start(other)) plan.why += " from " + time_text(books, *other.starts);
+    plan.why += until ? " until " + time_text(books, wall(books, *until)) : " for good";
+  };
+  for (const Kept& kept : keeps) {
+    if (overlaps(wanted, from, kept)) {
+      name(kept.lease, need_in(ledger, kept.wanted, fit.short_pool), kept.until);
+    }
+  }
+  for (auto it = stays; it != ledger.by_end().end(); ++it) {
+    name(it->second, amount_in(books, it->second, fit.short_pool), it->first);
+  }
+  if (known && over > from) plan.after = wall(books, over);
+  return plan;
+}
+
+namespace {
+
+// Whether one whose time has come fits beside what those before it still want: on the devices that
+// were kept for it, else wherever it leaves what is kept for others.
+Fit fit_due(const Books& books, const Keeps& before, const Space& space, const Lease& lease,
+            const Wanted& wanted) {
+  Fit fit;
+  if (!is_shut_out(books.ledger, wanted)) {
+    fit = fit_into(books, before, space, wanted, moment_of(books));
+  }
+  if (fit.fits || lease.gpu.empty()) return fit;
+  Lease free = lease;
+  free.gpu.clear();
+  const auto anywhere = wanted_of(books, free);
+  if (!anywhere || is_shut_out(books.ledger, *anywhere)) return fit;
+  const Fit other = fit_into(books, keeps_of(books), space, *anywhere, moment_of(books));
+  return other.fits ? other : fit;
+}
+
+// What those whose time has come before this one still want.
+Keeps due_before(const Books& books, LeaseId id) {
+  Keeps before;
+  if (books.starts == nullptr) return before;
+  for (const auto& [at, other] : *books.starts) {
+    if (other == id) break;
+    const Lease& lease = books.promises.leases.at(other);
+    if (!is_due(lease, books.now.wall)) continue;
+    auto wanted = wanted_of(books, lease);
+    if (!wanted || is_shut_out(books.ledger, *wanted)) continue;
+    before.push_back(keep_for(books, lease, std::move(*wanted)));
+  }
+  return before;
+}
+
+}  // namespace
+
+std::optional<Start> next_due(const Books& books) {
+  if (books.starts == nullptr || books.starts->empty()) return std::nullopt;
+  std::optional<Space> space;
+  Keeps before;
+  for (const auto& [at, id] : *books.starts) {
+    const Lease& lease = books.promises.leases.at(id);
+    if (!is_due(lease, books.now.wall)) continue;
+    auto wanted = wanted_of(books, lease);
+    if (!wanted) continue;
+    if (!space) space.emplace(books.ledger);
+    const Fit fit = fit_due(books, before, *space, lease, *wanted);
+    if (fit.fits) return Start{id, fit.gpu, fit.others};
+    if (is_shut_out(books.ledger, *wanted)) continue;
+    before.push_back(keep_for(books, lease, std::move(*wanted)));
+  }
+  return std::nullopt;
+}
+
+std::string why_not_yet(const Books& books, const Lease& lease) {
+  const auto wanted = wanted_of(books, lease);
+  if (!wanted) return wanted.error().what;
+  Verdict verdict;
+  Space space(books.ledger);
+  if (is_due(lease, books.now.wall)) {
+    const Keeps before = due_before(books, lease.id);
+    const Fit fit = fit_into(books, before, space, *wanted, moment_of(books));
+    const Fit alone = fit_now(books, space, *wanted);
+    if (fit.fits) return "it starts at once";
+    if (alone.fits) {
+      explain_kept(books, before, space, *wanted, fit, verdict);
+    } else {
+      explain(books, *wanted, alone, 0, verdict);
+    }
+    return verdict.why;
+  }
+  std::string why = "its time has not come";
+  if (!lease.expected) {
+    why += "; nobody said how long it takes (--for), so what it needs is kept for good";
+  }
+  // Who holds what it needs, and will not have ended by then as far as anybody knows.
+  const BootTime from = books.now.boot + (*lease.starts - books.now.wall);
+  std::size_t counted = 0;
+  const auto& by_end = books.ledger.by_end();
+  for (auto it = by_end.begin(); it != by_end.end() && it->first <= from && counted < kEnds;
+       ++it, ++counted) {
+    if (it->first > books.now.boot) space.end(*books.ledger.entry(it->second));
+  }
+  const Fit fit = fit_now(books, space, *wanted);
+  if (fit.fits || fit.short_pool < 0) return why;
+  const Pool& pool = books.ledger.pool(fit.short_pool);
+  if (const std::string closed = pool.closed(); !closed.empty()) {
+    return why + "; " + pool.name + " " + closed;
+  }
+  std::string names;
+  std::size_t named = 0;
+  for (auto it = pool.by_size.rbegin(); it != pool.by_size.rend() && named < kNamed; ++it) {
+    const Entry* entry = books.ledger.entry(it->second);
+    if (entry == nullptr || (entry->ends && *entry->ends > books.now.boot)) continue;
+    ++named;
+    names += (named == 1 ? "" : ", ") + lease_text(books, it->second) + " holds " +
+             amount_text(pool.resource, it->first);
+  }
+  if (names.empty()) {
+    return why + "; " + pool.name + " has too little now, and what is used was booked by nobody";
+  }
+  return why + "; " + names + " of " + pool.name + (named == 1 ? " and has" : " and have") +
+         " not said that " + (named == 1 ? "it ends" : "they end") + " before";
 }
 
 }  // namespace headroom::decide

@@ -14,6 +14,7 @@
 #include "decide/promises.hpp"
 #include "decide/queue.hpp"
 #include "words/config.hpp"
+#include "words/zone.hpp"
 
 namespace headroom::decide {
 
@@ -25,6 +26,8 @@ struct Books {
   const Config& config;
   Instant now;
   std::uint64_t revision = 0;
+  const Starts* starts = nullptr;   ///< what is kept for later; null: nothing
+  const ZoneRules* zone = nullptr;  ///< for times in sentences; null: UTC
 };
 
 /// A request as the ledger sees it.
@@ -83,6 +86,48 @@ struct Start {
 /// after it was due, and whoever ends together with it delays nobody.
 inline constexpr std::chrono::milliseconds kGrace{100};
 
+/// Most leases at once that wait for a time of their own: each is looked at with every request.
+inline constexpr std::size_t kMostStarts = 64;
+/// From so long before its start room is made for a lease: about what a large model takes to be
+/// unloaded, whose memory comes back some seconds after its answer.
+inline constexpr std::chrono::minutes kRoomBefore{2};
+/// A lease is late when it could not start by then: the end of one that was due at the same moment
+/// is noticed, and its memory is seen back, within a sample or two.
+inline constexpr std::chrono::seconds kStartGrace{2};
+
+/// Whether the time of a lease that waits for it has come.
+bool is_due(const Lease& lease, WallTime now);
+
+/// Whether a lease may be promised for a time, and where.
+struct StartPlan {
+  bool kept = false;
+  bool never = false;                ///< it fits at no time, and `verdict` says why
+  Verdict verdict;                   ///< with `never`
+  std::vector<std::string> devices;  ///< the devices that are kept for it
+  /// Not kept: who is promised what is missing at that time, and why it is too little.
+  std::vector<LeaseId> in_the_way;
+  std::string why;
+  /// Not kept: when all of these are over; empty: one of them does not say.
+  std::optional<WallTime> after;
+};
+/// Whether a lease can be kept room for from `lease.starts` on, as long as it is expected to last
+/// (for ever where nobody says): beside all that others were promised for that time, on an
+/// otherwise empty machine.
+/// REQUIRES: `lease.starts`.
+StartPlan plan_start(const Books& books, const Lease& lease);
+
+/// The next lease whose time has come and that can start now: in the order of their starts, each
+/// beside what those before it still want. Empty: nobody.
+std::optional<Start> next_due(const Books& books);
+
+/// Why a lease that waits for its time has not started, in one sentence: when it will, and what is
+/// not sure about that; or who is in the way of one whose time has come.
+std::string why_not_yet(const Books& books, const Lease& lease);
+
+/// "08:00", of another day "2026-11-23 08:00": as the clocks of the zone show it, or UTC, and then
+/// it says so.
+std::string time_text(const Books& books, WallTime at);
+
 /// The next waiter that may start now: the head of the queue if it fits, else the first one behind
 /// it whose start does not delay the head. Empty: nobody.
 std::optional<Start> next_start(const Books& books);
@@ -90,7 +135,8 @@ std::optional<Start> next_start(const Books& books);
 /// The lease that people know: of a further device, the one that holds it.
 LeaseId lead_of(const Promises& promises, LeaseId id);
 
-/// The pool indices and amounts of a waiting lease, as `want` gave them when it asked.
+/// The pool indices and amounts of a waiting lease, as `want` gave them when it asked; of one that
+/// waits for its time, the devices that are kept for it.
 Result<Wanted> wanted_of(const Books& books, const Lease& lease);
 
 /// Whether too much of what it could be placed on takes nobody new: it waits for that, and keeps

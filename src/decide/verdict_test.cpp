@@ -94,13 +94,41 @@ class Box {
     wanted->key = Queue::key(order, config_.leases.ageing);
     return decide(books(now), *wanted);
   }
-  Books books(int now = 10) const { return {promises_, ledger_, queue_, config_, at(now), 1}; }
+  Books books(int now = 10) const {
+    return {promises_, ledger_, queue_, config_, at(now), 1, &starts_};
+  }
+  // One that is to start at this second; kept for it is what the plan says.
+  Lease asks_for(const Needs& needs, int start, std::optional<seconds> expected = {},
+                 uid_t owner = 1000) const {
+    Lease lease;
+    lease.id = promises_.next_lease;
+    lease.name = "later" + std::to_string(lease.id);
+    lease.owner = owner;
+    lease.needs = needs;
+    lease.asked = at(1);
+    lease.expected = expected;
+    lease.starts = at(start).wall;
+    return lease;
+  }
+  LeaseId later(const Needs& needs, int start, std::optional<seconds> expected = {},
+                uid_t owner = 1000) {
+    Lease lease = asks_for(needs, start, expected, owner);
+    const StartPlan plan = plan_start(books(1), lease);
+    EXPECT_TRUE(plan.kept) << plan.why;
+    for (const std::string& device : plan.devices) {
+      lease.gpu += (lease.gpu.empty() ? "" : ",") + device;
+    }
+    promises_.keep(PutLease{lease});
+    starts_.emplace(*lease.starts, lease.id);
+    return lease.id;
+  }
 
   Config config_;
   Sample sample_;
   Ledger ledger_;
   Promises promises_;
   Queue queue_;
+  Starts starts_;
   Cores cpu_unbooked_;
 };
 
@@ -736,6 +764,223 @@ TEST(Promises, RecordsMakeThemAgain) {
   EXPECT_TRUE(again == promises);
   EXPECT_EQ(again.learned.size(), 1U);
   EXPECT_EQ(again.acknowledged.size(), 1U);
+}
+
+// What is kept for leases that start at a time.
+
+TEST(Starts, WhoIsSureToHaveEndedBeforeFitsAndNobodyElse) {
+  Box box;
+  box.refresh();
+  const LeaseId kept = box.later(memory(60_GiB), 1000, seconds(100));
+  EXPECT_EQ(box.ask(memory(50_GiB), 1000, false, seconds(990)).answer, Answer::now)
+      << "it ends when that starts";
+  for (const std::optional<seconds> expected :
+       {std::optional(seconds(991)), std::optional<seconds>()}) {
+    const Verdict verdict = box.ask(memory(50_GiB), 1000, false, expected);
+    EXPECT_EQ(verdict.answer, Answer::queued);
+    EXPECT_NE(verdict.why.find("60.0 GiB of memory are kept for lease later1 (l-1) from "),
+              std::string::npos)
+        << verdict.why;
+    EXPECT_EQ(verdict.in_the_way, std::vector<LeaseId>{kept});
+    ASSERT_FALSE(verdict.help.empty());
+    EXPECT_EQ(verdict.help.front().act, "shorter");
+    EXPECT_EQ(verdict.help.front().text, "with --for of at most 16m it fits now");
+    EXPECT_EQ(verdict.short_by, Amounts()) << "nothing is missing now";
+    // When that is over.
+    EXPECT_EQ(verdict.earliest, at(1100).wall);
+  }
+  EXPECT_EQ(box.ask(memory(40_GiB)).answer, Answer::now) << "beside it";
+}
+
+TEST(Starts, OnlyWhatIsKeptAtTheSameTimeIsAddedUp) {
+  Box box;
+  box.refresh();
+  box.later(memory(60_GiB), 1000, seconds(100));
+  box.later(memory(60_GiB), 1100, seconds(100));
+  box.later(memory(60_GiB), 1300, seconds(100));
+  EXPECT_EQ(box.ask(memory(40_GiB)).answer, Answer::now);
+  EXPECT_EQ(box.ask(memory(41_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(memory(41_GiB)).earliest, at(1400).wall);
+  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(100)).answer, Answer::now);
+  // Between two of them there is time enough for this one.
+  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(991)).earliest, at(1400).wall);
+}
+
+TEST(Starts, WhatEndsBeforeIsCountedOnAndWhatIsLateIsNot) {
+  Box box;
+  box.refresh();
+  const LeaseId runs = box.lease(memory(50_GiB), "", 1000, seconds(500));
+  box.later(memory(60_GiB), 1000, seconds(100));
+  // 50 and 60 are more than there is, but never at the same time.
+  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(5000)).answer, Answer::now);
+  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(5000)).answer, Answer::queued);
+  // It should have ended long ago, and nobody knows any more when it will.
+  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(5000), 600).answer, Answer::queued);
+  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(300), 600).answer, Answer::now);
+  EXPECT_NE(box.ledger_.entry(runs), nullptr);
+}
+
+TEST(Starts, ADeviceIsChosenWhereLeastIsPromised) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  const LeaseId first = box.later(gpu_memory(20_GiB), 1000, seconds(100));
+  const LeaseId second = box.later(gpu_memory(20_GiB), 1000, seconds(100));
+  EXPECT_NE(box.promises_.leases.at(first).gpu, box.promises_.leases.at(second).gpu);
+  const StartPlan third =
+      plan_start(box.books(), box.asks_for(gpu_memory(20_GiB), 1050, seconds(9)));
+  EXPECT_FALSE(third.kept);
+  EXPECT_EQ(third.after, at(1100).wall);
+  EXPECT_FALSE(third.in_the_way.empty());
+  EXPECT_NE(third.why.find("4.0 GiB left then; lease later"), std::string::npos) << third.why;
+  EXPECT_TRUE(plan_start(box.books(), box.asks_for(gpu_memory(20_GiB), 1100, seconds(9))).kept);
+  EXPECT_TRUE(plan_start(box.books(), box.asks_for(gpu_memory(4_GiB), 1050)).kept);
+  EXPECT_TRUE(plan_start(box.books(), box.asks_for(gpu_memory(25_GiB), 1000)).never);
+}
+
+TEST(Starts, WhoHoldsADeviceAndSaysHowLongIsPromisedItToo) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  box.lease(gpu_memory(20_GiB), "A", 1000, seconds(2000));
+  const LeaseId kept = box.later(gpu_memory(20_GiB), 1000, seconds(10));
+  EXPECT_EQ(box.promises_.leases.at(kept).gpu, "B");
+  const StartPlan another = plan_start(box.books(), box.asks_for(gpu_memory(20_GiB), 1005));
+  EXPECT_FALSE(another.kept);
+  // One who has not said is not known to be there then, and is named.
+  Box open;
+  open.gpu("A", 24_GiB);
+  open.refresh();
+  open.lease(gpu_memory(20_GiB), "A");
+  const LeaseId perhaps = open.later(gpu_memory(20_GiB), 1000, seconds(10));
+  EXPECT_NE(why_not_yet(open.books(), open.promises_.leases.at(perhaps))
+                .find("lease job1 (l-1) holds 20.0 GiB of GPU 0 and has not said"),
+            std::string::npos)
+      << why_not_yet(open.books(), open.promises_.leases.at(perhaps));
+}
+
+TEST(Starts, AWholeDeviceIsKeptForOneAlone) {
+  Box box;
+  box.gpu("A", 24_GiB);
+  box.gpu("B", 24_GiB);
+  box.refresh();
+  Needs both;
+  both.gpus = 2;
+  box.later(both, 1000, seconds(100));
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB), 1000, false, seconds(900)).answer, Answer::now);
+  Needs one;
+  one.gpus = 1;
+  EXPECT_EQ(box.ask(one).answer, Answer::queued);
+  EXPECT_FALSE(plan_start(box.books(), box.asks_for(gpu_memory(1_GiB), 1099)).kept);
+  EXPECT_TRUE(plan_start(box.books(), box.asks_for(gpu_memory(1_GiB), 1100)).kept);
+  const auto start = next_due(box.books(1000));
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->others.size(), 1U);
+}
+
+TEST(Starts, TheCapsOfUsersCountThenToo) {
+  Box box;
+  box.config_.leases.user_memory = {{}, 50_GiB};
+  box.refresh();
+  box.later(memory(40_GiB), 1000, seconds(100));
+  EXPECT_FALSE(plan_start(box.books(), box.asks_for(memory(11_GiB), 1050, seconds(1))).kept);
+  EXPECT_TRUE(plan_start(box.books(), box.asks_for(memory(11_GiB), 1050, seconds(1), 1001)).kept);
+  const Verdict verdict = box.ask(memory(11_GiB));
+  EXPECT_EQ(verdict.answer, Answer::queued);
+  EXPECT_NE(verdict.why.find("kept for lease later1 (l-1)"), std::string::npos) << verdict.why;
+  EXPECT_EQ(box.ask(memory(11_GiB), 1001).answer, Answer::now);
+  EXPECT_EQ(box.ask(memory(11_GiB), 1000, false, seconds(900)).answer, Answer::now);
+}
+
+TEST(Starts, InTheOrderOfTheirTimesAndWhoCannotKeepsWhatComesFree) {
+  Box box;
+  box.refresh();
+  const LeaseId runs = box.lease(memory(50_GiB));
+  const LeaseId second = box.later(memory(60_GiB), 200, seconds(10));
+  const LeaseId first = box.later(memory(60_GiB), 100, seconds(10));
+  const LeaseId small = box.later(memory(10_GiB), 200, seconds(10));
+  EXPECT_FALSE(next_due(box.books(99)));
+  EXPECT_FALSE(next_due(box.books(100))) << "somebody has not said that he stays";
+  EXPECT_NE(why_not_yet(box.books(100), box.promises_.leases.at(first)).find("lease job1 (l-1)"),
+            std::string::npos);
+  const auto beside = next_due(box.books(200));
+  EXPECT_FALSE(beside) << "50 are free, and 60 are kept for the first";
+  EXPECT_EQ(box.ask(memory(1_GiB), 1000, false, {}, 200).answer, Answer::queued);
+  box.ledger_.unbook(runs);
+  const auto start = next_due(box.books(200));
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->lease, first);
+  EXPECT_NE(second, small);
+}
+
+TEST(Starts, NobodyInTheQueueIsPromisedWhatIsKept) {
+  Box box;
+  box.refresh();
+  const LeaseId runs = box.lease(memory(70_GiB), "", 1000, seconds(100));
+  box.later(memory(60_GiB), 200, seconds(100));
+  const LeaseId head = box.waiter(memory(50_GiB), Priority::normal, 5, seconds(150));
+  const LeaseId next = box.waiter(memory(30_GiB), Priority::normal, 6, seconds(150));
+  // The head would meet what is kept until that is over at 300.
+  auto all = outlook(box.books());
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].lease, head);
+  EXPECT_EQ(all[0].earliest, at(300).wall);
+  // The one behind fits beside everything, and delays nobody.
+  const auto start = next_start(box.books());
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->lease, next);
+  EXPECT_NE(runs, head);
+}
+
+// The least room is what a plain count over all moments gives.
+TEST(Starts, TheLeastRoomIsThatOfEveryMoment) {
+  std::mt19937_64 random(7);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  for (int round = 0; round < 300; ++round) {
+    Box box;
+    box.refresh();
+    struct Use {
+      int from, to, gib;
+    };
+    std::vector<Use> uses;
+    int now_used = 0;
+    for (int i = below(4); i > 0; --i) {
+      const int gib = 1 + below(25), to = 11 + below(90);
+      if (now_used + gib > 100) continue;
+      now_used += gib;
+      box.lease(memory(Bytes(std::int64_t{gib} << 30)), "", 1000, seconds(to));
+      uses.push_back({0, to, gib});
+    }
+    for (int i = below(5); i > 0; --i) {
+      const int gib = 1 + below(60), from = 11 + below(90), length = 1 + below(60);
+      const Lease lease =
+          box.asks_for(memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
+      // As many as can be promised: what is there at every moment of its time.
+      int most = 0;
+      for (int t = from; t < from + length; ++t) {
+        int sum = 0;
+        for (const Use& use : uses) sum += use.from <= t && t < use.to ? use.gib : 0;
+        most = std::max(most, sum);
+      }
+      ASSERT_EQ(plan_start(box.books(), lease).kept, most + gib <= 100) << round;
+      if (most + gib > 100) continue;
+      box.later(memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
+      uses.push_back({from, from + length, gib});
+    }
+    const int gib = 1 + below(90), length = 1 + below(150);
+    bool fits = true;
+    for (int t = 10; t < 10 + length; ++t) {
+      int sum = gib;
+      for (const Use& use : uses) sum += use.from <= t && t < use.to ? use.gib : 0;
+      fits = fits && sum <= 100;
+    }
+    const Verdict verdict =
+        box.ask(memory(Bytes(std::int64_t{gib} << 30)), 1000, false, seconds(length));
+    ASSERT_EQ(verdict.answer == Answer::now, fits) << round << ": " << verdict.why;
+  }
 }
 
 }  // namespace

@@ -258,7 +258,8 @@ Bytes may_come_free(const View& view, Priority priority) {
 void waiting(const View& view, std::vector<Advice>& out) {
   std::vector<const LeaseView*> all;
   for (const LeaseView& lease : view.leases) {
-    const bool waits = lease.lease.state == LeaseState::waiting;
+    const bool early = lease.lease.starts && !lease.lease.late;
+    const bool waits = lease.lease.state == LeaseState::waiting && !early;
     if (waits && view.at.wall - lease.lease.asked.wall >= kLongWait) all.push_back(&lease);
   }
   std::stable_sort(all.begin(), all.end(),

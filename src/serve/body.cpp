@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include "serve/documents.hpp"
+#include "serve/operation.hpp"
 #include "serve/schema.hpp"
 
 namespace headroom::serve {
@@ -331,6 +332,14 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
     ask.wait = std::chrono::milliseconds(std::llround(*wait * 1000));
   }
   if (for_ever) ask.wait.reset();
+  std::string starts;
+  fields.text("starts_at", starts);
+  if (!starts.empty()) {
+    ask.starts = starts.find('T') == 10 ? parse_since(starts, WallTime()) : std::nullopt;
+    if (!ask.starts) fields.wrong("starts_at", "a time such as 2026-11-23T08:00:00Z is wanted");
+    // Who names a time means to wait for it.
+    if (fields.find("wait_seconds") == nullptr) ask.wait.reset();
+  }
   fields.seconds("for_seconds", ask.expected, 1);
   std::optional<std::chrono::seconds> ttl;
   fields.seconds("ttl_seconds", ttl, 0);
@@ -350,7 +359,7 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   if (ask.use && ask.has_needs) fields.wrong("use", "a use books nothing: leave needs out");
   if (auto done = fields.done({"name", "needs", "model", "config", "use", "priority", "spread",
                                "wait_seconds", "for_seconds", "ttl_seconds", "holder", "parent",
-                               "fence", "enforce", "group", "return_idle"});
+                               "starts_at", "fence", "enforce", "group", "return_idle"});
       !done) {
     return tl::unexpected(done.error());
   }
@@ -871,7 +880,8 @@ void describe_bodies(Schemas& all) {
        kConfig,
        R"("use":{"type":"boolean","description":"It only uses the model, books nothing, and keeps it where it is as long as it lasts."})",
        kPriority, R"("spread":{"type":"boolean"})",
-       R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit."})",
+       R"("wait_seconds":{"type":["number","null"],"minimum":0,"description":"How long to stay in the queue; 0, and absent: not at all; null: without limit. With starts_at it counts from there, and absent is without limit."})",
+       R"("starts_at":{"type":["string","null"],"format":"date-time","description":"Not before this time, in UTC, at most a year ahead: until then it waits outside of the queue, and what it needs is kept for it, as long as for_seconds says; without that for good. wait_seconds and ttl_seconds count from there. 409 where others were promised too much of it for that time."})",
        kFor,
        R"("ttl_seconds":{"type":["number","null"],"minimum":0,"description":"Ends by itself then; 0: as long as its holder lives."})",
        R"("holder":{"type":["object","null"],"description":"Absent: the caller's own process, by the Unix socket. One of these; a cgroup, unit or container that headroom did not start is only measured, and its lease ends when it is gone.","properties":{"pid":{"type":["integer","null"],"minimum":1,"description":"null, with ttl_seconds: tied to time only."},"cgroup":{"type":"string","minLength":1,"maxLength":1024,"description":"Its path, as /proc/PID/cgroup has it, or its folder."},"unit":{"type":"string","minLength":1,"maxLength":256,"description":"A unit of systemd that runs."},"container":{"type":"string","minLength":1,"maxLength":256,"description":"The beginning of its id; of LXC its name."}},"additionalProperties":false})",

@@ -205,6 +205,8 @@ struct Described<LeaseDocument> {
       Field{"parent", "The lease it draws from.",
             [](const D& d) { return LeaseRef{d.view.lease.parent}; }},
       Field{"asked_at", "", [](const D& d) { return maybe_time(d.view.lease.asked); }},
+      Field{"starts_at", "Not before then; what it needs is kept for it until then.",
+            [](const D& d) { return d.view.lease.starts; }},
       Field{"granted_at", "", [](const D& d) { return maybe_time(d.view.lease.granted); }},
       Field{"ended_at", "", [](const D& d) { return maybe_time(d.view.lease.ended); }},
       Field{"expected_seconds", "", [](const D& d) { return d.view.lease.expected; }},
@@ -220,10 +222,11 @@ struct Described<LeaseDocument> {
               return l.expires ? std::optional<WallTime>(l.asked.wall + (*l.expires - l.asked.boot))
                                : std::nullopt;
             }},
-      Field{"place", "In the queue; 1 is next.",
+      Field{"place", "In the queue; 1 is next. null: it is not in it.",
             [](const D& d) {
-              return d.view.lease.state == LeaseState::waiting ? std::optional(d.view.place)
-                                                               : std::nullopt;
+              const Lease& l = d.view.lease;
+              return l.state == LeaseState::waiting && !l.starts ? std::optional(d.view.place)
+                                                                 : std::nullopt;
             }},
       Field{"earliest", "When it may be granted; null: unknown.",
             [](const D& d) {
@@ -243,7 +246,7 @@ struct Described<LeaseDocument> {
                          ? std::nullopt
                          : std::optional(GroupDocument{d.view.lease});
             }},
-      Field{"reason", "Why it ended, or why there is no group.",
+      Field{"reason", "Why it ended, why it is late, or why there is no group.",
             [](const D& d) { return MaybeText{d.view.lease.reason}; }},
       Field{"exit_status", "Its exit code, or 128 + the signal.",
             [](const D& d) { return d.view.lease.exit_status; }},

@@ -74,6 +74,9 @@ struct AskLease {
   bool return_idle = false;
   std::string idempotency_key;
   std::string config = {};  ///< what tells its runs apart from others of its name; or empty
+  /// Not before then, and what it needs is kept for it until then; `wait` and `ttl` count from
+  /// there.
+  std::optional<WallTime> starts = {};
 };
 /// Answer when the lease is no longer waiting, at the latest after `patience`.
 struct AskWait {

@@ -180,7 +180,9 @@ enum LeaseTag : std::uint8_t {
   holder_inode,
   moved,
   frozen,
-  last_tag = frozen,
+  starts,
+  late,
+  last_tag = late,
 };
 
 void write(Writer& w, const Size& size) {
@@ -260,6 +262,8 @@ void write(Writer& w, const Lease& l) {
   w.number(holder_inode, static_cast<std::int64_t>(l.holder.inode));
   w.number(moved, l.moved);
   w.maybe(frozen, l.frozen);
+  if (l.starts) w.maybe(starts, std::optional(l.starts->time_since_epoch().count()));
+  w.number(late, l.late);
 }
 
 bool is_text(std::uint8_t tag) {
@@ -524,6 +528,12 @@ Result<Record> read_lease(std::string_view bytes) {
         break;
       case frozen:
         l.frozen = boot(v);
+        break;
+      case starts:
+        l.starts = wall(v);
+        break;
+      case late:
+        l.late = v != 0;
         break;
       default:
         break;

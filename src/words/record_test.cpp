@@ -82,6 +82,8 @@ class Any {
     l.model = text();
     l.use = yes();
     l.moved = yes();
+    if (yes()) l.starts = WallTime(std::chrono::nanoseconds(number()));
+    l.late = yes();
     if (yes()) l.frozen = BootTime(std::chrono::nanoseconds(number()));
     l.config = text();
     l.size = size();

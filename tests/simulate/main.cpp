@@ -88,10 +88,10 @@ int main(int argc, char** argv) {
     std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64
                 " drained %" PRIu64 " handed over %" PRIu64 " returned %" PRIu64
                 " unloaded %" PRIu64 " kept %" PRIu64 " frozen %" PRIu64 " killed %" PRIu64
-                " set %" PRIu64 "\n",
+                " set %" PRIu64 " started at a time %" PRIu64 "\n",
                 outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined,
                 outcome.drained, outcome.handed_over, outcome.returned, outcome.unloaded,
-                outcome.kept, outcome.frozen, outcome.killed, outcome.set);
+                outcome.kept, outcome.frozen, outcome.killed, outcome.set, outcome.started);
   }
   if (!outcome.broken.empty()) {
     std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed,

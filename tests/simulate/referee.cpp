@@ -10,7 +10,8 @@ namespace {
 std::string lease_name(LeaseId id) { return "lease l-" + std::to_string(id); }
 
 decide::Books books_of(const control::State& state, Instant at) {
-  return {state.promises, state.ledger, state.queue, *state.config, at, state.revision};
+  return {state.promises, state.ledger,  state.queue, *state.config, at,
+          state.revision, &state.starts, &state.zone};
 }
 
 bool ending(LeaseState state) {
@@ -293,7 +294,7 @@ std::string Referee::after(const control::Control& control, const Event& event,
        {victims(control, effects), killings(control, effects), weights(control, effects),
         readings(state, event), ledger(state), rooms(state), nested(state), devices(state),
         components(state), grants(control, grown, granted), gauges(control, event),
-        queue(control, event, granted, reads, at)}) {
+        queue(control, event, granted, reads, at), starts(control, event, granted, reads, at)}) {
     if (!broken.empty()) return broken;
   }
   return checked_ % 256 == 0 ? everything(control) : std::string();
@@ -657,9 +658,10 @@ std::string Referee::queue(const control::Control& control, const Event& event,
     return "the queue is over its bound";
   if (state.queue.empty()) return {};
   std::size_t waiting = 0;
-  for (const LeaseId id : living_)
-    waiting +=
-        shadow_.leases.at(id).state == LeaseState::waiting && !shadow_.leases.at(id).use ? 1U : 0U;
+  for (const LeaseId id : living_) {
+    const Lease& lease = shadow_.leases.at(id);
+    waiting += lease.state == LeaseState::waiting && !lease.use && !lease.starts ? 1U : 0U;
+  }
   if (waiting != state.queue.size()) return "the queue and the waiting leases differ";
   const bool settled =
       !reads && (std::holds_alternative<Sampled>(event) || std::holds_alternative<Ticked>(event) ||
@@ -688,6 +690,136 @@ std::string Referee::queue(const control::Control& control, const Event& event,
         return lease_name(one.lease) + ", the head of the queue, was delayed by a grant behind it";
       }
     }
+  }
+  return {};
+}
+
+// What is kept for those who start at a time: nobody is granted who makes it too little, and where
+// nothing came between it is there in time.
+std::string Referee::starts(const control::Control& control, const Event& event,
+                            const std::set<LeaseId>& granted, bool reads, Instant at) {
+  const control::State& state = control.state();
+  decide::Starts waiting;
+  for (const LeaseId id : living_) {
+    const Lease& lease = shadow_.leases.at(id);
+    if (decide::waits_for_start(lease)) waiting.emplace(*lease.starts, id);
+  }
+  if (waiting != state.starts) return "the index of who waits for its time is wrong";
+  if (waiting.size() > decide::kMostStarts) return "too many wait for a time of their own";
+  // A clock that is set, a lease that is said to last longer and one that starts late take away
+  // what was promised.
+  const auto offset = at.wall.time_since_epoch() - at.boot.time_since_epoch();
+  bool disturbed = offset_ != offset;
+  offset_ = offset;
+  if (const auto* asked = std::get_if<Asked>(&event)) {
+    const auto* change = std::get_if<AskChange>(&asked->ask);
+    disturbed = disturbed || (change != nullptr && (change->expected || change->ttl));
+  }
+  for (const LeaseId id : granted) {
+    const Lease& lease = shadow_.leases.at(id);
+    disturbed = disturbed || (lease.starts && at.wall > *lease.starts);
+    if (lease.starts) ++started_;
+  }
+  for (const auto& [when, id] : waiting) {
+    if (disturbed) disturbed_.insert(id);
+  }
+  std::erase_if(disturbed_, [&](LeaseId id) {
+    const auto lease = shadow_.leases.find(id);
+    return lease == shadow_.leases.end() || !decide::waits_for_start(lease->second);
+  });
+
+  const decide::Books books = books_of(state, at);
+  struct Kept {
+    const Lease* lease;
+    decide::Wanted wanted;
+    BootTime from;
+    std::optional<BootTime> until;
+  };
+  std::vector<Kept> all;
+  for (const auto& [when, id] : waiting) {
+    const Lease& lease = state.promises.leases.at(id);
+    auto wanted = decide::wanted_of(books, lease);
+    if (!wanted) continue;
+    const BootTime from = std::max(at.boot, at.boot + (when - at.wall));
+    all.push_back({&lease, *wanted, from,
+                   lease.expected ? std::optional(from + *lease.expected) : std::nullopt});
+  }
+  const auto need = [&](const Kept& kept, int pool) -> std::int64_t {
+    if (pool == decide::Ledger::kMemory) return kept.wanted.amounts.memory.count();
+    if (pool == decide::Ledger::kCpu) return kept.wanted.amounts.cpu.milli();
+    if (pool == kept.wanted.disk) return kept.wanted.amounts.disk.count();
+    const auto& gpus = kept.wanted.gpus;
+    const bool on = std::find(gpus.begin(), gpus.end(), pool) != gpus.end();
+    return on ? kept.wanted.amounts.gpu_memory.count() : 0;
+  };
+  for (const LeaseId id : granted) {
+    const decide::Entry* entry = state.ledger.entry(id);
+    const Lease& lease = shadow_.leases.at(id);
+    if (entry == nullptr || lease.starts || lease.part_of != 0) continue;
+    for (const decide::Slot& slot : decide::slots(entry->booked, entry->gpu, entry->disk)) {
+      const decide::Pool& pool = state.ledger.pool(slot.pool);
+      for (const Kept& kept : all) {
+        const bool over = entry->ends && *entry->ends <= kept.from;
+        if (over || need(kept, slot.pool) <= 0) continue;
+        // One whose time has come and whose device is closed keeps nobody.
+        if (decide::is_due(*kept.lease, at.wall) &&
+            decide::is_shut_out(state.ledger, kept.wanted)) {
+          continue;
+        }
+        std::int64_t left = pool.balance();
+        for (const auto& [other, one] : state.ledger.entries()) {
+          if (!one.ends || *one.ends > kept.from || *one.ends <= at.boot) continue;
+          for (const decide::Slot& its : decide::slots(one.booked, one.gpu, one.disk)) {
+            if (its.pool == slot.pool) left += its.amount;
+          }
+        }
+        for (const Kept& beside : all) {
+          const bool there = beside.from <= kept.from &&
+                             (!beside.until || *beside.until > kept.from) &&
+                             !(decide::is_due(*beside.lease, at.wall) &&
+                               decide::is_shut_out(state.ledger, beside.wanted));
+          if (there) left -= need(beside, slot.pool);
+        }
+        if (left < 0) {
+          return lease_name(id) + " was granted, and leaves " + std::to_string(left) + " of " +
+                 pool.name + " for " + lease_name(kept.lease->id) + ", for which it was kept";
+        }
+      }
+    }
+  }
+
+  if (!std::holds_alternative<Sampled>(event) || reads) return {};
+  if (decide::next_due(books)) return "somebody whose time has come waits, and could start";
+  for (const Kept& kept : all) {
+    if (*kept.lease->starts > at.wall) continue;
+    // Whoever comes after one that waits, waits for that.
+    if (disturbed_.contains(kept.lease->id)) return {};
+    // It waits after its time: somebody must be in its way who had not said that he would be.
+    bool excused = !decide::is_within_cap(books, kept.wanted, Amounts());
+    const auto look = [&](int index) {
+      const decide::Pool& pool = state.ledger.pool(index);
+      if (!pool.unknown.empty() || pool.drained || pool.hot || pool.tight || pool.claimed > 0) {
+        excused = true;
+      }
+      // Used by nobody's lease, beyond a lease's booking, or on its way back.
+      if (pool.free - pool.refused - pool.unmaterialised - pool.unseen <
+          pool.capacity - pool.reserve - pool.booked) {
+        excused = true;
+      }
+      for (const auto& [size, id] : pool.by_size) {
+        const decide::Entry* entry = state.ledger.entry(id);
+        const Lease& lease = state.promises.leases.at(id);
+        excused = excused || !entry->ends || *entry->ends <= at.boot || ending(lease.state);
+      }
+    };
+    for (std::size_t i = 0; i < state.ledger.pools().size(); ++i) {
+      if (need(kept, static_cast<int>(i)) > 0) look(static_cast<int>(i));
+    }
+    if (!excused) {
+      return lease_name(kept.lease->id) +
+             " waits after its time, and nobody was there who had not said so";
+    }
+    return {};
   }
   return {};
 }

@@ -47,6 +47,7 @@ class Referee {
   /// Everything, the costly checks included.
   std::string everything(const control::Control& control) const;
   std::uint64_t checked() const { return checked_; }
+  std::uint64_t started_at_a_time() const { return started_; }
 
  private:
   std::string endings(const Lease& before, const Lease& now, Instant at);
@@ -67,6 +68,9 @@ class Referee {
   std::string queue(const control::Control& control, const Event& event,
                     const std::set<LeaseId>& granted, bool reads, Instant at) const;
 
+  std::string starts(const control::Control& control, const Event& event,
+                     const std::set<LeaseId>& granted, bool reads, Instant at);
+
   const Machine& machine_;
   decide::Promises shadow_;
   std::set<LeaseId> living_;
@@ -82,6 +86,9 @@ class Referee {
   std::optional<Head> head_;
   std::map<std::pair<Resource, std::string>, std::pair<std::optional<double>, Level>> levels_;
   std::uint64_t checked_ = 0;
+  std::optional<std::chrono::nanoseconds> offset_;  ///< of the wall's clock from the other
+  std::set<LeaseId> disturbed_;  ///< wait for their time, and something took what was kept for them
+  std::uint64_t started_ = 0;
 };
 
 }  // namespace headroom::simulate

@@ -81,6 +81,7 @@ Outcome World::run() {
   }
   for (const Record& record : control_->state().promises.records()) digest_.add(record);
   outcome_.checked = referee_.checked();
+  outcome_.started = referee_.started_at_a_time();
   outcome_.digest = digest_.value();
   return outcome_;
 }
@@ -795,9 +796,16 @@ void World::ask_new() {
       client.ask.group = client.ask.fence = client.ask.enforce = false;
     }
   }
+  if (client.ask.parent == 0 && client.ask.model.empty() && random_.percent(15)) {
+    client.ask.starts = instant().wall + std::chrono::seconds(random_.between(-3, 240));
+    if (random_.percent(80)) {
+      client.ask.expected = std::chrono::seconds(random_.between(1, 200));
+    }
+  }
   clients_[id] = client;
   const Caller caller{client.uid, !random_.per_mille(5), client.uid == 0};
-  const bool same = client.ask.parent == 0 && !client.ask.use && random_.percent(40);
+  const bool same =
+      client.ask.parent == 0 && !client.ask.use && !client.ask.starts && random_.percent(40);
   const std::uint64_t crashes = outcome_.crashes;
   if (same) {
     AskFit fit;

@@ -34,8 +34,9 @@ struct Outcome {
   std::uint64_t unloaded = 0;
   std::uint64_t kept = 0;
   std::uint64_t frozen = 0;
-  std::uint64_t set = 0;     ///< allocations that components took
-  std::uint64_t killed = 0;  ///< told to end because they took too much
+  std::uint64_t set = 0;      ///< allocations that components took
+  std::uint64_t started = 0;  ///< granted that had named a time
+  std::uint64_t killed = 0;   ///< told to end because they took too much
 };
 
 /// One run. Deterministic: seed, number of events and sabotage decide everything.
