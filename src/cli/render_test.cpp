@@ -163,6 +163,25 @@ TEST_F(Golden, LeasesShowBookingsAndTheQueue) {
   EXPECT_EQ(render_leases(value(), style()), "no leases\n");
 }
 
+TEST_F(Golden, ALeaseThatWaitsForItsTimeSaysWhenItStarts) {
+  const auto lease = *client::parse_json(
+      R"({"id":"l-80","name":"nightly","state":"waiting","owner":"ada","place":null,)"
+      R"("starts_at":"2026-01-12T22:00:00.000Z","earliest":"2026-01-12T22:00:00.000Z",)"
+      R"("needs":{"gpu_memory_bytes":21474836480},"why":"its time has not come"})");
+  const auto show = [&](const value& one) {
+    return render_leases(value{{"items", client::json::array{one}}}, style());
+  };
+  EXPECT_NE(show(lease).find("from " + show_time(1768255200, kNow) + "; its time has not come"),
+            std::string::npos)
+      << show(lease);
+  EXPECT_NE(render_lease(lease, style()).find("starts     2026-01-12T22:00:00.000Z"),
+            std::string::npos)
+      << render_lease(lease, style());
+  auto late = lease;
+  late.as_object()["earliest"] = nullptr;
+  EXPECT_NE(show(late).find("late, from "), std::string::npos) << show(late);
+}
+
 TEST_F(Golden, FitSaysWhatIsShortAndWhatHelps) {
   const auto snapshot = document("snapshot");
   const auto& room = *client::find(snapshot, "room");

@@ -168,6 +168,21 @@ TEST(Run, AsksForALeaseHeldByTheCommand) {
             R"("enforce":false})");
 }
 
+TEST(Run, AsksForALeaseThatStartsAtATime) {
+  RunRequest request;
+  request.command = {"true"};
+  request.starts = 1795420800;
+  EXPECT_EQ(booking_of(request, 7).at("starts_at").as_string(), "2026-11-23T08:00:00Z");
+  Style style;
+  style.now = 1795417200;
+  const auto line = waiting_line(
+      parse(R"({"state":"waiting","starts_at":"2026-11-23T08:00:00.000Z",)"
+            R"("earliest":"2026-11-23T08:00:00.000Z","place":null,"needs":{"memory_bytes":1024}})"),
+      41, style);
+  EXPECT_EQ(line, "headroom: waiting for 1 KiB memory, starts " +
+                      show_time(1795420800, 1795417200) + "      00:41");
+}
+
 TEST(Run, NamesALeaseByItsCommand) {
   EXPECT_EQ(name_of("/opt/x/train me.sh"), "train-me.sh");
   EXPECT_EQ(default_name({"/usr/bin/python3.11", "-u", "dir/big.py", "--epochs", "3"}), "big.py");

@@ -789,15 +789,22 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
         what == Allotted::memory ? out * kMiB : out * device.capacity / kWhole;
     own = std::min(own, amount);
   }
+  // A lease whose time has come or is near goes before: what it needs is given back until then.
+  std::int64_t promised = 0;
+  for (const LeaseId id : near_starts()) {
+    const Needs& needs = state_.promises.leases.at(id).needs;
+    promised += what == Allotted::memory ? needs.memory.value_or(Bytes()).count()
+                                         : needs.cpu.value_or(Cores()).milli();
+  }
   // A node that takes nobody new gives nobody more.
-  const std::int64_t more =
-      device.drained ? std::min<std::int64_t>(0, device.balance()) : device.balance();
+  const std::int64_t balance = device.balance() - promised;
+  const std::int64_t more = device.drained ? std::min<std::int64_t>(0, balance) : balance;
   std::int64_t all = std::max<std::int64_t>(0, own + more);
   if (what == Allotted::cpu) {
     // Processors are shared whoever uses them: what nobody booked keeps components from growing,
     // and does not make what they have waver.
     const std::int64_t there =
-        own + device.capacity - device.reserve - device.margin - device.booked;
+        own + device.capacity - device.reserve - device.margin - device.booked - promised;
     all = std::max(all, std::min(own, there));
   }
   if (what == Allotted::memory) return all / kMiB;

@@ -1494,9 +1494,8 @@ StartPlan plan_start(const Books& books, const Lease& lease) {
     plan.verdict.help.push_back({"smaller", "ask for less", 0, {}});
     return plan;
   }
-  // The machine as it is when nobody is left but those who have said that they stay longer: as an
-  // end of theirs only gives room, that is all that matters of them. Who is late, or has not said,
-  // is not counted; see doubt_about().
+  // The machine as it is then if nobody is left but those who have said that they stay longer. Who
+  // is late, or has not said, is not counted: why_not_yet() names them.
   const BootTime from = books.now.boot + (*lease.starts - books.now.wall);
   static const std::map<uid_t, UserSum> kNobody;
   Space space(ledger);
@@ -1512,7 +1511,7 @@ StartPlan plan_start(const Books& books, const Lease& lease) {
               entry.part_of != 0);
   }
   const Keeps keeps = keeps_of(books);
-  const Moment when{from, ledger.by_end().end()};
+  const Moment when{from, stays};
   const Space least = least_room(books, keeps, space, wanted, when).value_or(space);
 
   // Where least is promised; of those where least is held by who has not said for how long; then as

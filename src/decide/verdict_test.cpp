@@ -770,15 +770,16 @@ TEST(Promises, RecordsMakeThemAgain) {
 
 TEST(Starts, WhoIsSureToHaveEndedBeforeFitsAndNobodyElse) {
   Box box;
+  box.gpu("A", 100_GiB);
   box.refresh();
-  const LeaseId kept = box.later(memory(60_GiB), 1000, seconds(100));
-  EXPECT_EQ(box.ask(memory(50_GiB), 1000, false, seconds(990)).answer, Answer::now)
+  const LeaseId kept = box.later(gpu_memory(60_GiB), 1000, seconds(100));
+  EXPECT_EQ(box.ask(gpu_memory(50_GiB), 1000, false, seconds(990)).answer, Answer::now)
       << "it ends when that starts";
   for (const std::optional<seconds> expected :
        {std::optional(seconds(991)), std::optional<seconds>()}) {
-    const Verdict verdict = box.ask(memory(50_GiB), 1000, false, expected);
+    const Verdict verdict = box.ask(gpu_memory(50_GiB), 1000, false, expected);
     EXPECT_EQ(verdict.answer, Answer::queued);
-    EXPECT_NE(verdict.why.find("60.0 GiB of memory are kept for lease later1 (l-1) from "),
+    EXPECT_NE(verdict.why.find("60.0 GiB of GPU 0 are kept for lease later1 (l-1) from "),
               std::string::npos)
         << verdict.why;
     EXPECT_EQ(verdict.in_the_way, std::vector<LeaseId>{kept});
@@ -789,34 +790,36 @@ TEST(Starts, WhoIsSureToHaveEndedBeforeFitsAndNobodyElse) {
     // When that is over.
     EXPECT_EQ(verdict.earliest, at(1100).wall);
   }
-  EXPECT_EQ(box.ask(memory(40_GiB)).answer, Answer::now) << "beside it";
+  EXPECT_EQ(box.ask(gpu_memory(40_GiB)).answer, Answer::now) << "beside it";
 }
 
 TEST(Starts, OnlyWhatIsKeptAtTheSameTimeIsAddedUp) {
   Box box;
+  box.gpu("A", 100_GiB);
   box.refresh();
-  box.later(memory(60_GiB), 1000, seconds(100));
-  box.later(memory(60_GiB), 1100, seconds(100));
-  box.later(memory(60_GiB), 1300, seconds(100));
-  EXPECT_EQ(box.ask(memory(40_GiB)).answer, Answer::now);
-  EXPECT_EQ(box.ask(memory(41_GiB)).answer, Answer::queued);
-  EXPECT_EQ(box.ask(memory(41_GiB)).earliest, at(1400).wall);
-  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(100)).answer, Answer::now);
+  box.later(gpu_memory(60_GiB), 1000, seconds(100));
+  box.later(gpu_memory(60_GiB), 1100, seconds(100));
+  box.later(gpu_memory(60_GiB), 1300, seconds(100));
+  EXPECT_EQ(box.ask(gpu_memory(40_GiB)).answer, Answer::now);
+  EXPECT_EQ(box.ask(gpu_memory(41_GiB)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(41_GiB)).earliest, at(1400).wall);
+  EXPECT_EQ(box.ask(gpu_memory(41_GiB), 1000, false, seconds(100)).answer, Answer::now);
   // Between two of them there is time enough for this one.
-  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(991)).earliest, at(1400).wall);
+  EXPECT_EQ(box.ask(gpu_memory(41_GiB), 1000, false, seconds(991)).earliest, at(1400).wall);
 }
 
 TEST(Starts, WhatEndsBeforeIsCountedOnAndWhatIsLateIsNot) {
   Box box;
+  box.gpu("A", 100_GiB);
   box.refresh();
-  const LeaseId runs = box.lease(memory(50_GiB), "", 1000, seconds(500));
-  box.later(memory(60_GiB), 1000, seconds(100));
+  const LeaseId runs = box.lease(gpu_memory(50_GiB), "A", 1000, seconds(500));
+  box.later(gpu_memory(60_GiB), 1000, seconds(100));
   // 50 and 60 are more than there is, but never at the same time.
-  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(5000)).answer, Answer::now);
-  EXPECT_EQ(box.ask(memory(41_GiB), 1000, false, seconds(5000)).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(40_GiB), 1000, false, seconds(5000)).answer, Answer::now);
+  EXPECT_EQ(box.ask(gpu_memory(41_GiB), 1000, false, seconds(5000)).answer, Answer::queued);
   // It should have ended long ago, and nobody knows any more when it will.
-  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(5000), 600).answer, Answer::queued);
-  EXPECT_EQ(box.ask(memory(40_GiB), 1000, false, seconds(300), 600).answer, Answer::now);
+  EXPECT_EQ(box.ask(gpu_memory(40_GiB), 1000, false, seconds(5000), 600).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(40_GiB), 1000, false, seconds(300), 600).answer, Answer::now);
   EXPECT_NE(box.ledger_.entry(runs), nullptr);
 }
 
@@ -897,18 +900,19 @@ TEST(Starts, TheCapsOfUsersCountThenToo) {
 
 TEST(Starts, InTheOrderOfTheirTimesAndWhoCannotKeepsWhatComesFree) {
   Box box;
+  box.gpu("A", 100_GiB);
   box.refresh();
-  const LeaseId runs = box.lease(memory(50_GiB));
-  const LeaseId second = box.later(memory(60_GiB), 200, seconds(10));
-  const LeaseId first = box.later(memory(60_GiB), 100, seconds(10));
-  const LeaseId small = box.later(memory(10_GiB), 200, seconds(10));
+  const LeaseId runs = box.lease(gpu_memory(50_GiB), "A");
+  const LeaseId second = box.later(gpu_memory(60_GiB), 200, seconds(10));
+  const LeaseId first = box.later(gpu_memory(60_GiB), 100, seconds(10));
+  const LeaseId small = box.later(gpu_memory(10_GiB), 200, seconds(10));
   EXPECT_FALSE(next_due(box.books(99)));
   EXPECT_FALSE(next_due(box.books(100))) << "somebody has not said that he stays";
   EXPECT_NE(why_not_yet(box.books(100), box.promises_.leases.at(first)).find("lease job1 (l-1)"),
             std::string::npos);
   const auto beside = next_due(box.books(200));
   EXPECT_FALSE(beside) << "50 are free, and 60 are kept for the first";
-  EXPECT_EQ(box.ask(memory(1_GiB), 1000, false, {}, 200).answer, Answer::queued);
+  EXPECT_EQ(box.ask(gpu_memory(1_GiB), 1000, false, {}, 200).answer, Answer::queued);
   box.ledger_.unbook(runs);
   const auto start = next_due(box.books(200));
   ASSERT_TRUE(start);
@@ -918,11 +922,12 @@ TEST(Starts, InTheOrderOfTheirTimesAndWhoCannotKeepsWhatComesFree) {
 
 TEST(Starts, NobodyInTheQueueIsPromisedWhatIsKept) {
   Box box;
+  box.gpu("A", 100_GiB);
   box.refresh();
-  const LeaseId runs = box.lease(memory(70_GiB), "", 1000, seconds(100));
-  box.later(memory(60_GiB), 200, seconds(100));
-  const LeaseId head = box.waiter(memory(50_GiB), Priority::normal, 5, seconds(150));
-  const LeaseId next = box.waiter(memory(30_GiB), Priority::normal, 6, seconds(150));
+  const LeaseId runs = box.lease(gpu_memory(70_GiB), "A", 1000, seconds(100));
+  box.later(gpu_memory(60_GiB), 200, seconds(100));
+  const LeaseId head = box.waiter(gpu_memory(50_GiB), Priority::normal, 5, seconds(150));
+  const LeaseId next = box.waiter(gpu_memory(30_GiB), Priority::normal, 6, seconds(150));
   // The head would meet what is kept until that is over at 300.
   auto all = outlook(box.books());
   ASSERT_EQ(all.size(), 2U);
@@ -941,6 +946,7 @@ TEST(Starts, TheLeastRoomIsThatOfEveryMoment) {
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   for (int round = 0; round < 300; ++round) {
     Box box;
+    box.gpu("A", 100_GiB);
     box.refresh();
     struct Use {
       int from, to, gib;
@@ -951,13 +957,13 @@ TEST(Starts, TheLeastRoomIsThatOfEveryMoment) {
       const int gib = 1 + below(25), to = 11 + below(90);
       if (now_used + gib > 100) continue;
       now_used += gib;
-      box.lease(memory(Bytes(std::int64_t{gib} << 30)), "", 1000, seconds(to));
+      box.lease(gpu_memory(Bytes(std::int64_t{gib} << 30)), "A", 1000, seconds(to));
       uses.push_back({0, to, gib});
     }
     for (int i = below(5); i > 0; --i) {
       const int gib = 1 + below(60), from = 11 + below(90), length = 1 + below(60);
       const Lease lease =
-          box.asks_for(memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
+          box.asks_for(gpu_memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
       // As many as can be promised: what is there at every moment of its time.
       int most = 0;
       for (int t = from; t < from + length; ++t) {
@@ -967,7 +973,7 @@ TEST(Starts, TheLeastRoomIsThatOfEveryMoment) {
       }
       ASSERT_EQ(plan_start(box.books(), lease).kept, most + gib <= 100) << round;
       if (most + gib > 100) continue;
-      box.later(memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
+      box.later(gpu_memory(Bytes(std::int64_t{gib} << 30)), from, seconds(length));
       uses.push_back({from, from + length, gib});
     }
     const int gib = 1 + below(90), length = 1 + below(150);
@@ -978,7 +984,7 @@ TEST(Starts, TheLeastRoomIsThatOfEveryMoment) {
       fits = fits && sum <= 100;
     }
     const Verdict verdict =
-        box.ask(memory(Bytes(std::int64_t{gib} << 30)), 1000, false, seconds(length));
+        box.ask(gpu_memory(Bytes(std::int64_t{gib} << 30)), 1000, false, seconds(length));
     ASSERT_EQ(verdict.answer == Answer::now, fits) << round << ": " << verdict.why;
   }
 }

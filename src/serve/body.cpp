@@ -335,7 +335,13 @@ Result<AskLease> parse_lease(std::string_view text, HolderField& holder) {
   std::string starts;
   fields.text("starts_at", starts);
   if (!starts.empty()) {
-    ask.starts = starts.find('T') == 10 ? parse_since(starts, WallTime()) : std::nullopt;
+    // As we write it: 2026-11-23T08:00:00Z, or with parts of a second, which are left out.
+    const bool form =
+        starts.size() >= 20 && starts[4] == '-' && starts[7] == '-' && starts[10] == 'T' &&
+        starts[13] == ':' && starts[16] == ':' &&
+        (starts.size() == 20 || (starts[19] == '.' && starts.size() > 21 &&
+                                 starts.find_first_not_of("0123456789", 20) == starts.size() - 1));
+    if (form) ask.starts = parse_since(starts, WallTime());
     if (!ask.starts) fields.wrong("starts_at", "a time such as 2026-11-23T08:00:00Z is wanted");
     // Who names a time means to wait for it.
     if (fields.find("wait_seconds") == nullptr) ask.wait.reset();

@@ -82,6 +82,36 @@ TEST(Body, TellsNoWaitFromNoLimit) {
   EXPECT_FALSE(lease(R"({"needs":{"memory_bytes":1},"wait_seconds":null})")->wait.has_value());
 }
 
+TEST(Body, ReadsWhenALeaseStarts) {
+  const auto starts = [](const std::string& at, const std::string& more = "") {
+    HolderField holder;
+    return parse_lease(R"({"needs":{"memory_bytes":1},"starts_at":)" + at + more + "}", holder);
+  };
+  const WallTime at =
+      std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(8);
+  for (const char* text : {R"("2026-11-23T08:00:00Z")", R"("2026-11-23T08:00:00.000Z")"}) {
+    const auto ask = starts(text);
+    ASSERT_TRUE(ask) << text;
+    EXPECT_EQ(ask->starts, at);
+    EXPECT_FALSE(ask->wait) << "who names a time means to wait for it";
+  }
+  EXPECT_EQ(starts(R"("2026-11-23T08:00:00Z")", R"(,"wait_seconds":0)")->wait,
+            std::chrono::seconds(0));
+  const auto none = starts("null");
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->starts);
+  EXPECT_EQ(none->wait, std::chrono::seconds(0));
+  for (const char* text :
+       {R"("08:00")", R"("2026-11-23 08:00:00Z")", R"("2026-11-23T08:00:00")",
+        R"("2026-11-23T08:00:00+01:00")", R"("2026-02-30T08:00:00Z")", R"("2026-11-23T25:00:00Z")",
+        R"("2026-11-23T08:00:00.Z")", R"("2026-11-23T08:00:00xZ")", R"("2026/11/23T08:00:00Z")",
+        "1795420800", R"("1h")"}) {
+    const auto ask = starts(text);
+    ASSERT_FALSE(ask) << text;
+    EXPECT_NE(ask.error().what.find("starts_at"), std::string::npos) << ask.error().what;
+  }
+}
+
 TEST(Body, TakesMissingNeedsForLearnedOnes) {
   EXPECT_FALSE(lease(R"({"name":"a"})")->has_needs);
   EXPECT_FALSE(lease(R"({"name":"a","needs":{}})")->has_needs);

@@ -70,6 +70,31 @@ TEST(TwoJobs, ThatTouchWhatTheyBookedAndDoNotFitTogetherRunOneAfterTheOther) {
   RecordProperty("median_ms", std::to_string(between[between.size() / 2]));
 }
 
+TEST(TwoJobs, OneThatStartsAtATimeHasItsRoomThenAndWhoWouldStillBeThereWaits) {
+  Daemon daemon(simulated_gpus("8GiB"));
+  ASSERT_TRUE(daemon.start());
+  const auto nightly =
+      daemon.command({"run", "--at", "+3s", "--for", "10m", "--gpu-mem", "6G", "--name", "nightly",
+                      "--", "sh", "-c", "echo started; exec sleep 600"});
+  ASSERT_TRUE(eventually([&] { return !text(daemon.lease("nightly"), "id").empty(); }));
+  const value kept = daemon.lease("nightly");
+  const auto id = text(kept, "id");
+  EXPECT_NE(text(kept, "starts_at"), "");
+  EXPECT_FALSE(whole(kept, "place"));
+  // Its memory is free, and is its own already.
+  const auto other = daemon.command({"run", "--no-wait", "--gpu-mem", "6G", "--", "true"});
+  const auto refused = other->finish();
+  EXPECT_EQ(refused.code, 3) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("lease nightly (" + id + ")"));
+  const auto answer = daemon.ask("GET", "/api/v1/leases/" + id + "?wait=30s");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_NE(text(answer.json, "granted_at"), "");
+  EXPECT_GE(text(answer.json, "granted_at"), text(answer.json, "starts_at"));
+  ASSERT_TRUE(nightly->says("started"));
+  nightly->signal(SIGTERM);
+  nightly->finish();
+}
+
 TEST(TwoJobs, TheSecondIsToldWhoIsInTheWayWhenItWillNotWait) {
   Daemon daemon(simulated_gpus("8GiB"));
   ASSERT_TRUE(daemon.start());

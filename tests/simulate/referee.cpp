@@ -756,6 +756,8 @@ std::string Referee::starts(const control::Control& control, const Event& event,
     const decide::Entry* entry = state.ledger.entry(id);
     const Lease& lease = shadow_.leases.at(id);
     if (entry == nullptr || lease.starts || lease.part_of != 0) continue;
+    // Components are given what is free, and give it back when the time is near.
+    if (state.component_leases.contains(id)) continue;
     for (const decide::Slot& slot : decide::slots(entry->booked, entry->gpu, entry->disk)) {
       const decide::Pool& pool = state.ledger.pool(slot.pool);
       for (const Kept& kept : all) {
