@@ -794,6 +794,19 @@ std::string Referee::starts(const control::Control& control, const Event& event,
   if (decide::next_due(books)) return "somebody whose time has come waits, and could start";
   for (const Kept& kept : all) {
     if (*kept.lease->starts > at.wall) continue;
+    bool fits = decide::is_within_cap(books, kept.wanted, Amounts());
+    for (std::size_t i = 0; i < state.ledger.pools().size(); ++i) {
+      const auto index = static_cast<int>(i);
+      const decide::Pool& pool = state.ledger.pool(index);
+      const std::int64_t amount = need(kept, index);
+      if (amount <= 0) continue;
+      const bool gpu = pool.resource == Resource::gpu_memory;
+      const bool alone =
+          !gpu || (pool.exclusive == 0 && !(kept.wanted.exclusive && pool.leases > 0));
+      const bool open = pool.unknown.empty() && !pool.drained && !(gpu && pool.hot);
+      fits = fits && open && alone && pool.balance() >= amount && !kept.wanted.whole;
+    }
+    if (fits) return lease_name(kept.lease->id) + " waits after its time, and fits";
     // Whoever comes after one that waits, waits for that.
     if (disturbed_.contains(kept.lease->id)) return {};
     // It waits after its time: somebody must be in its way who had not said that he would be.
