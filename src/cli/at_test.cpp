@@ -79,8 +79,8 @@ TEST_F(At, SaysWhatIsWrongAndWhatHelps) {
       {"2026-11-22 09:59", "passed"},
       {"2026-11-22T09:00:00Z", "passed"},
       {"+0s", "now"},
-      {"+", "duration"},
-      {"in a while", "duration"},
+      {"+", "not a time"},
+      {"in a while", "not a time"},
   };
   for (const auto& [text, why] : table) {
     const auto at = parse_at(text, kNow);

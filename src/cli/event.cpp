@@ -120,6 +120,7 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
                                      "lease.idle",
                                      "lease.hopeless",
                                      "lease.killed",
+                                     "lease.late",
                                      "lease.slowed",
                                      "lease.frozen",
                                      "lease.thawed",

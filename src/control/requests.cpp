@@ -626,7 +626,8 @@ void Control::ask(const Asked& asked, const AskEnd& ask) {
   if (lease == nullptr) return;
   if (lease->state != LeaseState::ended) {
     const LeaseId id = lease->id;
-    end(id, lease->state == LeaseState::waiting
+    end(id, decide::waits_for_start(*lease) ? std::string("it was taken back before it started")
+            : lease->state == LeaseState::waiting
                 ? std::string("it left the queue")
                 : "it was ended by uid " + std::to_string(asked.caller.uid));
     run_queue();

@@ -868,8 +868,8 @@ void explain_kept(const Books& books, const Keeps& keeps, const Space& space, co
     verdict.in_the_way.push_back(kept.lease);
     names += (names.empty() ? "" : ", ") + lease_text(books, kept.lease);
     const Lease& lease = books.promises.leases.at(kept.lease);
-    names +=
-        is_due(lease, books.now.wall) ? " at once" : " from " + time_text(books, *lease.starts);
+    names += is_due(lease, books.now.wall) ? ", whose time has come"
+                                           : " from " + time_text(books, *lease.starts);
   }
   if (pool == nullptr) {
     verdict.why = "your leases would be more than one user may book with what is kept for " +
