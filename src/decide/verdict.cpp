@@ -374,6 +374,18 @@ struct Moment {
 };
 Moment moment_of(const Books& books) { return {books.now.boot, books.ledger.by_end().begin()}; }
 
+// Whether they take anything of the same, or count for one user.
+bool share(const Wanted& a, const Wanted& b) {
+  if (a.owner == b.owner && a.owner != 0) return true;
+  const Amounts &x = a.amounts, &y = b.amounts;
+  if (x.memory.count() > 0 && y.memory.count() > 0) return true;
+  if (x.cpu.milli() > 0 && y.cpu.milli() > 0) return true;
+  if (a.disk >= 0 && a.disk == b.disk) return true;
+  return std::any_of(a.gpus.begin(), a.gpus.end(), [&](int gpu) {
+    return std::find(b.gpus.begin(), b.gpus.end(), gpu) != b.gpus.end();
+  });
+}
+
 // Whether a request that starts at this moment could still be there when what is kept is wanted.
 bool overlaps(const Wanted& wanted, BootTime at, const Kept& kept) {
   if (kept.lease == wanted.key.second || kept.is_over(at)) return false;
@@ -385,8 +397,10 @@ bool overlaps(const Wanted& wanted, BootTime at, const Kept& kept) {
 //
 // Room grows whenever a lease ends and shrinks only where a kept one starts: so these moments are
 // looked at, and those that say when they end count as gone by then. Who is late is not counted on.
+// `ends`: 0 counts on nobody's end, which is never more room, and cheaper.
 std::optional<Space> least_room(const Books& books, const Keeps& keeps, const Space& space,
-                                const Wanted& wanted, const Moment& when) {
+                                const Wanted& wanted, const Moment& when,
+                                std::size_t ends = kEnds) {
   std::optional<Space> least;
   std::optional<Space> there;
   std::vector<const Kept*> running;
@@ -394,10 +408,10 @@ std::optional<Space> least_room(const Books& books, const Keeps& keeps, const Sp
   std::size_t counted = 0;
   const auto& by_end = books.ledger.by_end();
   for (const Kept& kept : keeps) {
-    if (!overlaps(wanted, when.at, kept)) continue;
+    if (!overlaps(wanted, when.at, kept) || !share(wanted, kept.wanted)) continue;
     if (!least) there = least = space;
     const BootTime at = std::max(kept.from, when.at);
-    for (; next != by_end.end() && next->first <= at && counted < kEnds; ++next, ++counted) {
+    for (; next != by_end.end() && next->first <= at && counted < ends; ++next, ++counted) {
       if (next->first > books.now.boot) there->end(*books.ledger.entry(next->second));
     }
     std::erase_if(running, [&](const Kept* before) {
@@ -415,12 +429,15 @@ std::optional<Space> least_room(const Books& books, const Keeps& keeps, const Sp
 // Whether the request fits into the space at this moment, beside all that is kept for others.
 Fit fit_into(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
              const Moment& when) {
-  if (!keeps.empty()) {
-    if (const auto least = least_room(books, keeps, space, wanted, when)) {
-      return fit_now(books, *least, wanted);
-    }
+  Fit fit = fit_now(books, space, wanted);
+  if (keeps.empty() || !fit.fits) return fit;
+  for (const std::size_t ends : {std::size_t{0}, kEnds}) {
+    const auto least = least_room(books, keeps, space, wanted, when, ends);
+    if (!least) return fit;
+    Fit beside = fit_now(books, *least, wanted);
+    if (beside.fits || ends != 0) return beside;
   }
-  return fit_now(books, space, wanted);
+  return fit;
 }
 
 // Looks ahead: ends leases one by one in the order they are expected to end.
@@ -448,9 +465,24 @@ class Future {
   /// Goes on until the request fits. Empty: it cannot be said when.
   std::optional<Fit> until_fits(const Wanted& wanted) {
     if (!may_ever_fit(wanted)) return std::nullopt;
+    // What is kept in its way stays so while others only end: that was counted on already. On
+    // another device it may be otherwise.
+    bool blocked = false;
     while (true) {
-      if (Fit fit = fit_into(books_, keeps_, space_, wanted, moment()); fit.fits) return fit;
+      if (!blocked) {
+        Fit fit = fit_now(books_, space_, wanted);
+        if (fit.fits && !keeps_.empty()) {
+          fit = fit_into(books_, keeps_, space_, wanted, moment());
+          blocked = !fit.fits;
+        }
+        if (fit.fits) return fit;
+      }
+      const std::size_t over = kept_over_;
+      const std::size_t started = started_.size();
       if (!step()) return std::nullopt;
+      if (over != kept_over_ || started != started_.size() || wanted.gpus.size() > 1) {
+        blocked = false;
+      }
     }
   }
   void start(const Wanted& wanted, const Fit& fit) {
@@ -880,18 +912,21 @@ void explain_kept(const Books& books, const Keeps& keeps, const Space& space, co
                        : amount_text(pool->resource, kept_of_it) + " of " + pool->name + " are") +
                   " kept for " + names;
   }
-  // Whatever it fits beside now, it does for a shorter time.
-  for (auto kept = keeps.rbegin(); kept != keeps.rend(); ++kept) {
-    const auto before = std::chrono::floor<std::chrono::seconds>(kept->from - books.now.boot);
-    if (before.count() <= 0 || !overlaps(wanted, books.now.boot, *kept)) continue;
+  // Whatever it fits beside now, it does for a shorter time too: the longest that ends where one
+  // of them starts.
+  const auto before = [&](const Kept& kept) {
+    return std::chrono::floor<std::chrono::seconds>(kept.from - books.now.boot);
+  };
+  const auto longest = std::partition_point(keeps.begin(), keeps.end(), [&](const Kept& kept) {
     Wanted shorter = wanted;
-    shorter.expected = before;
-    if (!fit_into(books, keeps, space, shorter, moment_of(books)).fits) continue;
-    const Lease& lease = books.promises.leases.at(kept->lease);
+    shorter.expected = std::min(before(kept), wanted.expected.value_or(before(kept)));
+    return fit_into(books, keeps, space, shorter, moment_of(books)).fits;
+  });
+  if (longest != keeps.begin() && before(*std::prev(longest)).count() > 0) {
+    const Kept& kept = *std::prev(longest);
     verdict.help.push_back({"shorter",
-                            "with --for of at most " + span_text(before) + " it fits now",
-                            kept->lease, lease.starts});
-    break;
+                            "with --for of at most " + span_text(before(kept)) + " it fits now",
+                            kept.lease, books.promises.leases.at(kept.lease).starts});
   }
   const auto least = least_room(books, keeps, space, wanted, moment_of(books));
   if (pool == nullptr || !least || wanted.exclusive) return;
