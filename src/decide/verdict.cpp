@@ -465,8 +465,8 @@ class Future {
   /// Goes on until the request fits. Empty: it cannot be said when.
   std::optional<Fit> until_fits(const Wanted& wanted) {
     if (!may_ever_fit(wanted)) return std::nullopt;
-    // What is kept in its way stays so while others only end: that was counted on already. On
-    // another device it may be otherwise.
+    // What is kept for later stays in its way while others only end: that was counted on already.
+    // It is otherwise on another device, and once the time of one has come.
     bool blocked = false;
     while (true) {
       if (!blocked) {
@@ -480,7 +480,11 @@ class Future {
       const std::size_t over = kept_over_;
       const std::size_t started = started_.size();
       if (!step()) return std::nullopt;
-      if (over != kept_over_ || started != started_.size() || wanted.gpus.size() > 1) {
+      const auto has_begun = [&](const Kept& kept) {
+        return kept.from <= at_ && !kept.is_over(at_);
+      };
+      if (over != kept_over_ || started != started_.size() || wanted.gpus.size() > 1 ||
+          std::any_of(keeps_.begin(), keeps_.end(), has_begun)) {
         blocked = false;
       }
     }
