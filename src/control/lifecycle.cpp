@@ -140,6 +140,7 @@ void Control::run_starts() {
     Lease lease = state_.promises.leases.at(start->lease);
     grant(std::move(lease), start->gpu, start->others);
   }
+  bool given_up = false;
   const decide::Starts left = state_.starts;
   for (const auto& [at, id] : left) {
     const Lease& waiting = state_.promises.leases.at(id);
@@ -159,10 +160,12 @@ void Control::run_starts() {
     keep(PutLease{std::move(late)});
     if (over) {
       end(id, "it could not start at its time: " + why);
+      given_up = true;
       continue;
     }
     effects_.emplace_back(Changed{id});
   }
+  if (given_up) run_starts();  // what was kept for it may be another's now; every turn has one less
 }
 
 std::vector<LeaseId> Control::near_starts() const {

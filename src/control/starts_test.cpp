@@ -214,8 +214,6 @@ TEST(Starts, HowLongItWaitsAndLivesCountsFromItsStart) {
   AskLease lives = later(b, memory(10_GiB), hours(1), minutes(10));
   lives.ttl = minutes(10);
   const LeaseId lived = b.granted(lives);
-  AskLease waits = later(b, memory(90_GiB), hours(1) + minutes(10), hours(1), 50);
-  waits.wait = minutes(5);
   b.wall_ms -= milliseconds(hours(2)).count();  // neither counts by the other clock meanwhile
   b.pass(seconds(1));
   b.read();
@@ -240,6 +238,21 @@ TEST(Starts, HowLongItWaitsAndLivesCountsFromItsStart) {
   b.pass(minutes(5));
   b.apply(Ticked{});
   EXPECT_EQ(b.state(gives_up), LeaseState::ended);
+  EXPECT_EQ(b.state(there), LeaseState::reserved);
+}
+
+TEST(Starts, WhatWasKeptForOneThatGivesUpIsTheNextOnes) {
+  Bench b;
+  b.read();
+  const LeaseId there = b.granted(want(memory(30_GiB), 40));
+  AskLease impatient = later(b, memory(80_GiB), hours(1), seconds(10), 50);
+  impatient.wait = seconds(0);
+  const LeaseId gives_up = b.granted(impatient);
+  const LeaseId next = b.granted(later(b, memory(60_GiB), hours(1) + seconds(10), hours(1), 51));
+  b.pass(hours(1) + seconds(11));  // nobody looked in between
+  b.apply(Ticked{});
+  EXPECT_EQ(b.state(gives_up), LeaseState::ended);
+  EXPECT_EQ(b.state(next), LeaseState::reserved);
   EXPECT_EQ(b.state(there), LeaseState::reserved);
 }
 
