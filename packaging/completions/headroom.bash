@@ -49,6 +49,7 @@ _headroom_takes_value() {
     run:--config) return 0 ;;
     run:--priority) return 0 ;;
     run:--for) return 0 ;;
+    run:--at) return 0 ;;
     run:--wait) return 0 ;;
     wait:--mem|wait:--memory) return 0 ;;
     wait:--gpu-mem|wait:--gpu-memory) return 0 ;;
@@ -73,6 +74,7 @@ _headroom_takes_value() {
     lease:--unit) return 0 ;;
     lease:--container) return 0 ;;
     lease:--ttl) return 0 ;;
+    lease:--at) return 0 ;;
     lease:--wait) return 0 ;;
     lease:--for) return 0 ;;
     lease:--priority) return 0 ;;
@@ -214,6 +216,7 @@ _headroom() {
     run:--config) return ;;
     run:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
     run:--for) return ;;
+    run:--at) return ;;
     run:--wait) return ;;
     wait:--mem|wait:--memory) return ;;
     wait:--gpu-mem|wait:--gpu-memory) return ;;
@@ -238,6 +241,7 @@ _headroom() {
     lease:--unit) return ;;
     lease:--container) return ;;
     lease:--ttl) return ;;
+    lease:--at) return ;;
     lease:--wait) return ;;
     lease:--for) return ;;
     lease:--priority) COMPREPLY=($(compgen -W 'low normal high critical' -- "$cur")); return ;;
@@ -303,9 +307,9 @@ _headroom() {
     event|events) options='-f --follow --since --type -n --limit -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     alert|alerts) options='--severity --all -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     fit) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --model --config --model-file --context --slots --batch --cache-type --priority -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --config --priority --for --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
+    run) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --name --model --config --priority --for --at --wait --no-wait --enforce --no-fence --spread --return-idle -d --detach -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json' ;;
     wait) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
-    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --cgroup --unit --container --ttl --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
+    lease|leases) options='--state --name --mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --pid --cgroup --unit --container --ttl --at --wait --for --priority --model --enforce --no-fence --return-idle -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     free) options='--mem --memory --gpu-mem --gpu-memory --gpu --priority --wait --dry-run --force -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     model|models) options='--mem --memory --gpu-mem --gpu-memory --cpu --disk --disk-path --gpus --gpu --compute --exclusive --size --hook --priority --pid --ttl --state -o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
     advise|advice) options='-o --output --json -q --quiet -v --verbose --color --bytes --no-header --timeout --local --url -h --help --help-json -w --watch' ;;
