@@ -36,6 +36,7 @@ constexpr int kUnresponsive = 3;       // asks in a row
 constexpr std::uint64_t kEnough = 20;  // asks, to say that too many fail
 constexpr double kTooMany = 0.05;
 constexpr double kFewAgain = 0.025;
+constexpr std::string_view kMeantToHave = "what it is meant to have";  // told from that
 
 bool is_name(std::string_view name) {
   const auto fits = [](char c) {
@@ -93,6 +94,49 @@ std::int64_t units_of(Allotted what, double value) {
 std::int64_t up(double value) {
   return static_cast<std::int64_t>(
       std::ceil(std::clamp(value, 0.0, static_cast<double>(kUnbounded)) - 1e-9));
+}
+
+/// What a demand was told from, for people; empty where that needs more words than these.
+std::string_view words_of(std::string_view method) {
+  if (method == "window_maximum") return "its highest use lately";
+  if (method == "peak_quantile") return "its usual peaks";
+  if (method == "forecast_quantile" || method == "forecast") return "its forecast";
+  if (method == "current_use") return "its use now";
+  return "";
+}
+
+/// Where too little is there for all, what is only foreseen yields to what is needed now: the
+/// demands of `wishes` are lowered to what they get so. `needs` are in the order of the wishes.
+void yield_to_needs(std::vector<decide::Wish>& wishes, const std::vector<std::int64_t>& needs,
+                    std::int64_t capacity, decide::Classes classes) {
+  std::vector<decide::Claim> claims;
+  std::int64_t all = 0;
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    const decide::Wish& wish = wishes[i];
+    const std::int64_t need = std::clamp(needs[i], wish.floor, wish.ceiling);
+    claims.push_back({wish.id, wish.floor, wish.ceiling, need, wish.weight, wish.priority});
+    all += std::clamp(wish.demand.value_or(need), wish.floor, wish.ceiling);
+  }
+  if (all <= capacity) return;
+  const decide::Shares needed = decide::allocate(claims, capacity, classes);
+  if (needed.floors_unmet > 0) return;
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    claims[i].floor = needed.given[i];
+    claims[i].demand = std::max(needed.given[i], wishes[i].demand.value_or(0));
+  }
+  const decide::Shares shares = decide::allocate(claims, capacity, classes);
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    if (wishes[i].demand) wishes[i].demand = shares.given[i];
+  }
+}
+
+/// How short the node is of this resource; empty where nobody looks at that.
+template <class Gauges>
+std::optional<Level> level_of(Allotted what, const Gauges& gauges) {
+  if (what != Allotted::cpu && what != Allotted::memory) return {};
+  const auto found =
+      gauges.find({what == Allotted::cpu ? Resource::cpu : Resource::memory, std::string()});
+  return found == gauges.end() ? Level::ok : found->second.level();
 }
 
 /// Where the other knobs stand when the allocation that they follow is `has`.
@@ -831,6 +875,7 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
     return;
   }
   const auto used = static_cast<double>(std::max(demand.used.value_or(0), peak.value_or(0)));
+  const bool comes_back = demand.method == kMeantToHave && (!turn || demand.used == demand.judged);
   demand.judged = demand.used;
   const bool series = what == Allotted::cpu || what == Allotted::memory;
   const auto interval = state_.config->control.interval;
@@ -886,6 +931,13 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
     units = std::max({units, up(static_cast<double>(has) * kBeyondLimit),
                       what == Allotted::memory ? has + kBeyondLimitMiB : std::int64_t{0}});
     demand.method = "limit reached";
+  }
+  // What it has lent comes back as soon as it uses what it has kept, all of it, and is its own
+  // until a turn finds, from what was seen since, that it does not use it.
+  const bool uses_all = has > 0 && used >= kNearly * static_cast<double>(has);
+  if (now.lends && ((uses_all && has < part.amount) || comes_back)) {
+    units = std::max(units, part.amount);
+    demand.method = kMeantToHave;
   }
   demand.wanted = std::clamp(units, part.least, part.most);
 }
@@ -957,6 +1009,7 @@ void Control::cycle_components(bool turn) {
   }
   std::map<std::uint64_t, std::string> names;
   std::map<LeaseId, std::array<std::vector<decide::Wish>, kAllotted>> wishes;
+  std::map<LeaseId, std::vector<std::int64_t>> needs;  // of the processors, beside their wishes
   for (auto& [pool, all] : state_.allocations) wishes[pool];
   for (auto& [name, run] : state_.component_runs) {
     const Component& component = state_.promises.components.at(name);
@@ -972,7 +1025,11 @@ void Control::cycle_components(bool turn) {
     for (const Allotted what : kAllAllotted) {
       if (!takes_part(component, what)) continue;
       const QuotaPart& part = quota.parts[index_of(what)];
-      judge_demand(component, run, what, part, now, turn);
+      Demand& demand = run.demands[index_of(what)];
+      const std::int64_t used = std::max(demand.used.value_or(0), demand.peak.value_or(0));
+      const StrategyParameters meant = parameters_of(
+          state_.config->strategy, level_of(what, state_.gauges).value_or(tightness()));
+      judge_demand(component, run, what, part, meant, turn);
       decide::Wish wish;
       wish.id = run.number;
       // What is not lent is kept for its owner, whether or not he uses it.
@@ -981,11 +1038,11 @@ void Control::cycle_components(bool turn) {
       wish.weight = std::max<std::int64_t>(1, part.amount != 0 ? part.amount : part.least);
       wish.priority = quota.priority;
       const std::int64_t has = component.has[index_of(what)];
-      auto& own = run.demands[index_of(what)].own_most;
+      auto& own = demand.own_most;
       if (own && at_.boot - own->second > kOwnBound) own.reset();
       if (own) wish.ceiling = std::max(wish.floor, std::min(wish.ceiling, own->first));
       if (reachable) {
-        wish.demand = run.demands[index_of(what)].wanted;
+        wish.demand = demand.wanted;
         if (!wish.demand && has == 0) wish.demand = wish.floor;
       } else {
         // Nobody can tell it: what it has, it keeps.
@@ -993,7 +1050,18 @@ void Control::cycle_components(bool turn) {
         wish.ceiling = std::max(wish.ceiling, has);
         wish.demand = has;
       }
-      wishes[component.books ? 0 : component.lease][index_of(what)].push_back(wish);
+      const LeaseId pool = component.books ? 0 : component.lease;
+      wishes[pool][index_of(what)].push_back(wish);
+      if (what != Allotted::cpu) continue;
+      // Processors are back within a second or two. Memory that somebody has filled is not: what is
+      // foreseen of that is kept.
+      std::int64_t need = wish.demand.value_or(has);
+      if (now.lends && reachable && demand.confidence >= kTrust) {
+        const double buffer = 1 + component.quota.buffer.value_or(meant.buffer);
+        const std::int64_t meant_own = demand.method == kMeantToHave ? part.amount : 0;
+        need = std::min(need, std::max(meant_own, up(static_cast<double>(used) * buffer)));
+      }
+      needs[pool].push_back(need);
     }
   }
   std::vector<std::string> to_call;
@@ -1008,6 +1076,9 @@ void Control::cycle_components(bool turn) {
       pace.least = 1;
       if (what == Allotted::cpu) pace.least = units_of(what, settings.cpu_change);
       if (what == Allotted::memory) pace.least = settings.memory_change.count() / kMiB;
+      if (what == Allotted::cpu) {
+        yield_to_needs(of_pool[index_of(what)], needs[pool], *capacity, classes);
+      }
       auto& allocation = state_.allocations[pool][index_of(what)];
       for (const decide::Move& move :
            allocation.cycle(of_pool[index_of(what)], *capacity, classes, pace, at_.boot)) {
@@ -1036,8 +1107,8 @@ std::string Control::move_reason(const ComponentRun& run, Allotted what,
   const std::string more = move.to > move.from ? "more" : "less";
   switch (move.why) {
     case Why::others:
-      return "others need it, and it uses " +
-             (demand.used ? amount_text(what, *demand.used) : "less");
+      return demand.used ? "others need it, and it uses " + amount_text(what, *demand.used)
+                         : "others need it, and nobody knows what it uses";
     case Why::capacity:
       return "more is given out than there is";
     case Why::quota:
@@ -1053,11 +1124,17 @@ std::string Control::move_reason(const ComponentRun& run, Allotted what,
     text += "; too little is known of it to go by that";
   } else if (demand.method == "limit reached") {
     text += ", which is all that it was given";
+  } else if (demand.method == kMeantToHave) {
+    text += ", nearly all that it had, and is meant to have more";
+  } else if (const std::string_view from = words_of(demand.method); !from.empty()) {
+    text += "; going by " + std::string(from) + " it needs " + amount_text(what, *demand.wanted);
   } else {
-    text += "; " + demand.method + " says that it needs " + amount_text(what, *demand.wanted);
+    text += "; it keeps " + demand.method;
   }
-  if (state_.config->strategy.posture == Posture::adaptive && tightness() != Level::ok) {
-    text += ", and the node is at " + std::string(to_string(tightness()));
+  const Level level = level_of(what, state_.gauges).value_or(tightness());
+  if (state_.config->strategy.posture == Posture::adaptive && level != Level::ok) {
+    text += ", and the node's " + std::string(facts_of(what).name) + " is at " +
+            std::string(to_string(level));
   }
   return text;
 }
@@ -1225,18 +1302,21 @@ void Control::note_lending(const Component& component, ComponentRun& run, Allott
   Demand& demand = run.demands[index_of(what)];
   const std::int64_t amount = in_force(component.quota).parts[index_of(what)].amount;
   const std::int64_t has = component.has[index_of(what)];
-  const bool lends = amount != 0 && has < amount;
+  // Who uses all that it has, or is not known to use less, lends nothing: it has too little.
+  const bool idle = demand.confidence >= kTrust && demand.used &&
+                    static_cast<double>(*demand.used) < kNearly * static_cast<double>(has);
+  const bool lends = has < amount && (idle || demand.wanted.value_or(amount) < amount);
   if (lends && !demand.lent) {
     say("allocation.lent", 0,
         component.name + " has " + amount_text(what, has) + " of the " + amount_text(what, amount) +
             " that it is meant to have: the rest may be " +
             "used by others until it is wanted back");
-  } else if (!lends && demand.lent) {
+  } else if (has >= amount && demand.lent) {
     say("allocation.returned", 0,
         component.name + " has the " + amount_text(what, amount) +
             " again that it is meant to have");
   }
-  demand.lent = lends;
+  demand.lent = has < amount && (lends || demand.lent);
 }
 
 bool Control::answered(const SetterAnswered& event) {

@@ -557,6 +557,79 @@ TEST_F(Cooperative, IdleShareIsLentAndReturned) {
   EXPECT_EQ(heard["allocation.returned"], 1);
 }
 
+/// What is left to headroom: whichever estimator has proven better.
+class LeftToHeadroom : public Components {
+ protected:
+  explicit LeftToHeadroom(const char* strategy = "balanced") : Components(strategy) {
+    put("bursty", quota(450, 512, Priority::high));
+    listen("bursty");
+    obey();
+    put("greedy", quota(400, 512));
+    listen("greedy");
+    obey();
+  }
+  /// The greedy one uses whatever it has; the other all that it has too in a burst, else nothing.
+  void live(bool burst, int for_seconds) {
+    for (int i = 0; i < for_seconds; ++i) {
+      tell("bursty", burst ? has("bursty") : 6, 300);
+      tell("greedy", has("greedy"), 300);
+      run(1);
+    }
+  }
+};
+
+TEST_F(LeftToHeadroom, AnIdleShareIsLentAfterABurstThatWasSeen) {
+  live(false, 120);
+  live(true, 40);
+  const std::int64_t then = has("greedy");
+  live(false, 60);
+  EXPECT_GE(has("greedy"), then + 200);
+  EXPECT_LE(has("bursty"), 200);
+}
+
+TEST_F(LeftToHeadroom, WhatWasLentIsBackAFewSecondsAfterItsOwnerUsesWhatItKept) {
+  for (int i = 0; i < 3; ++i) {
+    live(false, i == 0 ? 150 : 60);  // first it has to be known a little
+    EXPECT_LT(has("bursty"), 450) << i;
+    live(true, 4);
+    EXPECT_GE(has("bursty"), 450) << i;
+    for (int j = 0; j < 36; ++j) {
+      live(true, 1);
+      ASSERT_GE(has("bursty"), 450) << i << " " << j;
+    }
+  }
+  EXPECT_EQ(heard["allocation.lent"], heard["allocation.returned"]);
+  EXPECT_GE(heard["allocation.lent"], 3);
+}
+
+TEST_F(LeftToHeadroom, WhoUsesAllThatItHasIsNotSaidToLend) {
+  put("third", quota(400, 512));
+  listen("third");
+  obey();
+  for (int i = 0; i < 120; ++i) {
+    for (const char* const name : {"bursty", "greedy", "third"}) tell(name, has(name), 300);
+    run(1);
+  }
+  EXPECT_LT(has("third"), 400) << "the three are meant to have more than there is";
+  EXPECT_EQ(heard["allocation.lent"], 0);
+}
+
+class Adaptive : public LeftToHeadroom {
+ protected:
+  Adaptive() : LeftToHeadroom("adaptive") {}
+};
+
+TEST_F(Adaptive, BusyProcessorsAreNoReasonToGiveLessMemory) {
+  box.sample.cpu.busy = Ratio(1.0);
+  for (int i = 0; i < 120; ++i) {
+    tell("bursty", 400, 300);
+    tell("greedy", has("greedy"), 300 + 10 * i);
+    run(1);
+    EXPECT_GE(has("greedy", Allotted::memory), 300 + 10 * i) << i;
+  }
+  EXPECT_GE(has("greedy", Allotted::memory), 1.3 * 1490);
+}
+
 TEST_F(Components, WhatIsNotLentIsKeptForItsOwner) {
   put("idle", quota(500));
   put("greedy", quota(300));
