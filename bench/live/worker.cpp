@@ -108,8 +108,8 @@ double resident_mb() {
 class Held {
  public:
   /// Takes or gives back whole chunks, until the process is at `total_mb` or just below; at most
-  /// `most_chunks` are taken.
-  void bring_to(double total_mb, int most_chunks) {
+  /// `most_chunks` are taken. How many were.
+  int bring_to(double total_mb, int most_chunks) {
     const std::lock_guard lock(mutex_);
     constexpr double kChunkMb = static_cast<double>(kChunk) / kMib;
     double now = resident_mb() + kBeside;
@@ -118,13 +118,15 @@ class Held {
       chunks_.pop_back();
       now -= kChunkMb;
     }
-    for (int i = 0; i < most_chunks && now + kChunkMb <= total_mb; ++i, now += kChunkMb) {
+    int taken = 0;
+    for (; taken < most_chunks && now + kChunkMb <= total_mb; ++taken, now += kChunkMb) {
       void* const chunk =
           mmap(nullptr, kChunk, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-      if (chunk == MAP_FAILED) return;
+      if (chunk == MAP_FAILED) break;
       std::memset(chunk, 1, kChunk);
       chunks_.push_back(static_cast<unsigned char*>(chunk));
     }
+    return taken;
   }
   /// Writes to every page of one chunk, each time of the next one.
   void touch_next() {
@@ -305,7 +307,9 @@ int run(const Plan& plan) {
     const double elapsed = clock_s(CLOCK_MONOTONIC) - begin;
     const Wish wish = wish_at(plan, elapsed);
     desk.wanted_cpu = wish.cpu_percent;
-    desk.held.bring_to(std::min(wish.memory_mb, desk.given_memory.load()), kChunksOfATick);
+    // Taking memory is work too: its pages are touched for the first time.
+    const double hold = std::min(wish.memory_mb, desk.given_memory.load());
+    desk.done += static_cast<std::uint64_t>(desk.held.bring_to(hold, kChunksOfATick));
     tell(report, elapsed, wish, desk);
   } while (sigtimedwait(&ending, nullptr, &tick) < 0 && (errno == EAGAIN || errno == EINTR));
   desk.ends = true;

@@ -934,7 +934,8 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
   }
   // What it has lent comes back as soon as it uses what it has kept, all of it, and is its own
   // until a turn finds, from what was seen since, that it does not use it.
-  const bool uses_all = has > 0 && used >= kNearly * static_cast<double>(has);
+  const bool uses_all =
+      has > 0 && static_cast<double>(demand.used.value_or(0)) >= kNearly * static_cast<double>(has);
   if (now.lends && ((uses_all && has < part.amount) || comes_back)) {
     units = std::max(units, part.amount);
     demand.method = kMeantToHave;
@@ -1056,10 +1057,11 @@ void Control::cycle_components(bool turn) {
       // Processors are back within a second or two. Memory that somebody has filled is not: what is
       // foreseen of that is kept.
       std::int64_t need = wish.demand.value_or(has);
-      if (now.lends && reachable && demand.confidence >= kTrust) {
+      if (now.lends && reachable) {
+        const bool keeps = demand.method == kMeantToHave || demand.confidence < kTrust;
+        const std::int64_t kept = !keeps ? 0 : part.amount != 0 ? part.amount : has;
         const double buffer = 1 + component.quota.buffer.value_or(meant.buffer);
-        const std::int64_t meant_own = demand.method == kMeantToHave ? part.amount : 0;
-        need = std::min(need, std::max(meant_own, up(static_cast<double>(used) * buffer)));
+        need = std::min(need, std::max(kept, up(static_cast<double>(used) * buffer)));
       }
       needs[pool].push_back(need);
     }
@@ -1125,7 +1127,8 @@ std::string Control::move_reason(const ComponentRun& run, Allotted what,
   } else if (demand.method == "limit reached") {
     text += ", which is all that it was given";
   } else if (demand.method == kMeantToHave) {
-    text += ", nearly all that it had, and is meant to have more";
+    return "it has used nearly all that it kept: at least what it is meant to have is its own "
+           "again";
   } else if (const std::string_view from = words_of(demand.method); !from.empty()) {
     text += "; going by " + std::string(from) + " it needs " + amount_text(what, *demand.wanted);
   } else {

@@ -602,6 +602,13 @@ TEST_F(LeftToHeadroom, WhatWasLentIsBackAFewSecondsAfterItsOwnerUsesWhatItKept) 
   EXPECT_GE(heard["allocation.lent"], 3);
 }
 
+TEST_F(LeftToHeadroom, BeyondWhatItIsMeantToHaveNothingIdleIsKeptFromOthers) {
+  live(true, 40);
+  EXPECT_GT(has("bursty"), 500) << "its class is the higher one";
+  live(false, 30);
+  EXPECT_EQ(has("bursty"), 450) << "too little is known of it to lend that";
+}
+
 TEST_F(LeftToHeadroom, WhoUsesAllThatItHasIsNotSaidToLend) {
   put("third", quota(400, 512));
   listen("third");
