@@ -105,15 +105,22 @@ std::string_view words_of(std::string_view method) {
   return "";
 }
 
+/// What one needs now, and what it has.
+struct Need {
+  std::int64_t now = 0;
+  std::int64_t has = 0;
+};
+
 /// Where too little is there for all, what is only foreseen yields to what is needed now: the
-/// demands of `wishes` are lowered to what they get so. `needs` are in the order of the wishes.
-void yield_to_needs(std::vector<decide::Wish>& wishes, const std::vector<std::int64_t>& needs,
+/// demands of `wishes` are lowered to what they get so. What is left beside the needs is kept by
+/// who has it, and moves nothing. `needs` are in the order of the wishes.
+void yield_to_needs(std::vector<decide::Wish>& wishes, const std::vector<Need>& needs,
                     std::int64_t capacity, decide::Classes classes) {
   std::vector<decide::Claim> claims;
   std::int64_t all = 0;
   for (std::size_t i = 0; i < wishes.size(); ++i) {
     const decide::Wish& wish = wishes[i];
-    const std::int64_t need = std::clamp(needs[i], wish.floor, wish.ceiling);
+    const std::int64_t need = std::clamp(needs[i].now, wish.floor, wish.ceiling);
     claims.push_back({wish.id, wish.floor, wish.ceiling, need, wish.weight, wish.priority});
     all += std::clamp(wish.demand.value_or(need), wish.floor, wish.ceiling);
   }
@@ -122,7 +129,8 @@ void yield_to_needs(std::vector<decide::Wish>& wishes, const std::vector<std::in
   if (needed.floors_unmet > 0) return;
   for (std::size_t i = 0; i < wishes.size(); ++i) {
     claims[i].floor = needed.given[i];
-    claims[i].demand = std::max(needed.given[i], wishes[i].demand.value_or(0));
+    const std::int64_t kept = std::min(wishes[i].demand.value_or(0), needs[i].has);
+    claims[i].demand = std::max(needed.given[i], kept);
   }
   const decide::Shares shares = decide::allocate(claims, capacity, classes);
   for (std::size_t i = 0; i < wishes.size(); ++i) {
@@ -1010,7 +1018,7 @@ void Control::cycle_components(bool turn) {
   }
   std::map<std::uint64_t, std::string> names;
   std::map<LeaseId, std::array<std::vector<decide::Wish>, kAllotted>> wishes;
-  std::map<LeaseId, std::vector<std::int64_t>> needs;  // of the processors, beside their wishes
+  std::map<LeaseId, std::vector<Need>> needs;  // of the processors, beside their wishes
   for (auto& [pool, all] : state_.allocations) wishes[pool];
   for (auto& [name, run] : state_.component_runs) {
     const Component& component = state_.promises.components.at(name);
@@ -1063,7 +1071,7 @@ void Control::cycle_components(bool turn) {
         const double buffer = 1 + component.quota.buffer.value_or(meant.buffer);
         need = std::min(need, std::max(kept, up(static_cast<double>(used) * buffer)));
       }
-      needs[pool].push_back(need);
+      needs[pool].push_back({need, has});
     }
   }
   std::vector<std::string> to_call;
@@ -1298,7 +1306,12 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
   }
   keep(PutComponent{component, true});
   book_allocation(component);
-  for (const auto& [what, move] : call.moves) note_lending(component, run, what);
+  for (const auto& [what, move] : call.moves) {
+    // Who is given more, and not yet all of its own, has lent nothing by that.
+    if (move.to < move.from || run.demands[index_of(what)].lent) {
+      note_lending(component, run, what);
+    }
+  }
 }
 
 void Control::note_lending(const Component& component, ComponentRun& run, Allotted what) {

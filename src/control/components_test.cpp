@@ -609,6 +609,20 @@ TEST_F(LeftToHeadroom, BeyondWhatItIsMeantToHaveNothingIdleIsKeptFromOthers) {
   EXPECT_EQ(has("bursty"), 450) << "too little is known of it to lend that";
 }
 
+TEST_F(LeftToHeadroom, AnIdleShareGoesDownOnlyAndIsSaidToBeLentOnce) {
+  live(false, 150);
+  live(true, 40);
+  const int lent = heard["allocation.lent"];
+  std::int64_t before = has("bursty");
+  for (int i = 0; i < 60; ++i) {
+    live(false, 1);
+    EXPECT_LE(has("bursty"), before) << i;
+    before = has("bursty");
+  }
+  EXPECT_LT(before, 450);
+  EXPECT_EQ(heard["allocation.lent"], lent + 1);
+}
+
 TEST_F(LeftToHeadroom, WhoUsesAllThatItHasIsNotSaidToLend) {
   put("third", quota(400, 512));
   listen("third");
