@@ -18,7 +18,7 @@ COMPONENTS = (("cpu_bound", "cpu_bound: always wants every processor"),
               ("bursty", "bursty: works in the shaded times only"))
 RESOURCES = (("cpu", "processors, %", 25), ("memory", "memory, MB", 250))
 WIDTH, LEFT, GAP, RIGHT = 1000, 56, 62, 16
-TOP, HEIGHT, BETWEEN, BOTTOM = 96, 150, 44, 40
+TOP, HEIGHT, BETWEEN = 112, 150, 66
 PLOT = (WIDTH - LEFT - GAP - RIGHT) / 2
 SMOOTH = 3.0  # seconds of use that are drawn as one point
 
@@ -99,7 +99,7 @@ def panel(name, rows, top):
     for column, (what, unit, step) in enumerate(RESOURCES):
         highest = max(max(row[what] or 0, row[f"{what}_used"] or 0, row[f"node_{what}"] or 0)
                       for one in rows.values() for row in one)
-        most = step * -(-highest // step)
+        most = 100 if what == "cpu" else step * -(-highest // step)
         plot = Plot(LEFT + column * (PLOT + GAP), top, seconds, most)
         for wants, begin, end in check.phases(rows.get("bursty", [])):
             if wants:
@@ -114,14 +114,14 @@ def panel(name, rows, top):
         for component, _ in COMPONENTS:
             one = rows.get(component, [])
             parts.append(f'<path class="given {component}" d="{plot.steps([(r["t"], r[what]) for r in one])}"/>')
-    parts.append(f'<text class="title middle" x="{WIDTH / 2}" y="{top - 14:g}">{escape(name)}</text>')
+    parts.append(f'<text class="title" x="{LEFT}" y="{top - 26:g}">{escape(name)}</text>')
     return parts
 
 
 def draw(runs):
     """The picture of {posture: {component: rows}}, as SVG."""
     names = [name for name in ORDER if name in runs] + sorted(set(runs) - set(ORDER))
-    height = TOP + len(names) * (HEIGHT + BETWEEN) + BOTTOM - 14
+    height = TOP + len(names) * (HEIGHT + BETWEEN) - 10
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
              f'height="{height}" role="img" aria-label="What three components were given and used, over time">',
              f"<style>{STYLE}</style>", f'<rect class="page" width="{WIDTH}" height="{height}"/>']
