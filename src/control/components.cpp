@@ -1018,7 +1018,7 @@ void Control::cycle_components(bool turn) {
   }
   std::map<std::uint64_t, std::string> names;
   std::map<LeaseId, std::array<std::vector<decide::Wish>, kAllotted>> wishes;
-  std::map<LeaseId, std::vector<Need>> needs;  // of the processors, beside their wishes
+  std::map<LeaseId, std::array<std::vector<Need>, kAllotted>> needs;  // beside their wishes
   for (auto& [pool, all] : state_.allocations) wishes[pool];
   for (auto& [name, run] : state_.component_runs) {
     const Component& component = state_.promises.components.at(name);
@@ -1061,17 +1061,17 @@ void Control::cycle_components(bool turn) {
       }
       const LeaseId pool = component.books ? 0 : component.lease;
       wishes[pool][index_of(what)].push_back(wish);
-      if (what != Allotted::cpu) continue;
-      // Processors are back within a second or two. Memory that somebody has filled is not: what is
-      // foreseen of that is kept.
+      // Processors are back within a second or two. Memory that somebody has filled is not: what
+      // one has of that is kept for what is foreseen, but nothing is taken from others for it.
       std::int64_t need = wish.demand.value_or(has);
       if (now.lends && reachable) {
         const bool keeps = demand.method == kMeantToHave || demand.confidence < kTrust;
-        const std::int64_t kept = !keeps ? 0 : part.amount != 0 ? part.amount : has;
+        std::int64_t kept = !keeps ? 0 : part.amount != 0 ? part.amount : has;
+        if (what != Allotted::cpu) kept = std::max(part.amount, has);
         const double buffer = 1 + component.quota.buffer.value_or(meant.buffer);
         need = std::min(need, std::max(kept, up(static_cast<double>(used) * buffer)));
       }
-      needs[pool].push_back({need, has});
+      needs[pool][index_of(what)].push_back({need, has});
     }
   }
   std::vector<std::string> to_call;
@@ -1086,9 +1086,7 @@ void Control::cycle_components(bool turn) {
       pace.least = 1;
       if (what == Allotted::cpu) pace.least = units_of(what, settings.cpu_change);
       if (what == Allotted::memory) pace.least = settings.memory_change.count() / kMiB;
-      if (what == Allotted::cpu) {
-        yield_to_needs(of_pool[index_of(what)], needs[pool], *capacity, classes);
-      }
+      yield_to_needs(of_pool[index_of(what)], needs[pool][index_of(what)], *capacity, classes);
       auto& allocation = state_.allocations[pool][index_of(what)];
       for (const decide::Move& move :
            allocation.cycle(of_pool[index_of(what)], *capacity, classes, pace, at_.boot)) {

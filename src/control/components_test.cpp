@@ -637,6 +637,29 @@ TEST_F(LeftToHeadroom, WhoUsesAllThatItHasIsNotSaidToLend) {
   EXPECT_EQ(heard["allocation.lent"], 0);
 }
 
+class Conservative : public LeftToHeadroom {
+ protected:
+  Conservative() : LeftToHeadroom("conservative") {}
+};
+
+TEST_F(Conservative, MemoryInUseIsNotTakenForWhatIsOnlyForeseen) {
+  const auto live_with = [&](std::int64_t bursty, int for_seconds) {
+    for (int i = 0; i < for_seconds; ++i) {
+      tell("bursty", 6, std::min(bursty, has("bursty", Allotted::memory)));
+      tell("greedy", 6, std::min<std::int64_t>(42000, has("greedy", Allotted::memory)));
+      run(1);
+    }
+  };
+  live_with(30000, 300);
+  const std::int64_t kept = has("bursty", Allotted::memory);
+  ASSERT_GE(kept, 30000);
+  ASSERT_GE(has("greedy", Allotted::memory), 40000);
+  const std::int64_t used = std::min<std::int64_t>(42000, has("greedy", Allotted::memory));
+  live_with(13, 300);
+  EXPECT_GE(has("greedy", Allotted::memory), used);
+  EXPECT_GE(has("bursty", Allotted::memory), 0.95 * static_cast<double>(kept));
+}
+
 class Adaptive : public LeftToHeadroom {
  protected:
   Adaptive() : LeftToHeadroom("adaptive") {}
