@@ -170,7 +170,9 @@ class Budget {
     const double now = clock_s(CLOCK_MONOTONIC);
     const double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
     const double rate = share_of_all * cores;
-    left_ = std::min(left_ + rate * (now - then_) - (cpu - then_cpu_), rate * kPeriod);
+    // Where a machine stands still, emulated ones do, it is counted as this process's work: more
+    // than a second of that is forgiven.
+    left_ = std::clamp(left_ + rate * (now - then_) - (cpu - then_cpu_), -rate, rate * kPeriod);
     then_ = now;
     then_cpu_ = cpu;
     if (left_ > 0) return 0;
