@@ -9,14 +9,15 @@
 namespace headroom::judge {
 namespace {
 
-constexpr double kLargest = 1e100;         // values beyond are taken for this one: no sum overflows
-constexpr double kLargestKept = 1e120;     // of a state: sums of the former
-constexpr double kSmallest = 1e-290;       // differences below are none: no quotient overflows
+constexpr double kLargest = 1e30;          // values beyond are taken for this one: no sum overflows
+constexpr double kLargestKept = 1e36;      // of a state: sums of the former
+constexpr double kSmallest = 1e-30;        // differences below are none: no quotient overflows
 constexpr std::uint32_t kMost = 1U << 31;  // of what is counted in 32 bits
 constexpr double kMinuteS = 60;
 constexpr double kGapRows = 10;
 constexpr double kDayS = 86400;
 constexpr double kClockStepS = 1800;
+constexpr double kLongestGapS = 10 * 366 * kDayS;
 
 constexpr std::uint32_t kLearningRows = 50;
 constexpr double kScorePerSurprise = 5;  // score = 1 - exp(-surprise / this)
@@ -42,6 +43,12 @@ double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
 
 double follow_mean(double mean, double value, double rows, double seen) {
   return mean + (value - mean) * std::max(1 / rows, 1 / (seen + 1));
+}
+
+/// Counts up to what the type holds.
+template <class Count>
+void count_one(Count& count) {
+  if (count < std::numeric_limits<Count>::max()) ++count;
 }
 
 }  // namespace
@@ -81,38 +88,57 @@ struct Anomaly::Row {
 
 void Anomaly::learn_period(double seconds) {
   if (seconds <= 0) return;
-  if (period_s_ == 0) period_s_ = seconds;
+  if (period_s_ == 0) period_s_ = static_cast<float>(seconds);
   // Towards the median of the periods: by a twentieth a sample, more while few were seen.
   const double most = 1 + std::max(0.05, 1.0 / (samples_ + 1));
-  period_s_ = std::clamp(seconds, period_s_ / most, period_s_ * most);
+  period_s_ = static_cast<float>(std::clamp(seconds, period_s_ / most, period_s_ * most));
 }
 
-bool Anomaly::minute_is_full(Instant at) const {
+bool Anomaly::minute_is_full() const {
   if (period_s_ == 0) return true;  // the first
-  const double age = seconds_between(minute_start_ns_, nanoseconds(at.boot));
-  return age + 1.5 * period_s_ >= kMinuteS;
+  return minute_age_s_ + 1.5 * period_s_ >= kMinuteS;
+}
+
+/// Sets the time of the last sample so that what has passed since is what the wall clock tells.
+void Anomaly::resume(Instant at) {
+  resumed_ = 0;
+  const auto difference = [](std::int64_t a, std::int64_t b) {  // of any two: it may wrap
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+  };
+  const std::int64_t now = nanoseconds(at.boot);
+  const std::int64_t last_wall = difference(sample_ns_, difference(0, wall_less_boot_ns_));
+  const double passed_s = seconds_between(last_wall, nanoseconds(at.wall));
+  const bool told = passed_s >= 0 && passed_s <= kLongestGapS;
+  const std::int64_t passed = told ? difference(nanoseconds(at.wall), last_wall) : 0;
+  const std::int64_t before = difference(now, passed);
+  wall_less_boot_ns_ = difference(wall_less_boot_ns_, difference(before, sample_ns_));
+  sample_ns_ = before;
 }
 
 AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& settings) {
-  const std::int64_t now = nanoseconds(at.boot);
   if (std::isfinite(value)) {
+    if (resumed_ != 0) resume(at);
+    const std::int64_t now = nanoseconds(at.boot);
     if (samples_ > 0 && now >= sample_ns_) {
-      learn_period(seconds_between(sample_ns_, now));
+      const double passed_s = seconds_between(sample_ns_, now);
+      learn_period(passed_s);
+      minute_age_s_ += static_cast<float>(passed_s);
+      if (row_age_s_ >= 0) row_age_s_ += static_cast<float>(passed_s);
     } else {
       minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
+      row_age_s_ = -1;
     }
     sample_ns_ = now;
-    if (samples_ < kMost) ++samples_;
+    count_one(samples_);
     if (minute_count_ == 0) {
-      minute_start_ns_ = now;
-      minute_sum_ = 0;
+      minute_age_s_ = 0;
+      minute_mean_ = 0;
     }
-    minute_sum_ += std::clamp(value, -kLargest, kLargest);
-    ++minute_count_;
-    if (minute_is_full(at)) {
-      const double mean = minute_sum_ / minute_count_;
+    count_one(minute_count_);
+    minute_mean_ += (std::clamp(value, -kLargest, kLargest) - minute_mean_) / minute_count_;
+    if (minute_is_full()) {
       minute_count_ = 0;
-      return judge(at, mean, settings);
+      return judge(at, minute_mean_, settings);
     }
   }
   AnomalyVerdict verdict;
@@ -123,21 +149,21 @@ AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& 
 }
 
 AnomalyVerdict Anomaly::judge(Instant at, double value, const AnomalySettings& settings) {
-  const std::int64_t now = nanoseconds(at.boot);
-  const double passed_s = std::max(0.0, seconds_between(row_ns_, now));
+  const double passed_s = std::max(0.0F, row_age_s_);
   const Row row = look(at, value);
   bool still = false;
   const double surprise = weigh_age(surprise_of(row, still));
   const double told = tell(surprise);
   AnomalyVerdict verdict;
-  verdict.score = 1 - std::exp(-told / kScorePerSurprise);
+  held_score_ = static_cast<float>(1 - std::exp(-told / kScorePerSurprise));
+  verdict.score = held_score_;
   if (told > 0 || surprise > kUnusual) verdict.reason = reason_of(row, still);
   verdict.alert = alerts(told, rows_ == 0 ? 0 : passed_s / kDayS, settings);
   follow(value);
-  days_.add(row.slot, value, median_, std::max(spread_, row.least));
-  row_ns_ = now;
+  days_.add(row.slot, value, median_, std::max<double>(spread_, row.least));
+  row_age_s_ = 0;
   if (rows_ < kMost) ++rows_;
-  held_score_ = verdict.score;
+  count_one(told_rows_);
   held_reason_ = verdict.reason;
   give_range(verdict);
   return verdict;
@@ -159,13 +185,14 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   const std::int64_t wall = nanoseconds(at.wall);
   const std::int64_t boot = nanoseconds(at.boot);
   row.slot = static_cast<int>(((wall % day_ns) + day_ns) % day_ns / (day_ns / DayProfile::kSlots));
-  const double offset_s = seconds_between(boot, wall);
-  const double passed_s = seconds_between(row_ns_, boot);
+  const auto offset = static_cast<std::int64_t>(static_cast<std::uint64_t>(wall) -
+                                                static_cast<std::uint64_t>(boot));
   const double row_s = period_s_ < 2 * kMinuteS / 3 ? kMinuteS : period_s_;
-  const bool same_boot = boot >= row_ns_;
-  row.follows = rows_ > 0 && same_boot && passed_s <= kGapRows * row_s;
-  if (rows_ > 0 && same_boot && std::abs(offset_s - wall_less_boot_s_) >= kClockStepS) days_ = {};
-  wall_less_boot_s_ = offset_s;
+  const bool same_boot = row_age_s_ >= 0;
+  row.follows = rows_ > 0 && same_boot && row_age_s_ <= kGapRows * row_s;
+  const double stepped_s = std::abs(seconds_between(wall_less_boot_ns_, offset));
+  if (rows_ > 0 && same_boot && stepped_s >= kClockStepS) days_ = {};
+  wall_less_boot_ns_ = offset;
   if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
   if (!row.follows) last_ = fast_ = level_ = value;
 
@@ -173,12 +200,12 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   row.far = std::abs(value - level_);
   if (row.follows) {
     const double step = std::abs(value - last_);
-    moves_ += (step - moves_) / kMovesRows;
-    usual_moves_ = follow_mean(usual_moves_, step, kUsualMovesRows, rows_);
+    moves_ += static_cast<float>((step - moves_) / kMovesRows);
+    usual_moves_ = static_cast<float>(follow_mean(usual_moves_, step, kUsualMovesRows, rows_));
   }
   if (rows_ > kStillRows)
     row.stillness = std::log((usual_moves_ + row.least) / (moves_ + row.least));
-  const double move_scale = std::max(usual_moves_, row.least);
+  const double move_scale = std::max<double>(usual_moves_, row.least);
   const double spread_scale = std::max(0.3 * spread_, row.least);
   row.new_value = NoveltyHistogram::place_of(value - median_, spread_scale);
   row.new_step = NoveltyHistogram::place_of(value - last_, move_scale);
@@ -237,7 +264,7 @@ double Anomaly::weigh_age(double surprise) const {
   // A young series has not had the time to show that something is rare, and a row of an hour is
   // more of an event than a row of a minute.
   const double age = std::min<double>(rows_, 8000) + 10;
-  const double row_s = std::max(period_s_, kMinuteS);
+  const double row_s = std::max<double>(period_s_, kMinuteS);
   return surprise + kYoung * std::log10(kFullGrown / age) +
          kPerPeriod * std::log10(row_s / kUsualPeriodS);
 }
@@ -246,19 +273,20 @@ double Anomaly::tell(double surprise) {
   constexpr double kLeastMuting = 1.5;
   constexpr double kMutedShare = 0.04, kMutedLeast = 10, kMutedMost = 250, kHigher = 1.05;
   const double muted = std::clamp(kMutedShare * rows_, kMutedLeast, kMutedMost);
-  if (told_ > 0 && rows_ - told_row_ < muted && surprise <= told_ * kHigher) return 0;
+  if (told_ > 0 && told_rows_ < muted && surprise <= told_ * kHigher) return 0;
   if (surprise > kLeastMuting) {
-    told_ = surprise;
-    told_row_ = rows_;
+    told_ = static_cast<float>(surprise);
+    told_rows_ = 0;
   }
   return std::max(0.0, surprise);
 }
 
 bool Anomaly::alerts(double surprise, double days, const AnomalySettings& settings) {
-  bar_ = std::max(0.0, bar_ - kBarStep * std::max(0.0, settings.alerts_per_day) * days);
+  const double forgiven = kBarStep * std::max(0.0, settings.alerts_per_day) * days;
+  bar_ = static_cast<float>(std::max(0.0, bar_ - forgiven));
   const double line = -kScorePerSurprise * std::log1p(-std::clamp(settings.threshold, 0.0, 0.99));
   if (!(surprise > 0) || surprise < line + bar_) return false;
-  bar_ += kBarStep;
+  bar_ += static_cast<float>(kBarStep);
   return true;
 }
 
@@ -267,7 +295,7 @@ void Anomaly::follow(double value) {
   level_ = follow_mean(level_, value, kLevelRows, rows_);
   slow_ = follow_mean(slow_, value, kSlowRows, rows_);
   const double seen = 1.0 / (rows_ + 1.0);
-  spread_ = follow_mean(spread_, std::abs(value - median_), kSpreadRows, rows_);
+  spread_ = static_cast<float>(follow_mean(spread_, std::abs(value - median_), kSpreadRows, rows_));
   const double stride = spread_ * std::max(0.01, seen);
   if (value > median_) median_ += stride;
   if (value < median_) median_ -= stride;
@@ -275,28 +303,30 @@ void Anomaly::follow(double value) {
 }
 
 bool Anomaly::valid() const {
-  for (const double number : {last_, fast_, level_, slow_, median_, spread_, moves_, usual_moves_,
-                              period_s_, minute_sum_, told_, bar_, held_score_, wall_less_boot_s_})
+  for (const double number : {last_, fast_, level_, slow_, median_, minute_mean_})
     if (!(std::abs(number) <= kLargestKept)) return false;
-  for (const double number : {spread_, moves_, usual_moves_, period_s_, told_, bar_, held_score_})
-    if (number < 0) return false;
+  for (const float number :
+       {spread_, moves_, usual_moves_, period_s_, minute_age_s_, told_, bar_, held_score_})
+    if (!(number >= 0 && number <= kLargestKept)) return false;
   for (const auto* histogram : {&far_, &still_, &other_day_})
     if (!histogram->valid()) return false;
   for (const auto* histogram : {&new_value_, &new_step_, &new_far_})
     if (!histogram->valid()) return false;
   return days_.valid() && held_score_ <= 1 && held_reason_ <= AnomalyReason::unusual_pattern &&
-         told_row_ <= rows_ && rows_ <= kMost && samples_ <= kMost && minute_count_ <= kMost;
+         row_age_s_ >= -1 && row_age_s_ <= kLargestKept && rows_ <= kMost;
 }
 
 namespace {
-constexpr std::string_view kStateName = "headroom anomaly 1\n";
+constexpr std::string_view kStateName = "headroom anomaly 2\n";
 }  // namespace
 
 std::string Anomaly::save() const { return save_state(kStateName, *this); }
 
 Result<Anomaly> Anomaly::restore(std::string_view bytes) {
   Result<Anomaly> anomaly = restore_state<Anomaly>(kStateName, bytes);
-  if (anomaly && !anomaly->valid()) return damaged_state(kStateName);
+  if (!anomaly) return anomaly;
+  if (!anomaly->valid()) return damaged_state(kStateName);
+  anomaly->resumed_ = 1;
   return anomaly;
 }
 

@@ -49,6 +49,9 @@ struct AnomalyVerdict {
   std::optional<double> lo, hi;
 };
 
+// States are saved as they lie in memory: every byte is one of a member.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
 /// The anomaly score of one series.
 ///
 /// Samples of any period from a second to a day go in; what comes faster than about once a minute
@@ -66,7 +69,7 @@ struct AnomalyVerdict {
 /// Time is passed in. Boot time counts; wall time only tells the hour of the day. A gap (ten
 /// periods), a restart or a clock that goes backwards forgets the last row but not what was learnt;
 /// a step of the wall clock by half an hour forgets the days. A value that is not finite is a gap.
-/// About a kilobyte and a half microsecond a row; allocates nothing. Trivially copyable. Not
+/// Less than a kilobyte, and half a microsecond a row; allocates nothing. Trivially copyable. Not
 /// thread-safe.
 class Anomaly {
  public:
@@ -80,14 +83,15 @@ class Anomaly {
 
   /// The state as bytes, for the same build on the same kind of machine.
   std::string save() const;
-  /// Takes a state up again. Errors: invalid_request when `bytes` are no such state, or a damaged
-  /// one.
+  /// Takes a state up again; the next update() tells the time between by the wall clock.
+  /// Errors: invalid_request when `bytes` are no such state, or a damaged one.
   static Result<Anomaly> restore(std::string_view bytes);
 
  private:
   struct Row;
+  void resume(Instant at);
   void learn_period(double seconds);
-  bool minute_is_full(Instant at) const;
+  bool minute_is_full() const;
   AnomalyVerdict judge(Instant at, double value, const AnomalySettings& settings);
   Row look(Instant at, double value);
   double surprise_of(const Row& row, bool& still);
@@ -107,25 +111,27 @@ class Anomaly {
   double fast_ = 0;  // levels, over 4, 12 and 288 rows
   double level_ = 0;
   double slow_ = 0;
-  double median_ = 0;       // of all rows, slowly following
-  double spread_ = 0;       // mean distance from median_
-  double moves_ = 0;        // mean step, over 12 rows
-  double usual_moves_ = 0;  // and over 1000
-  double period_s_ = 0;     // of the samples; 0: one or none was seen
-  double minute_sum_ = 0;   // of the samples that wait for their minute to be full
-  std::int64_t minute_start_ns_ = 0;
-  std::int64_t sample_ns_ = 0;  // boot time of the last sample
-  std::int64_t row_ns_ = 0;     // and of the last row
-  double wall_less_boot_s_ = 0;
-  std::uint32_t minute_count_ = 0;
-  std::uint32_t samples_ = 0;
+  double median_ = 0;                   // of all rows, slowly following
+  double minute_mean_ = 0;              // of the samples that wait for their minute to be full
+  std::int64_t sample_ns_ = 0;          // boot time of the last sample
+  std::int64_t wall_less_boot_ns_ = 0;  // of the last row
+  float spread_ = 0;                    // mean distance from median_
+  float moves_ = 0;                     // mean step, over 12 rows
+  float usual_moves_ = 0;               // and over 1000
+  float period_s_ = 0;                  // of the samples; 0: one or none was seen
+  float minute_age_s_ = 0;              // of minute_mean_, at the last sample
+  float row_age_s_ = 0;                 // of the last row, at the last sample; < 0: of another boot
+  float told_ = 0;  // the last surprise that was told, in force while muted; 0: none
+  float bar_ = 0;   // learnt: what an alert needs above the threshold
+  float held_score_ = 0;
   std::uint32_t rows_ = 0;
-  std::uint32_t told_row_ = 0;
-  double told_ = 0;  // the last surprise that was told, in force while muted; 0: none
-  double bar_ = 0;   // learnt: what an alert needs above the threshold
-  double held_score_ = 0;
+  std::uint16_t told_rows_ = 0;     // since told_ was, these three at most what they hold
+  std::uint16_t minute_count_ = 0;  // samples in minute_mean_
+  std::uint8_t samples_ = 0;
   AnomalyReason held_reason_ = AnomalyReason::none;
-  std::array<std::uint8_t, 7> unused_{};  // so that no byte of the state is padding
+  std::uint8_t resumed_ = 0;  // restored: boot time may have started anew
+  std::uint8_t unused_ = 0;
 };
+#pragma GCC diagnostic pop
 
 }  // namespace headroom::judge

@@ -7,9 +7,9 @@
 namespace headroom::judge {
 namespace {
 
-constexpr double kLargest = 1e120;    // of a state that is taken up: sums of values up to 1e100
-constexpr double kSmallest = 1e-295;  // of a grid
-constexpr std::int8_t kNone = -128;   // no such day was seen
+constexpr double kLargest = 1e36;    // of a state that is taken up
+constexpr double kSmallest = 1e-36;  // of a grid
+constexpr std::int8_t kNone = -128;  // no such day was seen
 constexpr int kFarthest = 127;
 constexpr double kStepsPerSpread = 16;
 
@@ -40,19 +40,19 @@ std::optional<double> DayProfile::nearest(int slot, double value) const {
 void DayProfile::add(int slot, double value, double median, double spread) {
   if (slot != slot_) {
     close_slot(median, spread);
-    slot_ = slot;
-    sum_ = 0;
+    slot_ = static_cast<std::int8_t>(slot);
+    mean_ = 0;
     count_ = 0;
   }
-  sum_ += value;
-  if (count_ < std::numeric_limits<std::int32_t>::max()) ++count_;
+  if (count_ < std::numeric_limits<std::uint16_t>::max()) ++count_;
+  mean_ += (value - mean_) / count_;
 }
 
 // The grid follows by powers of two, so that a spread that trembles blurs nothing.
 void DayProfile::move_grid(double median, double spread) {
   const double step = spread / kStepsPerSpread;
   if (grid_ == 0) {
-    grid_ = step;
+    grid_ = static_cast<float>(step);
     centre_ = median;
   }
   const int doublings = std::ilogb(step) - std::ilogb(grid_);
@@ -73,12 +73,12 @@ void DayProfile::close_slot(double median, double spread) {
   move_grid(median, spread);
   auto& days = past_[slot_];
   std::copy_backward(days.begin(), days.end() - 1, days.end());
-  days[0] = on_grid((sum_ / count_ - centre_) / grid_);
+  days[0] = on_grid((mean_ - centre_) / grid_);
 }
 
 bool DayProfile::valid() const {
   return std::abs(centre_) <= kLargest && (grid_ == 0 || grid_ >= kSmallest) && grid_ <= kLargest &&
-         std::abs(sum_) <= kLargest && count_ >= 0 && slot_ >= -1 && slot_ < kSlots;
+         std::abs(mean_) <= kLargest && slot_ >= -1 && slot_ < kSlots;
 }
 
 }  // namespace headroom::judge

@@ -69,11 +69,24 @@ constexpr std::uint32_t kMostCounted = 500;
 constexpr double kLargest = 1e30;
 constexpr double kSecond = 1e9;
 constexpr std::int16_t kUnknown = INT16_MIN;
+constexpr std::string_view kStateName = "forecast 2";
 constexpr double kMostCode = 32000;
 constexpr double kFirstCode = 4096;
+constexpr double kMostSquare = 127;
 
 double seconds_between(std::int64_t from, std::int64_t to) {
   return (static_cast<double>(to) - static_cast<double>(from)) / kSecond;
+}
+/// What a wall clock says has passed, in nanoseconds: at least a millisecond, ten years at most.
+std::int64_t passed_between(std::int64_t from, std::int64_t to) {
+  constexpr std::int64_t kMost = 10 * 366 * 86'400'000'000'000;
+  const double seconds = seconds_between(from, to);  // cannot overflow
+  if (seconds < 1e-3) return 1'000'000;
+  return seconds > static_cast<double>(kMost) / kSecond ? kMost : to - from;
+}
+/// Counts up to what 16 bits hold: a mean over so many follows from there on.
+std::uint16_t one_more(std::uint16_t count) {
+  return static_cast<std::uint16_t>(count + (count < UINT16_MAX ? 1 : 0));
 }
 double remainder(double x, double length) { return x - std::floor(x / length) * length; }
 
@@ -129,7 +142,7 @@ std::string_view name_of(LimitingFactor limit) {
 Forecaster::Forecaster(nanoseconds horizon) {
   static_assert(expert_count == kExperts && kMethods.size() == kMixed);
   static_assert(kRegressors.size() + 2 == kFeatures);
-  static_assert(std::is_trivially_copyable_v<Forecaster> && sizeof(Forecaster) <= 1024);
+  static_assert(std::is_trivially_copyable_v<Forecaster>);
   const double seconds = static_cast<double>(horizon.count()) / kSecond;
   horizon_ = static_cast<float>(std::clamp(seconds, 60.0, kDaySeconds));
   day_.fill(kUnknown);
@@ -172,20 +185,17 @@ void Forecaster::start(Instant at, double value) {
   day_slot_ = static_cast<std::uint8_t>(slot_of(seconds_between(0, wall_), kDaySeconds, kDay));
   hour_count_ = day_count_ = 1;
   push(0);
-  wait();
+  wait(0);
 }
 
 /// Sets all boot times so that the time since the last sample is what the wall clock tells.
 void Forecaster::resume(Instant at) {
   resumed_ = 0;
   const std::int64_t wall = at.wall.time_since_epoch().count();
-  const double passed = std::clamp(seconds_between(wall_, wall), 1e-3, 10 * 366 * kDaySeconds);
-  const std::int64_t boot = at.boot.time_since_epoch().count();
-  const auto before =
-      static_cast<std::uint64_t>(boot) - static_cast<std::uint64_t>(passed * kSecond);
-  const std::uint64_t shift = before - static_cast<std::uint64_t>(boot_);
-  for (std::int64_t* each :
-       {&boot_, &cell_opened_, &pending_[0].at, &pending_[1].at, &pending_[2].at})
+  const std::uint64_t shift = static_cast<std::uint64_t>(at.boot.time_since_epoch().count()) -
+                              static_cast<std::uint64_t>(passed_between(wall_, wall)) -
+                              static_cast<std::uint64_t>(boot_);
+  for (std::int64_t* each : {&boot_, &cell_opened_})
     *each = static_cast<std::int64_t>(static_cast<std::uint64_t>(*each) + shift);
 }
 
@@ -205,7 +215,7 @@ void Forecaster::follow(double value, double seconds) {
   }
   place_in_hour(value, seconds);
   place_in_day(value, seconds);
-  ++cell_count_;
+  cell_count_ = one_more(cell_count_);
   cell_mean_ += static_cast<float>((value - cell_mean_) / cell_count_);
 }
 
@@ -215,16 +225,17 @@ void Forecaster::place_in_hour(double value, double seconds) {
   const std::size_t slot = slot_of(seconds_between(0, wall_), kHourSeconds, kHour);
   if (slot != hour_slot_) {
     const std::size_t ended = hour_slot_;
+    const double old = hour_[ended] * static_cast<double>(unit_);
     const bool known = (hour_known_ >> ended & 1U) != 0;
-    hour_[ended] += static_cast<float>((known ? kHourGain : 1) * (hour_mean_ - hour_[ended]));
-    hour_known_ |= 1U << ended;
+    store(hour_[ended], old + (known ? kHourGain : 1) * (hour_mean_ - old));
+    hour_known_ = static_cast<std::uint16_t>(hour_known_ | 1U << ended);
     hour_slot_ = static_cast<std::uint8_t>(slot);
     hour_count_ = 0;
     hour_mean_ = 0;
   }
-  ++hour_count_;
+  hour_count_ = one_more(hour_count_);
   hour_mean_ += static_cast<float>((value - levels_[1] - hour_mean_) / hour_count_);
-  const double usual = (hour_known_ >> slot & 1U) != 0 ? hour_[slot] : 0;
+  const double usual = hour_at(slot).value_or(0);
   const double share = std::max(share_of(seconds, horizon_), seconds / seen_);
   hour_level_ += static_cast<float>(share * (value - usual - hour_level_));
 }
@@ -249,7 +260,7 @@ void Forecaster::place_in_day(double value, double seconds) {
     day_count_ = 0;
     day_mean_ = 0;
   }
-  ++day_count_;
+  day_count_ = one_more(day_count_);
   day_mean_ += static_cast<float>((value - day_mean_) / day_count_);
   if (const auto usual = day_at(wall))
     day_level_ += static_cast<float>(share_of(seconds, horizon_) * (value - *usual - day_level_));
@@ -265,11 +276,18 @@ std::optional<double> Forecaster::day_at(double wall) const {
   return unit_ * (day_[first] * (1 - share) + day_[second] * share);
 }
 
-/// Writes a value as a code in ring_ or day_; one too large for their unit doubles it.
+/// The usual distance from the level in that slot of the hour.
+std::optional<double> Forecaster::hour_at(std::size_t slot) const {
+  if ((hour_known_ >> slot & 1U) == 0) return std::nullopt;
+  return hour_[slot] * static_cast<double>(unit_);
+}
+
+/// Writes a value as a code in hour_, ring_ or day_; one too large for their unit doubles it.
 void Forecaster::store(std::int16_t& code, double value) {
   if (unit_ == 0) unit_ = static_cast<float>(std::abs(value) / kFirstCode);
   while (std::abs(value) > kMostCode * unit_) {
     unit_ *= 2;
+    for (std::int16_t& each : hour_) each = static_cast<std::int16_t>(each / 2);
     for (std::int16_t& each : ring_) each = static_cast<std::int16_t>(each / 2);
     for (std::int16_t& each : day_) {
       if (each != kUnknown) each = static_cast<std::int16_t>(each / 2);
@@ -291,14 +309,17 @@ double Forecaster::cell_seconds() const {
 
 void Forecaster::close_cell(double elapsed) {
   const double cell = cell_seconds();
-  for (Pending& was : pending_) {
-    const double age = seconds_between(was.at, boot_);
-    if (was.unit == 0 || age < horizon_ - 0.4 * cell) continue;
-    if (age <= horizon_ + cell) judge(was);  // else its value fell into a gap
-    was.unit = 0;
+  double age = elapsed;  // of the newest, and then of those before
+  for (std::size_t i = 1; i <= kPending; ++i) {
+    Pending& was = pending_[(pending_next_ + kPending - i) % kPending];
+    if (i > 1) age += was.lasted;
+    if (was.reach == 0) continue;
+    if (age >= horizon_ - 0.4 * cell) {
+      if (age <= horizon_ + cell) judge(was);  // else its value fell into a gap
+      was.reach = 0.0F;
+    }
+    if (i == 1) judge_near(was, elapsed);
   }
-  const Pending& newest = pending_[(pending_next_ + kPending - 1) % kPending];
-  judge_near(newest, seconds_between(newest.at, boot_));
   const double before = ring_at(0);
   const double missing = std::min<double>(std::round(elapsed / cell) - 1, kRing);
   for (double i = 0; i < missing; ++i) push(before);
@@ -306,27 +327,31 @@ void Forecaster::close_cell(double elapsed) {
   cell_mean_ = 0;
   cell_count_ = 0;
   cell_opened_ = boot_;
-  wait();
+  wait(elapsed);
 }
 
 /// Learns from a forecast whose value has come.
 void Forecaster::judge(const Pending& was) {
-  Outlook said;
-  for (std::size_t i = 0; i < kExperts; ++i)
-    said[i] = was.last + static_cast<double>(was.codes[i]) * was.unit;
+  Outlook said{};
+  said[last_value] = was.last;
+  const double unit = was.reach / (kMostSquare * kMostSquare);
+  for (std::size_t i = 1; i < kExperts; ++i) {
+    const double root = was.codes[i - 1];
+    said[i] = was.last + root * std::abs(root) * unit;
+  }
   for (std::size_t i = 0; i < kMixed; ++i)
     loss_[i] = static_cast<float>(kDiscount * loss_[i] + std::abs(value_ - said[i]));
   const double move = value_ - was.last;
   judged_ += judged_ < UINT32_MAX ? 1 : 0;
   scale_ += static_cast<float>((std::abs(move) - scale_) / std::min(judged_, kMostCounted));
   if (scale_ > 0) regression_.learn(features(said, was.last), move / scale_);
-  const double error = value_ - was.value;
+  const double error = move - was.value;
   band_.learn(error, was.value - was.lo, was.hi - was.value);
-  const double within = 0.1 * std::abs(origin_ + was.value);
+  const double within = 0.1 * std::abs(origin_ + was.last + was.value);
   const double hit = std::abs(error) <= within ? 1 : 0;
   const double told = 1 - tail(within, was.hi - was.value) - tail(within, was.value - was.lo);
   trust_ += static_cast<float>((hit - told - trust_) / std::min(judged_, kMostCounted));
-  const bool inside = value_ >= was.lo && value_ <= was.hi;
+  const bool inside = move >= was.lo && move <= was.hi;
   error_ = static_cast<float>(kDiscount * error_ + std::abs(error));
   last_error_ = static_cast<float>(kDiscount * last_error_ + std::abs(move));
   inside_ = static_cast<float>(kDiscount * inside_ + (inside ? 1 : 0));
@@ -335,27 +360,31 @@ void Forecaster::judge(const Pending& was) {
 /// Adapts the width for shorter times to what came of what was said one cell ago.
 void Forecaster::judge_near(const Pending& was, double age) {
   const double horizons = age / horizon_;
-  if (was.unit == 0 || horizons > 0.5) return;
-  const double value = was.last + (was.value - was.last) * std::sqrt(horizons);
-  const bool missed = value_ < value - near_ * (was.value - was.lo) ||
-                      value_ > value + near_ * (was.hi - was.value);
+  if (was.reach == 0 || horizons > 0.5) return;
+  const double move = value_ - was.last;
+  const double value = was.value * std::sqrt(horizons);
+  const bool missed =
+      move < value - near_ * (was.value - was.lo) || move > value + near_ * (was.hi - was.value);
   const double step = 1 + kNearStep * ((missed ? 1 : 0) - 0.1);
   near_ = static_cast<float>(std::clamp(near_ * step, 0.1, 3.0));
 }
 
-/// Puts the present forecast where it waits for its value.
-void Forecaster::wait() {
+/// Puts the present forecast where it waits for its value, so long after the one before.
+void Forecaster::wait(double elapsed) {
   const Outlook said = outlook();
   double most = 0;
   for (const double each : said) most = std::max(most, std::abs(each - value_));
+  pending_[(pending_next_ + kPending - 1) % kPending].lasted = static_cast<float>(elapsed);
   Pending& now = pending_[pending_next_];
   pending_next_ = static_cast<std::uint8_t>((pending_next_ + 1U) % kPending);
-  now.at = boot_;
   now.last = static_cast<float>(value_);
-  now.unit = static_cast<float>(std::max(most / kMostCode, 1e-37));
-  for (std::size_t i = 0; i < kExperts; ++i)
-    now.codes[i] = static_cast<std::int16_t>(std::lround((said[i] - value_) / now.unit));
-  const double value = mix(said).value;
+  now.reach = static_cast<float>(std::max(most, 1e-37));
+  for (std::size_t i = 1; i < kExperts; ++i) {
+    const double share = std::clamp((said[i] - value_) / now.reach, -1.0, 1.0);
+    const double root = std::copysign(std::sqrt(std::abs(share)), share);
+    now.codes[i - 1] = static_cast<std::int8_t>(std::lround(kMostSquare * root));
+  }
+  const double value = mix(said).value - value_;
   now.value = static_cast<float>(value);
   now.lo = static_cast<float>(value - band_.below());
   now.hi = static_cast<float>(value + band_.above());
@@ -451,7 +480,8 @@ Forecaster::Outlook Forecaster::outlook() const {
   said[day_move] = now && then ? value_ + *then - *now : levels_[0];
   said[day_level] = now && then ? *then + day_level_ : levels_[0];
   const std::size_t slot = slot_of(wall + horizon_, kHourSeconds, kHour);
-  said[hour_level] = (hour_known_ >> slot & 1U) != 0 ? hour_[slot] + hour_level_ : levels_[0];
+  const auto usual = hour_at(slot);
+  said[hour_level] = usual ? *usual + hour_level_ : levels_[0];
   said[back_1] = cell_back(cell_seconds());
   said[back_2] = cell_back(2 * cell_seconds());
   said[lag_45] = cell_back(45 * 60 - horizon_);
@@ -577,12 +607,12 @@ ForecastAccuracy Forecaster::accuracy() const {
   return accuracy;
 }
 
-std::string Forecaster::save() const { return save_state("forecast 1", *this); }
+std::string Forecaster::save() const { return save_state(kStateName, *this); }
 
 Result<Forecaster> Forecaster::restore(std::string_view bytes) {
-  auto state = restore_state<Forecaster>("forecast 1", bytes);
+  auto state = restore_state<Forecaster>(kStateName, bytes);
   if (!state) return state;
-  if (!state->sound()) return damaged_state("forecast 1");
+  if (!state->sound()) return damaged_state(kStateName);
   state->resumed_ = 1;
   return state;
 }
@@ -599,15 +629,15 @@ bool Forecaster::sound() const {
   good = good && ring_next_ < kRing && ring_size_ <= kRing && pending_next_ < kPending &&
          hour_slot_ < kHour && day_slot_ < kDay && hour_known_ < 1U << kHour;
   good = good && (started_ == 0 || ring_size_ > 0);
-  good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_) && numbers(hour_);
+  good = good && numbers(levels_) && numbers(trackers_) && numbers(spreads_);
   good = good && number(cell_mean_) && number(hour_mean_) && number(day_mean_) &&
          number(hour_level_) && number(day_level_) && std::abs(trust_) <= 1 && near_ >= 0.09 &&
          near_ <= 3.1 && sum(unit_) && sum(scale_);
   good = good && std::all_of(loss_.begin(), loss_.end(), sum) && sum(error_) && sum(last_error_) &&
          sum(inside_);
   for (const Pending& was : pending_) {
-    good = good && sum(was.unit) && number(was.last) && number(was.lo) && number(was.value) &&
-           number(was.hi);
+    good = good && sum(was.reach) && sum(was.lasted) && number(was.last) && number(was.lo) &&
+           number(was.value) && number(was.hi);
   }
   return good && regression_.sound() && band_.sound();
 }

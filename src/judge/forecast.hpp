@@ -13,6 +13,7 @@
 #include <headroom/result.hpp>
 
 #include "judge/band.hpp"
+#include "judge/float24.hpp"
 #include "judge/regression.hpp"
 
 namespace headroom::judge {
@@ -63,6 +64,9 @@ struct ForecastAccuracy {
   std::uint32_t forecasts = 0;
 };
 
+// States are saved as they lie in memory: every byte is one of a member.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
 /// Forecasts one series online.
 ///
 /// Some cheap methods (ForecastMethod) run side by side; each is judged by the discounted absolute
@@ -117,13 +121,15 @@ class Forecaster {
 
   /// What each expert says, less the origin.
   using Outlook = std::array<double, kExperts>;
-  /// A forecast that waits for its value; all less the origin.
+  /// A forecast that waits for its value.
   struct Pending {
-    std::int64_t at = 0;  // boot time
-    float unit = 0;       // of the codes; 0: nothing waits here
-    float last = 0;       // the value then
-    float lo = 0, value = 0, hi = 0;
-    std::array<std::int16_t, kExperts> codes{};  // what the experts said, less `last`
+    float last = 0;         // the value then, less the origin; all else is less this
+    Float24 lasted = 0.0F;  // seconds until the next was made
+    Float24 reach = 0.0F;   // the furthest that an expert said; 0: nothing waits here
+    Float24 lo = 0.0F, value = 0.0F, hi = 0.0F;
+    // What the experts said but for the first, which says `last`: signed squares in shares of
+    // `reach`, so that what is near is exact and what is far off still has its place.
+    std::array<std::int8_t, kExperts - 1> codes{};
   };
   struct Mixture {
     double value = 0;
@@ -138,7 +144,7 @@ class Forecaster {
   void close_cell(double elapsed);
   void judge(const Pending& was);
   void judge_near(const Pending& was, double age);
-  void wait();
+  void wait(double elapsed);
   void store(std::int16_t& code, double value);
   void push(double value);
 
@@ -149,6 +155,7 @@ class Forecaster {
   double line(double ahead) const;
   double trend() const;
   std::optional<double> day_at(double wall) const;
+  std::optional<double> hour_at(std::size_t slot) const;
   Outlook outlook() const;
   Regression<kFeatures>::Features features(const Outlook& said, double last) const;
   Mixture mix(const Outlook& said) const;
@@ -165,6 +172,28 @@ class Forecaster {
   float step_ = 0;            // the shorter of the last two times between samples
   float last_step_ = 0;       // seconds
   std::uint32_t judged_ = 0;  // forecasts whose value has come
+
+  std::array<float, kLevels> levels_{};
+  std::array<float, kTrackers> trackers_{};
+  std::array<float, kTrackers> spreads_{};
+  std::uint16_t cell_count_ = 0, hour_count_ = 0, day_count_ = 0;  // samples, 65 535 at most
+  std::uint16_t hour_known_ = 0;                                   // a bit per slot
+  float cell_mean_ = 0, hour_mean_ = 0, day_mean_ = 0;
+  float hour_level_ = 0, day_level_ = 0;  // how far the series is above its usual course
+  float unit_ = 0;                        // of the codes in hour_, ring_ and day_
+  std::array<std::int16_t, kHour> hour_{};
+  std::array<std::int16_t, kRing> ring_{};
+  std::array<std::int16_t, kDay> day_{};
+
+  std::array<Pending, kPending> pending_{};
+  float scale_ = 0;  // how far the series moves within a horizon, in the mean
+  Band band_;
+  float error_ = 0, last_error_ = 0, inside_ = 0;  // discounted sums
+  float near_ =
+      0.9F;          // width of the interval a third of the horizon ahead, over that at the horizon
+  float trust_ = 0;  // by how much values lay within 10 % more often than the band tells
+  std::array<Float24, kMixed> loss_{};
+  Regression<kFeatures> regression_;
   std::uint8_t started_ = 0;
   std::uint8_t resumed_ = 0;  // restored: boot time may have started anew
   std::uint8_t ring_next_ = 0;
@@ -172,28 +201,8 @@ class Forecaster {
   std::uint8_t pending_next_ = 0;
   std::uint8_t hour_slot_ = 0;
   std::uint8_t day_slot_ = 0;
-
-  std::array<float, kLevels> levels_{};
-  std::array<float, kTrackers> trackers_{};
-  std::array<float, kTrackers> spreads_{};
-  std::uint32_t cell_count_ = 0, hour_count_ = 0, day_count_ = 0;
-  float cell_mean_ = 0, hour_mean_ = 0, day_mean_ = 0;
-  float hour_level_ = 0, day_level_ = 0;  // how far the series is above its usual course
-  std::array<float, kHour> hour_{};
-  std::uint32_t hour_known_ = 0;  // a bit per slot
-  float unit_ = 0;                // of the codes in ring_ and day_
-  std::array<std::int16_t, kRing> ring_{};
-  std::array<std::int16_t, kDay> day_{};
-
-  std::array<Pending, kPending> pending_{};
-  std::array<float, kMixed> loss_{};
-  float scale_ = 0;  // how far the series moves within a horizon, in the mean
-  Regression<kFeatures> regression_;
-  Band band_;
-  float error_ = 0, last_error_ = 0, inside_ = 0;  // discounted sums
-  float near_ =
-      0.9F;          // width of the interval a third of the horizon ahead, over that at the horizon
-  float trust_ = 0;  // by how much values lay within 10 % more often than the band tells
+  std::array<std::uint8_t, 3> unused_{};
 };
+#pragma GCC diagnostic pop
 
 }  // namespace headroom::judge

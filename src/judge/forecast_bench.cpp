@@ -1,5 +1,5 @@
 // What one sample costs the forecaster and the estimator of limits: one series, and ten thousand in
-// turn, whose states (16 MB) come from memory each time.
+// turn, whose states (11 MB) come from memory each time.
 #include <benchmark/benchmark.h>
 
 #include <cmath>

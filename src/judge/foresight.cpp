@@ -4,8 +4,13 @@
 #include <cmath>
 #include <cstdio>
 
+#include "judge/limit.hpp"
+
 namespace headroom::judge {
 namespace {
+
+// What a series may cost that is forecast, limited and watched: the promise of docs/foresight.md.
+static_assert(sizeof(Forecaster) + sizeof(LimitEstimator) + sizeof(Anomaly) <= 2048);
 
 constexpr std::chrono::minutes kFresh{1};
 constexpr std::chrono::hours kForget{24};

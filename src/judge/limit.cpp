@@ -37,10 +37,14 @@ constexpr double kNewMargin = 1.2;
 constexpr double kNear = 0.9;
 constexpr double kLargest = 1e27;  // so that costs stay finite in single precision
 constexpr double kSecond = 1e9;
+constexpr std::string_view kStateName = "limit 2";
 constexpr double kRounding = 1 + 1e-6;  // of what is kept in single precision
 
 /// What can be kept of a use; of what is not a number nothing.
 float kept(double x) { return x > 0 ? static_cast<float>(std::min(x, kLargest)) : 0; }
+
+/// The same in three bytes; never less, so that a limit that was just enough still is.
+Float24 no_less(double x) { return Float24::at_least(kept(x)); }
 
 }  // namespace
 
@@ -61,7 +65,7 @@ std::string_view name_of(LimitRule rule) {
 LimitEstimator::LimitEstimator(const LimitPolicy& policy) {
   static_assert(base_count == kBases && kRules.size() == kBases && kMarginOf.size() == kMargins);
   static_assert(kPending == kCellsPerHold && kCells == 4 * kCellsPerHold);
-  static_assert(std::is_trivially_copyable_v<LimitEstimator> && sizeof(LimitEstimator) <= 408);
+  static_assert(std::is_trivially_copyable_v<LimitEstimator>);
   const double hold = static_cast<double>(policy.hold.count()) / kSecond;
   kappa_ = static_cast<float>(policy.kappa >= 1 ? std::min(policy.kappa, 1e6) : 1);
   cell_ = static_cast<float>(std::clamp(hold, 60.0, 86400.0) / kCellsPerHold);
@@ -71,7 +75,7 @@ LimitEstimator::LimitEstimator(const LimitPolicy& policy) {
 void LimitEstimator::update(BootTime at, double used, const std::optional<Forecast>& forecast) {
   if (!std::isfinite(used)) return;
   const std::int64_t boot = at.time_since_epoch().count();
-  if (started_ == 0 || resumed_ != 0) {
+  if (started_ == 0 || (resumed_ != 0 && boot <= boot_)) {
     boot_ = cell_opened_ = boot;
     left_.fill(0);
   } else if (boot <= boot_) {
@@ -108,14 +112,14 @@ void LimitEstimator::close_cell(double elapsed) {
   passed_[pending_next_] = 0;
   pending_next_ = static_cast<std::uint8_t>((pending_next_ + 1U) % kPending);
   const Bases said = bases();
-  for (std::size_t i = 0; i < kBases; ++i) now.bases[i] = kept(said[i]);
-  now.limit = kept(choose(said).value);
+  for (std::size_t i = 0; i < kBases; ++i) now.bases[i] = no_less(said[i]);
+  now.limit = no_less(choose(said).value);
 }
 
 /// Charges all limits that are held over the cell that ends.
 void LimitEstimator::judge(double mean, double peak, double cells) {
   for (auto& costs : cost_) {
-    for (float& cost : costs) cost *= static_cast<float>(kDiscount);
+    for (Float24& cost : costs) cost = cost * static_cast<float>(kDiscount);
   }
   for (std::size_t p = 0; p < kPending; ++p) {
     if (left_[p] == 0) continue;
@@ -124,7 +128,7 @@ void LimitEstimator::judge(double mean, double peak, double cells) {
       for (std::size_t j = 0; j < kMargins; ++j) {
         const double limit = was.bases[i] * kMarginOf[j];
         const double cost = peak > limit * kRounding ? kappa_ * (peak - limit) : limit - mean;
-        cost_[i][j] += static_cast<float>(std::max(0.0, cost));
+        cost_[i][j] = cost_[i][j] + static_cast<float>(std::max(0.0, cost));
       }
     }
     if (peak > was.limit * kRounding) passed_[p] = 1;
@@ -136,16 +140,16 @@ void LimitEstimator::judge(double mean, double peak, double cells) {
 }
 
 void LimitEstimator::push(double peak, double cells) {
-  cells_[cell_next_] = kept(peak);
+  cells_[cell_next_] = no_less(peak);
   cell_next_ = static_cast<std::uint8_t>((cell_next_ + 1U) % kCells);
   const auto filled = static_cast<std::size_t>(block_cells_ + cells);
   const std::size_t ended = (filled - 1) / kCellsPerBlock;
   for (std::size_t i = 0; i < std::min(ended, kBlocks); ++i) {
     block_next_ = static_cast<std::uint8_t>((block_next_ + 1U) % kBlocks);
-    blocks_[block_next_] = 0;
+    blocks_[block_next_] = 0.0F;
   }
   block_cells_ = static_cast<std::uint8_t>(filled - ended * kCellsPerBlock);
-  blocks_[block_next_] = std::max(blocks_[block_next_], kept(peak));
+  blocks_[block_next_] = std::max<float>(blocks_[block_next_], no_less(peak));
 }
 
 /// Follows the quantile by steps whose sizes balance where it is (stochastic approximation).
@@ -161,13 +165,13 @@ void LimitEstimator::track(double peak) {
 double LimitEstimator::newest_peak(std::size_t cells) const {
   float peak = cell_peak_;
   for (std::size_t i = 1; i <= cells; ++i)
-    peak = std::max(peak, cells_[(cell_next_ + kCells - i) % kCells]);
+    peak = std::max<float>(peak, cells_[(cell_next_ + kCells - i) % kCells]);
   return peak;
 }
 
 /// The highest use of all blocks: of the last 88 to 96 hold times.
 double LimitEstimator::block_peak() const {
-  return std::max(cell_peak_, *std::max_element(blocks_.begin(), blocks_.end()));
+  return std::max<float>(cell_peak_, *std::max_element(blocks_.begin(), blocks_.end()));
 }
 
 LimitEstimator::Bases LimitEstimator::bases() const {
@@ -238,12 +242,12 @@ std::optional<Limit> LimitEstimator::raise(double in_force) const {
   return wanted->value > in_force ? wanted : std::nullopt;
 }
 
-std::string LimitEstimator::save() const { return save_state("limit 1", *this); }
+std::string LimitEstimator::save() const { return save_state(kStateName, *this); }
 
 Result<LimitEstimator> LimitEstimator::restore(std::string_view bytes) {
-  auto state = restore_state<LimitEstimator>("limit 1", bytes);
+  auto state = restore_state<LimitEstimator>(kStateName, bytes);
   if (!state) return state;
-  if (!state->sound()) return damaged_state("limit 1");
+  if (!state->sound()) return damaged_state(kStateName);
   state->resumed_ = 1;
   return state;
 }

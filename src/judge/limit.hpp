@@ -12,6 +12,7 @@
 #include <headroom/instant.hpp>
 #include <headroom/result.hpp>
 
+#include "judge/float24.hpp"
 #include "judge/forecast.hpp"
 
 namespace headroom::judge {
@@ -45,6 +46,9 @@ struct LimitPolicy {
   double least = 1.02;
 };
 
+// States are saved as they lie in memory: every byte is one of a member.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
 /// Chooses a limit online.
 ///
 /// Six simple limits (LimitRule), each times six margins, are judged by what they would have
@@ -71,7 +75,8 @@ class LimitEstimator {
 
   /// The state as bytes, for the same build on the same kind of machine.
   std::string save() const;
-  /// Takes a state up again; what waited for judgement is dropped.
+  /// Takes a state up again. Where boot time has started anew since, what waited for judgement is
+  /// dropped with the next update().
   /// Errors: invalid_request when `bytes` are no such state, or a damaged one.
   static Result<LimitEstimator> restore(std::string_view bytes);
 
@@ -85,8 +90,8 @@ class LimitEstimator {
   using Bases = std::array<double, kBases>;
   /// Limits that are being judged.
   struct Pending {
-    std::array<float, kBases> bases{};
-    float limit = 0;  // what was said
+    std::array<Float24, kBases> bases{};
+    Float24 limit = 0.0F;  // what was said
   };
   struct Choice {
     double value = 0;
@@ -123,10 +128,12 @@ class LimitEstimator {
   std::array<std::uint8_t, kPending> passed_{};  // use was above its limit
   float quantile_ = 0, spread_ = 0;
   float kept_ = 0, held_ = 0;  // discounted: limits that lasted, limits judged
-  std::array<float, kCells> cells_{};
-  std::array<float, kBlocks> blocks_{};  // the newest is open
+  std::array<Float24, kCells> cells_{};
+  std::array<Float24, kBlocks> blocks_{};  // the newest is open
   std::array<Pending, kPending> pending_{};
-  std::array<std::array<float, kMargins>, kBases> cost_{};
+  std::array<std::array<Float24, kMargins>, kBases> cost_{};
+  std::uint8_t unused_ = 0;
 };
+#pragma GCC diagnostic pop
 
 }  // namespace headroom::judge

@@ -68,10 +68,7 @@ void MagnitudeHistogram::add(double magnitude) {
   int bucket = 0;
   if (magnitude > 0) {
     const int octave = static_cast<int>(std::floor(kPerOctave * std::log2(magnitude)));
-    if (anchored_ == 0) {
-      anchored_ = 1;
-      lowest_ = static_cast<std::int16_t>(octave - 2 * kBuckets / 3);
-    }
+    if (lowest_ == kUnset) lowest_ = static_cast<std::int16_t>(octave - 2 * kBuckets / 3);
     if (octave >= lowest_ + kBuckets) widen(octave - (lowest_ + kBuckets - 1));
     bucket = std::max(0, octave - lowest_);
   }
@@ -85,7 +82,7 @@ double MagnitudeHistogram::surprise(double magnitude) const {
   constexpr double kAnchor = 4;  // so many seen beyond, and the rank no longer tells
   constexpr double kPriorIndex = 0.5, kPriorCount = 4, kLeastIndex = 0.08;
   const double seen = static_cast<double>(total_) / kOne;
-  if (seen < kLeastSeen || !(magnitude > 0) || anchored_ == 0) return 0;
+  if (seen < kLeastSeen || !(magnitude > 0) || lowest_ == kUnset) return 0;
   const double position = kPerOctave * std::log2(magnitude) - lowest_;
   const Top anchor = top(kAnchor);
   const double beyond = position - anchor.bucket - 0.5;
@@ -105,7 +102,7 @@ double MagnitudeHistogram::surprise(double magnitude) const {
 }
 
 double MagnitudeHistogram::exceeded_by(double tail) const {
-  if (total_ == 0 || anchored_ == 0) return 0;
+  if (total_ == 0 || lowest_ == kUnset) return 0;
   const double wanted = tail * total_;
   double sum = 0;
   for (int i = kBuckets - 1; i > 0; --i) {
@@ -119,7 +116,7 @@ double MagnitudeHistogram::exceeded_by(double tail) const {
 }
 
 bool MagnitudeHistogram::valid() const {
-  return adds_up(counts_, total_) && anchored_ <= 1 && std::abs(lowest_) < 2200;
+  return adds_up(counts_, total_) && (lowest_ == kUnset || std::abs(lowest_) < 2200);
 }
 
 double NoveltyHistogram::place_of(double value, double scale) {

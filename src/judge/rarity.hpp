@@ -22,14 +22,14 @@ class MagnitudeHistogram {
 
  private:
   static constexpr int kBuckets = 24;  // twelve octaves below the largest seen
+  static constexpr std::int16_t kUnset = INT16_MIN;
   struct Top;
   Top top(double count) const;
   void widen(int buckets);
 
   std::array<std::uint16_t, kBuckets> counts_{};
   std::uint16_t total_ = 0;
-  std::int16_t lowest_ = 0;     // of bucket 0, in half octaves above 1
-  std::uint32_t anchored_ = 0;  // 1: lowest_ is set
+  std::int16_t lowest_ = kUnset;  // of bucket 0, in half octaves above 1
 };
 
 /// Counts signed values on a scale that is even near zero and logarithmic far from it, and tells

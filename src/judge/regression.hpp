@@ -7,14 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "judge/float24.hpp"
+
 namespace headroom::judge {
 
 /// Recursive regression of N features on a target under the absolute error: least squares, each
 /// sample weighted by the inverse of its error (iteratively reweighted least squares: Holland and
 /// Welsch 1977), older samples forgotten exponentially. The covariance is kept factored as U D Uᵀ
-/// (Bierman 1977), which stays positive in single precision; U, whose entries are of order one, is
-/// kept in 16 bits. Features and target should be of order one, too. Trivially copyable, N (N + 7)
-/// bytes; not thread-safe.
+/// (Bierman 1977), which stays positive in low precision; U, whose entries are of order one, is
+/// kept in a byte each: it only steers how fast the weights are learned. Features and target should
+/// be of order one, too. Trivially copyable, N (N + 11) / 2 bytes; not thread-safe.
 template <std::size_t N>
 class Regression {
  public:
@@ -52,7 +54,8 @@ class Regression {
       }
       before = after;
     }
-    for (std::size_t i = 0; i < N; ++i) weight_[i] += static_cast<float>(g[i] / before * error);
+    for (std::size_t i = 0; i < N; ++i)
+      weight_[i] = static_cast<float>(weight_[i] + g[i] / before * error);
     if (!sound()) *this = Regression();  // rather nothing learned than nonsense
   }
 
@@ -67,24 +70,25 @@ class Regression {
 
  private:
   static constexpr float kForget = 0.998F;
-  static constexpr float kPrior = 1.0F / 30;  ///< variance of a weight of which nothing is known
-  static constexpr double kSmallest = 0.3;    ///< errors below count alike
-  static constexpr double kOne = 2048;        ///< in the codes of U: entries up to 16
+  /// Variance of a weight of which nothing is known: 1 / 30, as a Float24 has it.
+  static constexpr float kPrior = 0x1.111p-5F;
+  static constexpr double kSmallest = 0.3;  ///< errors below count alike
+  static constexpr double kOne = 64;        ///< in the codes of U: entries up to 2
 
   static constexpr std::size_t at(std::size_t i, std::size_t j) { return j * (j - 1) / 2 + i; }
   double entry(std::size_t i, std::size_t j) const { return upper_[at(i, j)] / kOne; }
   void set_entry(std::size_t i, std::size_t j, double value) {
-    const double code = std::isfinite(value) ? std::clamp(value * kOne, -32767.0, 32767.0) : 0;
-    upper_[at(i, j)] = static_cast<std::int16_t>(std::lround(code));
+    const double code = std::isfinite(value) ? std::clamp(value * kOne, -127.0, 127.0) : 0;
+    upper_[at(i, j)] = static_cast<std::int8_t>(std::lround(code));
   }
 
-  std::array<float, N> weight_{};
-  std::array<float, N> diagonal_ = filled();
-  std::array<std::int16_t, N*(N - 1) / 2> upper_{};
+  std::array<Float24, N> weight_{};
+  std::array<Float24, N> diagonal_ = filled();
+  std::array<std::int8_t, N*(N - 1) / 2> upper_{};
 
-  static constexpr std::array<float, N> filled() {
-    std::array<float, N> all{};
-    for (float& value : all) value = kPrior;
+  static std::array<Float24, N> filled() {
+    std::array<Float24, N> all;
+    all.fill(kPrior);
     return all;
   }
 };
