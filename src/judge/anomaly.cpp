@@ -41,6 +41,14 @@ double seconds_between(std::int64_t from_ns, std::int64_t to_ns) {
   return (static_cast<double>(to_ns) - static_cast<double>(from_ns)) * 1e-9;
 }
 
+std::int64_t difference(std::int64_t a, std::int64_t b) {  // of any two: it may wrap
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
+}
+
+std::int64_t offset_of(Instant at) {
+  return difference(nanoseconds(at.wall), nanoseconds(at.boot));
+}
+
 double follow_mean(double mean, double value, double rows, double seen) {
   return mean + (value - mean) * std::max(1 / rows, 1 / (seen + 1));
 }
@@ -102,9 +110,6 @@ bool Anomaly::minute_is_full() const {
 /// Sets the time of the last sample so that what has passed since is what the wall clock tells.
 void Anomaly::resume(Instant at) {
   resumed_ = 0;
-  const auto difference = [](std::int64_t a, std::int64_t b) {  // of any two: it may wrap
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) - static_cast<std::uint64_t>(b));
-  };
   const std::int64_t now = nanoseconds(at.boot);
   const std::int64_t last_wall = difference(sample_ns_, difference(0, wall_less_boot_ns_));
   const double passed_s = seconds_between(last_wall, nanoseconds(at.wall));
@@ -124,11 +129,14 @@ AnomalyVerdict Anomaly::update(Instant at, double value, const AnomalySettings& 
       learn_period(passed_s);
       minute_age_s_ += static_cast<float>(passed_s);
       if (row_age_s_ >= 0) row_age_s_ += static_cast<float>(passed_s);
+      const double stepped_s = seconds_between(wall_less_boot_ns_, offset_of(at));
+      if (std::abs(stepped_s) >= kClockStepS) days_ = {};
     } else {
       minute_count_ = 0;  // a new boot: its clock has nothing to do with the minute under way
       row_age_s_ = -1;
     }
     sample_ns_ = now;
+    wall_less_boot_ns_ = offset_of(at);
     count_one(samples_);
     if (minute_count_ == 0) {
       minute_age_s_ = 0;
@@ -183,16 +191,9 @@ Anomaly::Row Anomaly::look(Instant at, double value) {
   row.value = value;
   const std::int64_t day_ns = std::int64_t{86'400'000'000'000};
   const std::int64_t wall = nanoseconds(at.wall);
-  const std::int64_t boot = nanoseconds(at.boot);
   row.slot = static_cast<int>(((wall % day_ns) + day_ns) % day_ns / (day_ns / DayProfile::kSlots));
-  const auto offset = static_cast<std::int64_t>(static_cast<std::uint64_t>(wall) -
-                                                static_cast<std::uint64_t>(boot));
   const double row_s = period_s_ < 2 * kMinuteS / 3 ? kMinuteS : period_s_;
-  const bool same_boot = row_age_s_ >= 0;
-  row.follows = rows_ > 0 && same_boot && row_age_s_ <= kGapRows * row_s;
-  const double stepped_s = std::abs(seconds_between(wall_less_boot_ns_, offset));
-  if (rows_ > 0 && same_boot && stepped_s >= kClockStepS) days_ = {};
-  wall_less_boot_ns_ = offset;
+  row.follows = rows_ > 0 && row_age_s_ >= 0 && row_age_s_ <= kGapRows * row_s;
   if (rows_ == 0) fast_ = level_ = slow_ = median_ = value;
   if (!row.follows) last_ = fast_ = level_ = value;
 

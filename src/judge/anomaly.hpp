@@ -114,7 +114,7 @@ class Anomaly {
   double median_ = 0;                   // of all rows, slowly following
   double minute_mean_ = 0;              // of the samples that wait for their minute to be full
   std::int64_t sample_ns_ = 0;          // boot time of the last sample
-  std::int64_t wall_less_boot_ns_ = 0;  // of the last row
+  std::int64_t wall_less_boot_ns_ = 0;  // then
   float spread_ = 0;                    // mean distance from median_
   float moves_ = 0;                     // mean step, over 12 rows
   float usual_moves_ = 0;               // and over 1000

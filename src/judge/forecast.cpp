@@ -613,7 +613,7 @@ Result<Forecaster> Forecaster::restore(std::string_view bytes) {
   auto state = restore_state<Forecaster>(kStateName, bytes);
   if (!state) return state;
   if (!state->sound()) return damaged_state(kStateName);
-  state->resumed_ = 1;
+  state->resumed_ = state->started_;
   return state;
 }
 

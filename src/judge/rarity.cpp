@@ -64,6 +64,8 @@ void MagnitudeHistogram::widen(int buckets) {
   lowest_ = static_cast<std::int16_t>(lowest_ + buckets);
 }
 
+double MagnitudeHistogram::seen() const { return static_cast<double>(total_) / kOne; }
+
 void MagnitudeHistogram::add(double magnitude) {
   int bucket = 0;
   if (magnitude > 0) {
@@ -81,7 +83,7 @@ double MagnitudeHistogram::surprise(double magnitude) const {
   constexpr double kLeastSeen = 80;
   constexpr double kAnchor = 4;  // so many seen beyond, and the rank no longer tells
   constexpr double kPriorIndex = 0.5, kPriorCount = 4, kLeastIndex = 0.08;
-  const double seen = static_cast<double>(total_) / kOne;
+  const double seen = this->seen();
   if (seen < kLeastSeen || !(magnitude > 0) || lowest_ == kUnset) return 0;
   const double position = kPerOctave * std::log2(magnitude) - lowest_;
   const Top anchor = top(kAnchor);
@@ -123,6 +125,8 @@ double NoveltyHistogram::place_of(double value, double scale) {
   // A step short of the ends: every place has two bins on either side or counts none.
   return std::clamp<double>(std::asinh(value / scale) * kBinsPerE, 1 - kReach, kReach - 1);
 }
+
+double NoveltyHistogram::seen() const { return static_cast<double>(total_) / kOne; }
 
 void NoveltyHistogram::add(double place) {
   const double below = std::floor(place);

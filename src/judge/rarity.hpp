@@ -13,6 +13,8 @@ class MagnitudeHistogram {
  public:
   /// `magnitude` is finite and not negative.
   void add(double magnitude);
+  /// How many were added and have not faded.
+  double seen() const;
   /// -log10 of the probability of one at least as large; 0 while fewer than 80 were seen.
   double surprise(double magnitude) const;
   /// The magnitude that a share `tail` of those seen reach or pass; 0 when nothing was seen.
@@ -41,6 +43,8 @@ class NoveltyHistogram {
   /// The place of `value` among the bins where `scale` (positive) is an ordinary size of it.
   static double place_of(double value, double scale);
   void add(double place);
+  /// How many were added and have not faded.
+  double seen() const;
   /// -log10 of the share of the bins around `place`; 0 while fewer than 30 were seen.
   double surprise(double place) const;
   bool valid() const;
