@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <headroom/instant.hpp>
+#include <headroom/result.hpp>
 
 #include "judge/anomaly.hpp"
 #include "judge/forecast.hpp"
@@ -31,11 +32,12 @@ struct Unusual {
 ///
 /// Fed with every sample, it takes one in each kEvery: forecasts are made of cells of minutes, and
 /// the rest costs and says nothing. At most kMaxSeries; a series without a value for a day is
-/// forgotten. About 2.5 KiB a series. Not thread-safe; time is passed in.
+/// forgotten. About 2 KiB a series. Not thread-safe; time is passed in.
 class Foresight {
  public:
   static constexpr std::chrono::seconds kEvery{10};
-  static constexpr std::size_t kMaxSeries = 200;
+  static constexpr std::size_t kMaxSeries = 400;
+  static constexpr std::size_t kLongestName = 1024;  ///< bytes; a longer one is not saved
 
   /// `horizon`: that of the forecasts, as Forecaster has it.
   explicit Foresight(std::chrono::nanoseconds horizon = std::chrono::minutes(15));
@@ -45,7 +47,7 @@ class Foresight {
   std::vector<Unusual> push(Instant at, std::span<const Reading> readings);
 
   /// Takes in what an earlier run measured, before the first push(): `past` from `at` on, `step`
-  /// apart, up to `now`. Nothing of it is told.
+  /// apart, up to `now`. Nothing of it is told, and what restore() knows already is left out.
   void refill(WallTime at, std::chrono::nanoseconds step, std::span<const History::Past> past,
               Instant now);
 
@@ -53,6 +55,17 @@ class Foresight {
   /// horizon), by name.
   std::vector<ForecastView> forecasts(std::optional<std::chrono::nanoseconds> ahead = {}) const;
   std::size_t series() const { return all_.size(); }
+
+  /// All that was learned, as bytes for the same build on the same kind of machine; less than 2 KiB
+  /// a series and its name.
+  std::string save() const;
+  /// Takes up what save() wrote, before the first push(), in the place of all that is known. The
+  /// first push() tells the time between by the wall clock: the machine may have been started
+  /// anew. While nobody looked no series grows old, and none is forecast until it has a value. A
+  /// series whose state does not hold, or is for another horizon, is left out.
+  /// Errors: invalid_request when `bytes` are no such text, or a damaged one; nothing is changed.
+  Result<void> restore(std::string_view bytes);
+
   /// Readings left out because there were kMaxSeries series already.
   std::uint64_t overflowed() const { return overflowed_; }
 
@@ -65,9 +78,12 @@ class Foresight {
     std::uint64_t samples = 0;
     std::optional<BootTime> told;  ///< when it was last said to be unlike its past
   };
+  void resume(Instant at);
+
   std::chrono::nanoseconds horizon_;
   std::map<std::string, One, std::less<>> all_;
-  std::optional<BootTime> last_;
+  std::optional<Instant> last_;
+  std::optional<WallTime> restored_;  ///< of the last push() before; until the first after
   std::uint64_t overflowed_ = 0;
 };
 
