@@ -67,9 +67,9 @@ struct AnomalyVerdict {
 /// `alerts_per_day`, whatever it does.
 ///
 /// Time is passed in. Boot time counts; wall time only tells the hour of the day. A gap (ten
-/// periods), a restart or a clock that goes backwards forgets the last row but not what was learnt;
-/// a step of the wall clock by half an hour forgets the days. A value that is not finite is a gap.
-/// Less than a kilobyte, and half a microsecond a row; allocates nothing. Trivially copyable. Not
+/// periods) or a boot time that goes backwards forgets the last row but not what was learnt; a step
+/// of the wall clock by half an hour forgets the days. A value that is not finite is a gap. Less
+/// than a kilobyte, and half a microsecond a row; allocates nothing. Trivially copyable. Not
 /// thread-safe.
 class Anomaly {
  public:

@@ -206,7 +206,7 @@ Result<void> Foresight::restore(std::string_view bytes) {
     if (!holds || all.size() >= kMaxSeries) continue;
     One one{*forecaster, *anomaly, {BootTime(-age), wall}, value, samples, {}};
     if (told != kNever) one.told = BootTime(-told);
-    all.insert_or_assign(std::string(series), std::move(one));
+    all.insert_or_assign(std::string(series), one);
   }
   if (!parts.good()) return refused("it is cut off");
   all_ = std::move(all);
