@@ -78,16 +78,6 @@ class SignalsBlocked {
   sigset_t before_{};
 };
 
-Applied call(const ComponentSetter& setter, double value) {
-  try {
-    return setter.call(value);
-  } catch (const std::exception& error) {
-    return Applied::failed(error.what());
-  } catch (...) {
-    return Applied::failed("it threw something that is no exception");
-  }
-}
-
 Result<void> check(const std::string& name, const std::vector<ComponentSetter>& setters) {
   if (name.empty()) {
     return fail(ErrorKind::invalid_request, "a component needs a name", "",
@@ -280,14 +270,11 @@ struct Component::Shared {
     const auto setter = std::ranges::find(setters, key, &ComponentSetter::name);
     if (setter == setters.end()) return failed("there is no such setter");
     if (!value.is_number()) return failed("it was asked for what is no number");
-    const auto wanted = value.to_number<double>();
-    const auto answer = call(*setter, wanted);
-    if (!answer.ok) return failed(answer.said.empty() ? "the setter said no" : answer.said);
-    const double now = answer.value.value_or(wanted);
-    if (!std::isfinite(now)) return failed("it says that it has applied what is no number");
-    applied[key] = number_of(now);
+    const Applied answer = setter->set(value.to_number<double>());
+    if (!answer.ok) return failed(answer.said);
+    applied[key] = number_of(*answer.value);
     const std::lock_guard lock(mutex);
-    status.values[key] = now;
+    status.values[key] = *answer.value;
   }
 
   // Between the events: signs of life, and what was reported. False: end, or the daemon is gone.

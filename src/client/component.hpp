@@ -8,111 +8,22 @@
 //   component->report({{"cpu_percent", 12.5}, {"memory_mb", 310}});
 #pragma once
 
-#include <chrono>
-#include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <headroom/result.hpp>
+#include <headroom/setter.hpp>
 
 namespace headroom::client {
 
-/// What became of a value that a setter was called with.
-struct Applied {
-  bool ok = true;
-  std::optional<double> value;  ///< what was really applied; empty: what it was called with
-  std::string said;             ///< where it is not ok: why, for people
-
-  static Applied as_asked() { return {}; }
-  static Applied other(double value) { return {true, value, {}}; }
-  static Applied failed(std::string why) { return {false, std::nullopt, std::move(why)}; }
-};
-
-/// Something that can be called with one number. It may return nothing (applied as asked), a bool
-/// (false: failed), a number (what was really applied), a std::optional of one (empty: failed) or
-/// an Applied; what it throws is a failure with its text.
-class SetterCall {
- public:
-  SetterCall() = default;
-  template <class F>
-    requires(std::is_invocable_v<F&, double> && !std::is_same_v<std::remove_cvref_t<F>, SetterCall>)
-  SetterCall(F call)  // NOLINT(google-explicit-constructor): a lambda is a setter
-      : call_([call = std::move(call)](double value) mutable -> Applied {
-          using Answer = std::remove_cvref_t<std::invoke_result_t<F&, double>>;
-          if constexpr (std::is_void_v<Answer>) {
-            call(value);
-            return Applied::as_asked();
-          } else if constexpr (std::is_same_v<Answer, Applied>) {
-            return call(value);
-          } else if constexpr (std::is_same_v<Answer, bool>) {
-            return call(value) ? Applied::as_asked() : Applied::failed("the setter said no");
-          } else if constexpr (std::is_arithmetic_v<Answer>) {
-            return Applied::other(static_cast<double>(call(value)));
-          } else {
-            const auto applied = call(value);  // a std::optional
-            return applied ? Applied::other(static_cast<double>(*applied))
-                           : Applied::failed("the setter said no");
-          }
-        }) {}
-  explicit operator bool() const { return static_cast<bool>(call_); }
-  Applied operator()(double value) const { return call_(value); }
-
- private:
-  std::function<Applied(double)> call_;
-};
-
-/// What a setter that headroom has no own name for goes by. "cpu_percent", "memory_mb", "disk_iops"
-/// and "network_mb" are called with the allocation and need none of it.
-struct SetterRange {
-  double least = 0;
-  double most = 0;                 ///< it is called with `least` to `most`, as `follows` is given
-  std::string follows = "memory";  ///< cpu, memory, disk_iops or network
-  std::string unit = {};           ///< for people
-  bool whole = true;               ///< only with whole numbers
-};
-
-struct ComponentSetter {
-  std::string name;
-  SetterCall call;
-  SetterRange range = {};
-};
-
-/// Amounts by the names of setters: {"cpu_percent", 12.5}, {"memory_mb", 310}.
-using Amounts = std::map<std::string, double>;
-
-/// How a component registers. What is empty is left as it is, or as configured.
-struct ComponentOptions {
-  std::string priority = {};  ///< low normal high critical
-  std::optional<double> cpu_percent = {};
-  std::optional<double> memory_mb = {};
-  std::optional<double> disk_iops = {};
-  std::optional<double> network_mb = {};
-  std::optional<bool> enforce = {};  ///< the kernel holds this process to what it is given
-  Amounts values = {};               ///< what its setters stand at now
-  /// Go on without a daemon: register when there is one. Else registering fails as `unavailable`.
-  bool later = false;
-  std::chrono::milliseconds answer_within{5000};  ///< for one answer of the daemon
-  std::chrono::milliseconds heartbeat{10000};     ///< between two signs of life
-  std::chrono::milliseconds end_within{1000};     ///< how long the destructor waits at most
-  /// Told what goes wrong, each failure once in a row; on the component's thread.
-  std::function<void(const Error&)> on_problem = {};
-};
-
-/// How a component stands.
-struct ComponentStatus {
-  bool connected = false;   ///< a daemon can ask it
-  Amounts values;           ///< of its setters, as last applied
-  std::uint64_t asked = 0;  ///< so often since it was registered
-  std::uint64_t failed = 0;
-  std::optional<Error> problem;  ///< the last one, while it lasts
-};
+using headroom::Applied;
+using headroom::ComponentOptions;
+using headroom::ComponentSetter;
+using headroom::ComponentStatus;
+using headroom::SetterCall;
+using headroom::SetterRange;
+using Amounts = SetterValues;
 
 /// This process, registered as a component. One thread of its own, "headroom NAME", listens for
 /// what it is asked, calls the setters one after the other, acknowledges what was really applied,
