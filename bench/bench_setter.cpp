@@ -1,11 +1,14 @@
 #include "bench/bench_setter.hpp"
 
+#include <chrono>
 #include <cinttypes>
 #include <condition_variable>
 #include <cstdio>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "bench/options.hpp"
 #include "bench/own_daemon.hpp"
@@ -13,6 +16,7 @@
 #include "client/component.hpp"
 #include "client/daemon.hpp"
 #include "control/control.hpp"
+#include "runtime/in_process.hpp"
 
 namespace headroom::bench {
 namespace {
@@ -28,8 +32,10 @@ void print(const char* what, const Times& times) {
 class Calls {
  public:
   void note() {
+    const auto at = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
     ++count_;
+    last_ = at;
     changed_.notify_all();
   }
   bool wait_for(int count) {
@@ -40,11 +46,16 @@ class Calls {
     const std::lock_guard lock(mutex_);
     return count_;
   }
+  std::chrono::steady_clock::time_point last() {
+    const std::lock_guard lock(mutex_);
+    return last_;
+  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   int count_ = 0;
+  std::chrono::steady_clock::time_point last_;
 };
 
 bool over_the_socket(int rounds) {
@@ -80,6 +91,35 @@ bool over_the_socket(int rounds) {
   print("a quota, until its setter is called", set);
   std::printf("ratio of the medians %.2f\n",
               static_cast<double>(set.median()) / static_cast<double>(bare.median()));
+  return true;
+}
+
+// More quotas in a row than twenty are paced, a millisecond apart: these come one by one. Of disk
+// operations there is always enough, however busy the machine is.
+bool in_process(int rounds) {
+  Calls calls;
+  runtime::InProcess alone;
+  auto component = alone.register_component("bench", {{"disk_iops", [&](double) { calls.note(); }}},
+                                            {.disk_iops = 200});
+  if (!component || !calls.wait_for(1)) {
+    std::fprintf(stderr, "headroom-bench: the component of this process was not asked\n");
+    return false;
+  }
+  std::vector<std::int64_t> times;
+  int wanted = calls.count();
+  for (int round = 0; round < rounds; ++round) {
+    std::this_thread::sleep_for(2ms);
+    const double amount = round % 2 == 0 ? 300 : 200;
+    const auto start = std::chrono::steady_clock::now();
+    const auto set = alone.set_quota(
+        "bench", {.disk_iops = amount, .min_disk_iops = amount, .max_disk_iops = amount});
+    if (!set || !calls.wait_for(++wanted)) {
+      std::fprintf(stderr, "headroom-bench: a setter of this process was not called\n");
+      return false;
+    }
+    times.push_back(std::chrono::nanoseconds(calls.last() - start).count());
+  }
+  print("a quota in this process, until its setter is called", Times::of(std::move(times)));
   return true;
 }
 
@@ -182,6 +222,7 @@ int bench_setter(std::span<char*> arguments) {
   if (!options) return 2;
   const int rounds = options->rounds == 0 ? 500 : options->rounds;
   if (!over_the_socket(rounds)) return 1;
+  if (!in_process(rounds)) return 1;
   cycles(10, rounds / 5 + 1);
   cycles(1000, rounds / 5 + 1);
   return 0;

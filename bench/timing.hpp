@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace headroom::bench {
@@ -24,6 +25,13 @@ class Times {
       work(round);
       times.sorted_.push_back(std::chrono::nanoseconds(Clock::now() - start).count());
     }
+    std::sort(times.sorted_.begin(), times.sorted_.end());
+    return times;
+  }
+  /// Of what was timed elsewhere; nanoseconds, at least one.
+  static Times of(std::vector<std::int64_t> timed) {
+    Times times;
+    times.sorted_ = std::move(timed);
     std::sort(times.sorted_.begin(), times.sorted_.end());
     return times;
   }
