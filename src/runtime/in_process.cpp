@@ -21,7 +21,6 @@
 #include "control/control.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/zone.hpp"
-#include "settings/parse.hpp"
 
 namespace headroom::runtime {
 namespace {
@@ -34,10 +33,9 @@ constexpr auto kSlow = 100ms;          // a setter that takes longer has its thr
 constexpr std::size_t kAtOnce = 4;     // calls of setters that are not slow
 constexpr std::size_t kMostThreads = 64;
 constexpr auto kLongestCatchUp = 60s;
-constexpr std::size_t kSaidMost = 256;   // bytes of a failure's text
-constexpr double kLargestAmount = 1e9;   // in the unit of a setter, as by HTTP
-constexpr double kLargestBuffer = 1000;  // percent
-constexpr double kFarthest = 1e12;       // what a setter may be called with, either way
+constexpr auto kLongestLook = 10s;      // at the machine; then it is taken to hang in the kernel
+constexpr std::size_t kSaidMost = 256;  // bytes of a failure's text
+constexpr double kFarthest = 1e12;      // what a setter may be called with, either way
 
 // The signals of the program are for its own threads.
 class SignalsBlocked {
@@ -87,56 +85,7 @@ std::optional<Allotted> allotted_of(std::string_view name) {
   return {};
 }
 
-Result<std::optional<std::int64_t>> units_of(Allotted what, const std::string& name,
-                                             const std::optional<double>& value) {
-  if (!value) return std::optional<std::int64_t>();
-  if (!std::isfinite(*value) || *value < 0 || *value > kLargestAmount) {
-    return invalid(name + " is no amount", "it is not between 0 and 1000000000",
-                   "say it in " + std::string(facts_of(what).unit) + "; 0 takes it back");
-  }
-  return std::optional<std::int64_t>(std::llround(*value * facts_of(what).scale));
-}
-
 bool is_within(double value) { return std::abs(value) <= kFarthest; }  // and it is a number
-
-Result<std::optional<Priority>> priority_of(const std::string& word) {
-  if (word.empty()) return std::optional<Priority>();
-  auto priority = settings::parse_priority(word);
-  if (!priority) return tl::unexpected<Error>(priority.error());
-  return std::optional<Priority>(*priority);
-}
-
-Result<QuotaChange> change_of(const QuotaWords& words) {
-  QuotaChange change;
-  const std::array<std::array<const std::optional<double>*, 3>, kAllotted> said{
-      {{&words.cpu_percent, &words.min_cpu_percent, &words.max_cpu_percent},
-       {&words.memory_mb, &words.min_memory_mb, &words.max_memory_mb},
-       {&words.disk_iops, &words.min_disk_iops, &words.max_disk_iops},
-       {&words.network_mb, &words.min_network_mb, &words.max_network_mb}}};
-  for (const Allotted what : kAllAllotted) {
-    auto& part = change.parts[index_of(what)];
-    const std::string setter(facts_of(what).setter);
-    const std::array<std::pair<std::string, std::optional<std::int64_t>*>, 3> into{
-        {{setter, &part.amount}, {"min_" + setter, &part.least}, {"max_" + setter, &part.most}}};
-    for (std::size_t i = 0; i < into.size(); ++i) {
-      auto units = units_of(what, into[i].first, *said[index_of(what)][i]);
-      if (!units) return tl::unexpected<Error>(units.error());
-      *into[i].second = *units;
-    }
-  }
-  const auto priority = priority_of(words.priority);
-  if (!priority) return tl::unexpected<Error>(priority.error());
-  change.priority = *priority;
-  if (words.buffer_percent) {
-    if (std::isnan(*words.buffer_percent) || *words.buffer_percent > kLargestBuffer) {
-      return invalid("buffer_percent is no share", "it is not between 0 and 1000",
-                     "40 adds four tenths; below 0 it is the strategy's again");
-    }
-    change.buffer = *words.buffer_percent < 0 ? -1 : *words.buffer_percent / 100;
-  }
-  change.during = words.during;
-  return change;
-}
 
 Result<AskComponent> registration_of(const std::string& name,
                                      const std::vector<ComponentSetter>& setters,
@@ -613,7 +562,7 @@ struct InProcess::Shared : std::enable_shared_from_this<InProcess::Shared> {
   void await_threads(Lock& lock) {
     calls.notify_all();
     wake();
-    settled.wait(lock, [this] {
+    settled.wait_for(lock, kLongestLook, [this] {
       if (!is_over()) return true;  // somebody else has begun anew
       return !running && std::all_of(workers.begin(), workers.end(),
                                      [](const Worker& one) { return one.done || one.since; });
@@ -636,7 +585,10 @@ struct InProcess::Shared : std::enable_shared_from_this<InProcess::Shared> {
     waiting.clear();
     await_calls(lock, last);
     await_threads(lock);
-    for (Worker& worker : workers) worker.thread.detach();  // a setter hangs there
+    for (Worker& worker : workers) {
+      if (worker.thread.joinable()) worker.thread.detach();  // a setter hangs there
+    }
+    if (machine.joinable()) machine.detach();
   }
 };
 
@@ -749,8 +701,12 @@ Result<InProcessComponent> InProcess::register_component(std::string name,
     error = started.error();
   } else {
     // Nothing is given by what was read before the threads ended last.
-    shared.settled.wait(lock, [&] { return shared.sampled_since_start > 0; });
-    if (shared.members.contains(member->name)) {
+    const bool read =
+        shared.settled.wait_for(lock, kLongestLook, [&] { return shared.sampled_since_start > 0; });
+    if (!read) {
+      error = Error{ErrorKind::unavailable, "the machine cannot be read", "/proc does not answer",
+                    "see what hangs: dmesg"};
+    } else if (shared.members.contains(member->name)) {
       error = there_is_one().value();
     } else {
       error = shared.ask(std::move(*put)).error;

@@ -23,25 +23,13 @@
 #include <headroom/sample.hpp>
 #include <headroom/setter.hpp>
 
+#include "runtime/quota_words.hpp"
 #include "sense/holder.hpp"
 #include "sense/sampler.hpp"
 #include "words/config.hpp"
 #include "words/strategy.hpp"
 
 namespace headroom::runtime {
-
-/// What of a quota is to change, in the words of PUT /api/v1/components/NAME/quota; what is empty
-/// stays.
-struct QuotaWords {
-  std::optional<double> cpu_percent = {}, min_cpu_percent = {}, max_cpu_percent = {};  ///< 0: none
-  std::optional<double> memory_mb = {}, min_memory_mb = {}, max_memory_mb = {};        ///< 0: none
-  std::optional<double> disk_iops = {}, min_disk_iops = {}, max_disk_iops = {};        ///< 0: none
-  std::optional<double> network_mb = {}, min_network_mb = {}, max_network_mb = {};     ///< 0: none
-  std::string priority = {};                  ///< low normal high critical
-  std::optional<double> buffer_percent = {};  ///< 0 to 1000; below 0: the strategy's again
-  std::string during =
-      {};  ///< "Mon-Fri 08:00-18:00": of these times alone; by itself: forgets them
-};
 
 /// A component of this process; ends when it is destroyed. Every member may be called from any
 /// thread, also from its own setters, but for moving and destroying.
