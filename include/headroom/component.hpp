@@ -192,6 +192,8 @@ struct ComponentView {
   std::optional<std::chrono::microseconds> answers_in;              ///< the last time
   std::string problem;                                              ///< or empty
   std::optional<WallTime> heard;  ///< of it last; empty: not since the start
+  /// Of its own lease, until now and in an hour; empty: nothing has a price, or it has none.
+  std::optional<Money> cost, cost_per_hour;
 };
 
 }  // namespace headroom

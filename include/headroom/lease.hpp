@@ -160,6 +160,8 @@ struct Lease {
   /// Since when its processes are meant to stand still (journaled before they are stopped).
   std::optional<BootTime> frozen;
   bool moved = false;  ///< to another device, after an allocation had failed on its first
+  Money cost;          ///< of what it had booked until `charged`
+  BootTime charged{};  ///< up to here; epoch: it was never charged
   bool operator==(const Lease&) const = default;
 };
 

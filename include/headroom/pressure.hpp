@@ -61,8 +61,24 @@ constexpr const char* to_string(Step step) {
   return "watch";
 }
 
-/// What can be under pressure. The first four can also be booked.
-enum class Resource { memory, gpu_memory, cpu, disk, gpu_temperature, power, network };
+/// What can be under pressure. The first four can also be booked; those from budget on are told of
+/// by alerts only.
+enum class Resource {
+  memory,
+  gpu_memory,
+  cpu,
+  disk,
+  gpu_temperature,
+  power,
+  network,
+  budget,                   ///< of the month, percent of it that is spent
+  allocation_failures,      ///< of a component: percent of what it was asked
+  component_unresponsive,   ///< of a component: times in a row that it did not answer
+  forecast_low_confidence,  ///< of a component: percent that its forecasts lack to be sure
+};
+inline constexpr Resource kLastResource = Resource::forecast_low_confidence;
+/// Whether it is the state of something that a level of pressure is told of.
+constexpr bool is_pressed(Resource resource) { return resource < Resource::budget; }
 
 constexpr const char* to_string(Resource resource) {
   switch (resource) {
@@ -80,6 +96,14 @@ constexpr const char* to_string(Resource resource) {
       return "power";
     case Resource::network:
       return "network";
+    case Resource::budget:
+      return "budget";
+    case Resource::allocation_failures:
+      return "allocation_failures";
+    case Resource::component_unresponsive:
+      return "component_unresponsive";
+    case Resource::forecast_low_confidence:
+      return "forecast_low_confidence";
   }
   return "memory";
 }
@@ -101,7 +125,7 @@ struct Pressure {
 struct Alert {
   std::uint64_t id = 0;
   Resource resource = Resource::memory;
-  std::string device;
+  std::string device;  ///< GPU UUID, mount or component; empty for the node
   Level level = Level::warning;
   double value = 0;      ///< the reading when its level last changed
   double threshold = 0;  ///< the line it crossed

@@ -66,6 +66,28 @@ class Cores {
   std::int64_t milli_ = 0;
 };
 
+/// An amount of money in billionths of the unit that cost.currency names, so that what seconds cost
+/// can be added up. Sums saturate.
+class Money {
+ public:
+  constexpr Money() = default;
+  constexpr explicit Money(std::int64_t nano) : nano_(nano) {}
+  constexpr std::int64_t nano() const { return nano_; }
+  constexpr double value() const { return static_cast<double>(nano_) / 1e9; }
+  constexpr auto operator<=>(const Money&) const = default;
+  constexpr Money& operator+=(Money other) {
+    if (__builtin_add_overflow(nano_, other.nano_, &nano_)) {
+      nano_ = other.nano_ > 0 ? std::numeric_limits<std::int64_t>::max()
+                              : std::numeric_limits<std::int64_t>::min();
+    }
+    return *this;
+  }
+  friend constexpr Money operator+(Money a, Money b) { return a += b; }
+
+ private:
+  std::int64_t nano_ = 0;
+};
+
 namespace literals {
 constexpr Bytes operator""_B(unsigned long long n) { return Bytes(static_cast<std::int64_t>(n)); }
 constexpr Bytes operator""_KiB(unsigned long long n) {

@@ -24,6 +24,12 @@ std::string amount_cell(const Style& style, std::optional<double> amount, const 
   return text + (unit == "1/s" ? "/s" : " " + printable(unit));
 }
 
+std::string money_cell(std::optional<double> amount) {
+  if (!amount) return kNone;
+  // Of little the first two figures.
+  return show_plain(*amount, std::abs(*amount) < 0.1 && *amount != 0 ? 4 : 2);
+}
+
 std::string since_cell(const Style& style, const std::string& time) {
   if (style.bytes) return time.empty() ? kNone : printable(time);
   const auto at = parse_time(time);

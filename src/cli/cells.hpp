@@ -11,6 +11,9 @@
 
 namespace headroom::cli {
 
+/// An amount of money, without its currency.
+std::string money_cell(std::optional<double> amount);
+
 /// "15.4 GiB", the number alone with raw numbers, "–" for nothing.
 std::string bytes_cell(const Style& style, std::optional<std::int64_t> bytes);
 /// "2.1".

@@ -91,7 +91,6 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
                                      "alert.muted",
                                      "alert.unmuted",
                                      "alert.acknowledged",
-                                     "component.failing",
                                      "component.gone",
                                      "component.registered",
                                      "component.unresponsive",

@@ -270,6 +270,8 @@ std::string render_leases(const value& leases, const Style& style) {
                {"USED MEM", Align::right, false, false, 3},
                {"PEAK MEM", Align::right, true},
                {"PID", Align::right, true},
+               {"COST", Align::right, true},
+               {"PER HOUR", Align::right, true},
                {"SINCE", Align::right, false, false, 1},
                {"NOTE", Align::left, false, true, 0, 12}});
   for (const auto& lease : client::list(leases)) {
@@ -277,16 +279,18 @@ std::string render_leases(const value& leases, const Style& style) {
     const auto pid = client::whole(lease, "holder.pid");
     auto since = client::text(lease, "granted_at");
     if (since.empty()) since = client::text(lease, "asked_at");
-    table.row(
-        {text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
-         state_cell(lease, style), text_cell(client::text(lease, "owner")),
-         text_cell(client::text(lease, "priority")), gpus.empty() ? kNone : gpus,
-         bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
-         bytes_cell(style, bytes_of(lease, "memory_bytes")), number_cell(style, cores_of(lease), 1),
-         bytes_cell(style, bytes_of(lease, "disk_bytes")),
-         bytes_cell(style, client::whole(lease, "measured.memory_bytes")),
-         bytes_cell(style, client::whole(lease, "peak.memory_bytes")),
-         pid ? std::to_string(*pid) : kNone, since_cell(style, since), note_of(lease, style)});
+    table.row({text_cell(client::text(lease, "id")), text_cell(client::text(lease, "name")),
+               state_cell(lease, style), text_cell(client::text(lease, "owner")),
+               text_cell(client::text(lease, "priority")), gpus.empty() ? kNone : gpus,
+               bytes_cell(style, bytes_of(lease, "gpu_memory_bytes")),
+               bytes_cell(style, bytes_of(lease, "memory_bytes")),
+               number_cell(style, cores_of(lease), 1),
+               bytes_cell(style, bytes_of(lease, "disk_bytes")),
+               bytes_cell(style, client::whole(lease, "measured.memory_bytes")),
+               bytes_cell(style, client::whole(lease, "peak.memory_bytes")),
+               pid ? std::to_string(*pid) : kNone, money_cell(client::number(lease, "cost")),
+               money_cell(client::number(lease, "cost_per_hour")), since_cell(style, since),
+               note_of(lease, style)});
   }
   return table.render(style);
 }
@@ -344,6 +348,11 @@ std::string render_lease(const value& lease, const Style& style) {
                     ? show_bytes(*client::whole(lease, "group.fence_bytes"))
                     : "");
   line("idle", printable(client::text(lease, "idle")));
+  if (const auto cost = client::number(lease, "cost");
+      cost && client::text(lease, "state") != "waiting") {
+    line("cost",
+         money_cell(cost) + ", " + money_cell(client::number(lease, "cost_per_hour")) + " an hour");
+  }
   line("ended", printable(client::text(lease, "ended_at")));
   line("reason", printable(client::text(lease, "reason")));
   if (const auto kills = client::whole(lease, "oom_kills"); kills && *kills > 0) {

@@ -261,6 +261,20 @@ std::vector<Summary> summaries(const StatusDocuments& documents, const Style& st
     if (living > kLeasesNamed) names += "; …";
     lines.push_back({counted(living, "lease", "leases"), names, "headroom lease"});
   }
+  if (const auto* cost = client::find(documents.node, "cost");
+      cost != nullptr && !cost->is_null()) {
+    const auto number = [&](const char* key) { return client::number(*cost, key); };
+    const auto word = printable(client::text(*cost, "currency"));
+    const std::string unit = word.empty() ? "" : " " + word;
+    auto sentence = money_cell(number("per_hour")) + unit + " an hour, of it " +
+                    money_cell(number("leases_per_hour")) + " booked; " +
+                    money_cell(number("spent")) + (number("budget") ? " of " : unit) +
+                    (number("budget") ? money_cell(number("budget")) + unit : "") + " this month";
+    if (const auto at = parse_time(client::text(*cost, "spent_at"))) {
+      sentence += *at <= style.now ? ": spent" : ", spent " + show_time(*at, style.now);
+    }
+    lines.push_back({"cost", sentence, "headroom lease -o wide"});
+  }
   if (const auto& cannot = client::list(documents.node, "cannot"); !cannot.empty()) {
     lines.push_back(
         {"cannot",

@@ -150,10 +150,10 @@ class Bench {
   }
   LeaseState state(LeaseId id) const { return shadow.leases.at(id).state; }
   // The daemon dies and a new one reads the journal.
-  void restart(std::vector<Holder> alive, bool same_boot = true) {
+  void restart(std::vector<Holder> alive, bool same_boot = true, std::string foresight = {}) {
     const std::vector<Record> records = shadow.records();
     control = Control(config_);
-    apply(Restored{records, std::move(alive), same_boot});
+    apply(Restored{records, std::move(alive), same_boot, std::move(foresight)});
   }
 
   Control control;

@@ -7,6 +7,7 @@
 
 #include "control/control.hpp"
 #include "decide/calendar.hpp"
+#include "judge/saved.hpp"
 
 namespace headroom::control {
 namespace {
@@ -32,10 +33,10 @@ constexpr std::uint64_t kForeseenATurn = 150;
 constexpr std::chrono::nanoseconds kLeastBetween{1'000'000};
 constexpr std::chrono::nanoseconds kBetweenOfEach{20'000};
 constexpr int kFreeCycles = 20;
-constexpr int kUnresponsive = 3;       // asks in a row
-constexpr std::uint64_t kEnough = 20;  // asks, to say that too many fail
-constexpr double kTooMany = 0.05;
-constexpr double kFewAgain = 0.025;
+constexpr int kUnresponsive = judge::kUnresponsive;  // asks in a row
+constexpr std::chrono::hours kKnown{1};              // of a series, from then on it may be doubted
+constexpr std::size_t kRemembered = 4000;            // series of an earlier run
+constexpr std::uint64_t kEnough = 20;                // asks, to say that too many fail
 constexpr std::string_view kMeantToHave = "what it is meant to have";  // told from that
 
 bool is_name(std::string_view name) {
@@ -557,7 +558,7 @@ void Control::book_component(Component& component, LeaseId beside) {
     state_.placing.insert(lease.id);
     effects_.emplace_back(PlaceHolder{lease.id, lease.holder, lease.owner, Bytes(), {}, {}});
   }
-  effects_.emplace_back(Changed{lease.id});
+  show(lease.id);
   keep(PutLease{std::move(lease)});
 }
 
@@ -866,6 +867,75 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
 
 // What it would be given if there were enough: what it uses and a buffer, or what has proven to be
 // needed.
+std::string Control::save_foresight() const {
+  std::string saved;
+  for (const auto& [name, run] : state_.component_runs) {
+    for (const Allotted what : kAllAllotted) {
+      const Demand& demand = run.demands[index_of(what)];
+      if (!demand.forecaster || !demand.limit) continue;
+      judge::append_piece(saved, name);
+      saved += static_cast<char>(index_of(what));
+      judge::append_piece(saved, demand.forecaster->save());
+      judge::append_piece(saved, demand.limit->save());
+    }
+  }
+  return saved;
+}
+
+// What is no such text says nothing: then it is learned anew.
+void Control::restore_foresight(std::string_view saved) {
+  while (state_.remembered.size() < kRemembered) {
+    const auto name = judge::next_piece(saved);
+    if (!name || saved.empty()) return;
+    const auto what = static_cast<std::size_t>(static_cast<unsigned char>(saved.front()));
+    saved.remove_prefix(1);
+    const auto forecaster = judge::next_piece(saved);
+    const auto limit = judge::next_piece(saved);
+    if (what >= kAllotted || !forecaster || !limit) return;
+    state_.remembered.insert_or_assign({std::string(*name), kAllAllotted[what]},
+                                       std::pair(std::string(*forecaster), std::string(*limit)));
+  }
+}
+
+void Control::remember(const std::string& name, Allotted what, Demand& demand) {
+  const auto before = state_.remembered.find({name, what});
+  if (before == state_.remembered.end()) return;
+  auto forecaster = judge::Forecaster::restore(before->second.first);
+  auto limit = judge::LimitEstimator::restore(before->second.second);
+  if (forecaster && limit) {
+    demand.samples = forecaster->accuracy().forecasts;
+    demand.forecaster = *forecaster;
+    demand.limit = *limit;
+  }
+  state_.remembered.erase(before);
+}
+
+void Control::judge_components(
+    const std::function<void(Resource, const std::string&, std::optional<double>)>& feed) const {
+  for (const auto& [name, run] : state_.component_runs) {
+    // Where all is well there is nothing to be looked at again.
+    const auto tell = [&, &of = name](Resource what, std::optional<double> value) {
+      if (value.value_or(0) > 0 || state_.gauges.contains({what, of})) feed(what, of, value);
+    };
+    const auto asked = static_cast<double>(run.asked);
+    if (run.asked >= kEnough) {
+      tell(Resource::allocation_failures,
+           100 * static_cast<double>(run.failed + run.timed_out) / asked);
+    }
+    tell(Resource::component_unresponsive, run.in_vain);
+    const Estimator by = state_.config->strategy.estimator;
+    const bool foreseen = by == Estimator::predictive || by == Estimator::adaptive;
+    std::optional<double> unsure;
+    for (const Demand& demand : run.demands) {
+      // A short history is no news.
+      if (!foreseen || !demand.forecaster || demand.forecaster->seen() < kKnown || !demand.wanted)
+        continue;
+      unsure = std::max(unsure.value_or(0), 100 * (1 - demand.confidence));
+    }
+    tell(Resource::forecast_low_confidence, unsure);
+  }
+}
+
 void Control::judge_demand(const Component& component, ComponentRun& run, Allotted what,
                            const QuotaPart& part, const StrategyParameters& now, bool turn) {
   Demand& demand = run.demands[index_of(what)];
@@ -888,6 +958,7 @@ void Control::judge_demand(const Component& component, ComponentRun& run, Allott
   const bool series = what == Allotted::cpu || what == Allotted::memory;
   const auto interval = state_.config->control.interval;
   if (feeds && series && (!demand.fed || at_.boot - *demand.fed >= interval / 2)) {
+    if (!demand.forecaster) remember(component.name, what, demand);
     if (!demand.forecaster) demand.forecaster.emplace();
     if (!demand.limit) {
       judge::LimitPolicy policy;
@@ -1289,18 +1360,6 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
     }
     run.problem = said;
     say("allocation", 0, name + " keeps what it has: " + said + " (" + text + ")");
-    const auto of = static_cast<double>(run.asked);
-    const double part = static_cast<double>(run.failed + run.timed_out) / of;
-    if (!run.failing && run.asked >= kEnough && part > kTooMany) {
-      run.failing = true;
-      say("component.failing", 0,
-          name + " did not do " + std::to_string(run.failed + run.timed_out) + " of " +
-              std::to_string(run.asked) + " things that it was asked");
-    }
-  }
-  const auto of = static_cast<double>(std::max<std::uint64_t>(1, run.asked));
-  if (run.failing && static_cast<double>(run.failed + run.timed_out) / of < kFewAgain) {
-    run.failing = false;
   }
   keep(PutComponent{component, true});
   book_allocation(component);
@@ -1423,7 +1482,7 @@ void Control::book_allocation(const Component& component) {
   const LeaseId id = lease.id;
   keep(PutLease{std::move(lease)});
   hold_component(id);
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 // What it has been given is where its fence stands, and its limit of the processors.
@@ -1504,6 +1563,11 @@ ComponentView Control::component_view(const Component& component) const {
     view.answers_in = run->answers_in;
     view.problem = run->problem;
     if (run->heard) view.heard = run->heard->wall;
+    if (const auto lease = state_.promises.leases.find(component.lease);
+        is_priced() && component.books && lease != state_.promises.leases.end()) {
+      view.cost = cost_of(lease->second);
+      view.cost_per_hour = per_hour(lease->second);
+    }
     if (view.problem.empty() && !run->listens && !component.setters.empty()) {
       view.problem = "nobody listens for what it is asked: GET /api/v1/components/" +
                      component.name + "/stream";

@@ -1,6 +1,8 @@
 // Components: what they are given, and what becomes of those that do not do what they are asked.
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "control/bench_for_test.hpp"
 
 namespace headroom::control {
@@ -277,20 +279,121 @@ TEST_F(Components, OneThatThrowsKeepsWhatItHas) {
   EXPECT_THAT(view("throws").problem, HasSubstr("it threw"));
 }
 
-TEST_F(Components, ManyFailuresAreSaidOnce) {
+TEST_F(Components, ManyFailuresAreOneAlert) {
   put("often", quota(250));
   listen("often");
-  int failing = 0;
+  int opened = 0;
   for (int i = 0; i < 4000; ++i) {
     if (const CallSetter* asked = call("often")) {
       const auto ask = asked->ask;
       answer("often", ask, false);
-      failing += box.said("component.failing");
     }
     box.pass(seconds(1));
     box.read();
+    opened += box.said("alert.opened");
   }
-  EXPECT_EQ(failing, 1);
+  EXPECT_EQ(opened, 1);
+  const auto open = box.control.state().alerts.open();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].resource, Resource::allocation_failures);
+  EXPECT_EQ(open[0].device, "often");
+  EXPECT_EQ(open[0].level, Level::warning);
+  EXPECT_EQ(open[0].threshold, 5);
+  AskComponent remove;
+  remove.what = AskComponent::What::remove;
+  remove.name = "often";
+  box.ask(remove);
+  box.read();
+  EXPECT_TRUE(box.control.state().alerts.open().empty()) << "who is gone fails no more";
+}
+
+TEST_F(Components, OneThatDoesNotAnswerIsAnAlertUntilItDoes) {
+  put("hangs", quota(250));
+  listen("hangs");
+  std::uint64_t last = 0;
+  const auto look = [&] {
+    if (const CallSetter* asked = call("hangs")) last = asked->ask;
+    box.pass(seconds(1));
+    box.apply(Ticked{});
+    if (const CallSetter* asked = call("hangs")) last = asked->ask;
+    box.read();
+  };
+  for (int i = 0; i < 600 && box.control.state().alerts.open().empty(); ++i) look();
+  const auto open = box.control.state().alerts.open();
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open[0].resource, Resource::component_unresponsive);
+  EXPECT_EQ(open[0].device, "hangs");
+  EXPECT_TRUE(box.control.view(box.now()).pressures.size() < 10) << "it is no pressure of the node";
+  for (const Pressure& one : box.control.view(box.now()).pressures) {
+    EXPECT_TRUE(is_pressed(one.resource));
+  }
+  answer("hangs", last);  // late, but it is there
+  for (int i = 0; i < 200 && !box.control.state().alerts.open().empty(); ++i) {
+    if (const CallSetter* asked = call("hangs")) answer("hangs", asked->ask);
+    box.pass(seconds(1));
+    box.read();
+  }
+  EXPECT_TRUE(box.control.state().alerts.open().empty());
+}
+
+class Predictive : public Components {
+ protected:
+  Predictive() : Components("balanced+predictive") {}
+};
+
+TEST_F(Predictive, ForecastsThatAreNotSureAreAnAlertAfterTenMinutes) {
+  put("noisy", quota(250));
+  listen("noisy");
+  std::uint64_t seed = 7;
+  int minutes = 0;
+  const auto open = [&] { return box.control.state().alerts.open(); };
+  for (int i = 0; i < 6 * 60 * 4 && open().empty(); ++i) {
+    // Each ten seconds something else, over four powers of ten.
+    seed = seed * 6364136223846793005U + 1442695040888963407U;
+    const double exponent = static_cast<double>(seed >> 40) / static_cast<double>(1U << 24);
+    tell("noisy", static_cast<std::int64_t>(std::pow(10.0, 3 * exponent)));
+    for (int s = 0; s < 10; ++s) {
+      if (const CallSetter* asked = call("noisy")) answer("noisy", asked->ask);
+      box.pass(seconds(1));
+      box.read();
+    }
+    minutes = i / 6;
+  }
+  ASSERT_EQ(open().size(), 1U);
+  EXPECT_EQ(open()[0].resource, Resource::forecast_low_confidence);
+  EXPECT_GE(minutes, 60 + 9) << "of the first hour nobody expects to be sure";
+}
+
+TEST_F(Components, WhatWasLearnedOfThemIsThereAfterARestart) {
+  put("learned", quota(250));
+  listen("learned");
+  const auto live = [&](int turns) {
+    for (int i = 0; i < turns; ++i) {
+      tell("learned", 300);
+      if (const CallSetter* asked = call("learned")) answer("learned", asked->ask);
+      box.pass(seconds(10));
+      box.read();
+    }
+  };
+  live(400);
+  const auto seen = [&] { return view("learned").allotted[index_of(Allotted::cpu)].accuracy; };
+  ASSERT_TRUE(seen());
+  const std::string saved = box.control.save_foresight();
+  for (const bool kept : {false, true}) {
+    box.restart({}, true, kept ? saved : std::string());
+    box.read();
+    put("learned", quota(250));
+    listen("learned");
+    live(6);
+    EXPECT_EQ(seen().has_value(), kept);
+  }
+  // Nothing that it is given breaks it.
+  for (std::size_t cut = 0; cut < saved.size(); cut += 97) {
+    box.restart({}, true, saved.substr(0, cut));
+    put("learned", quota(250));
+    listen("learned");
+    live(1);
+  }
 }
 
 TEST_F(Components, OneThatLeavesInTheCallLeavesNothingBehind) {

@@ -38,7 +38,7 @@ Effects Control::apply(const Event& event, Instant at) {
 
 decide::Books Control::books() const {
   return {state_.promises, state_.ledger,  state_.queue, *state_.config, at_,
-          state_.revision, &state_.starts, &state_.zone};
+          state_.revision, &state_.starts, &state_.zone, spent()};
 }
 
 void Control::say(std::string type, LeaseId lease, std::string text) {
@@ -50,7 +50,16 @@ void Control::say(std::string type, LeaseId lease, std::string text) {
   effects_.emplace_back(std::in_place_type<Say>, std::move(line));
 }
 
+void Control::show(LeaseId id) {
+  Changed changed;
+  changed.what = id;
+  effects_.emplace_back(std::in_place_type<Changed>, std::move(changed));
+}
+
 void Control::keep(Record record) {
+  if (auto* lease = std::get_if<PutLease>(&record); lease != nullptr && is_priced()) {
+    charge(lease->lease);
+  }
   const auto* put = std::get_if<PutLease>(&record);
   const auto* drop = std::get_if<DropLease>(&record);
   const LeaseId id = put != nullptr ? put->lease.id : drop != nullptr ? drop->id : 0;
@@ -238,6 +247,8 @@ void Control::on(const Configured& event) {
     }
   }
   const bool shadow = state_.config->control.shadow;
+  // What was until now costs what it cost until now.
+  if (state_.config->cost != event.config.cost) charge_all();
   state_.config = std::make_shared<const Config>(event.config);
   if (shadow != event.config.control.shadow) {
     // What was only said was not done.
@@ -289,6 +300,7 @@ void Control::on(const Restored& event) {
   drop_incomplete();
   restore_sessions(event.same_boot);
   restore_components(event.same_boot);
+  restore_foresight(event.foresight);
   note_all_beyond();
   const std::set<Holder> alive(event.alive.begin(), event.alive.end());
   std::vector<LeaseId> living;

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "control/state.hpp"
@@ -32,6 +34,8 @@ class Control {
   std::optional<BootTime> next_deadline() const;
   /// Everything a reader may want to see, as of now. Work in proportion to the number of leases.
   View view(Instant at) const;
+  /// What was learned of components, for Restored::foresight of a later run of the same build.
+  std::string save_foresight() const;
   /// No alert gets a number up to this one. Before the first event.
   void number_alerts_after(std::uint64_t last) { state_.last_alert = last; }
 
@@ -232,6 +236,19 @@ class Control {
   void restore_sessions(bool same_boot);
   std::vector<SessionRootView> session_root_views() const;
 
+  // What it costs (cost.cpp).
+  bool is_priced() const { return state_.config->cost.priced(); }
+  Money per_hour(const Lease& lease) const;
+  /// With what it has cost since it was charged last.
+  Money cost_of(const Lease& lease) const;
+  void charge(Lease& lease) const;
+  void charge_all();
+  /// Adds the time since the last sample to what the month has cost.
+  void spend(const Sample& sample);
+  std::optional<decide::Spent> spent() const;
+  double budget_percent() const;
+  std::optional<CostView> cost_view() const;
+
   // Components (components.cpp).
   /// The quota of a component that is in force now: no bound is 0, least <= amount <= most where
   /// an amount is said.
@@ -269,6 +286,9 @@ class Control {
   void refuse_due(const std::string& name, ComponentRun& run);
   void claim(Component& component, const ComponentRun& run,
              const std::map<std::string, double>& values);
+  void restore_foresight(std::string_view saved);
+  /// What an earlier run has learned of it, once.
+  void remember(const std::string& name, Allotted what, Demand& demand);
   void judge_demand(const Component& component, ComponentRun& run, Allotted what,
                     const QuotaPart& part, const StrategyParameters& now, bool turn);
   /// What can be given out; empty: nobody knows now.
@@ -349,6 +369,11 @@ class Control {
   std::string idle_text(const Lease& lease, const Use& use) const;
   void drain_broken(const Sample& sample, const Sample* before);
   void judge(const Sample& sample);
+  /// A reading becomes a level, and that an alert.
+  void gauge(Resource resource, const std::string& device, std::optional<double> value);
+  /// What is told of components by alerts, to `feed`.
+  void judge_components(
+      const std::function<void(Resource, const std::string&, std::optional<double>)>& feed) const;
   void claim_no_more();
   void check_owed();
 
@@ -375,6 +400,8 @@ class Control {
   void index(const Lease& lease);
   void unindex(const Lease& lease);
   void say(std::string type, LeaseId lease, std::string text);
+  /// Those who look at the lease are told that it has changed.
+  void show(LeaseId id);
 
   decide::Books books() const;
   LeaseView lease_view(const Lease& lease, bool with_outlook = true) const;

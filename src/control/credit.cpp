@@ -255,7 +255,7 @@ void Control::raise_fence(LeaseId id, Bytes by) {
           "); its fence goes to " + decide::amount_text(Resource::memory, at.count()));
   keep(PutLease{std::move(raised)});
   effects_.emplace_back(Fence{id, group, at, "it touched its fence, and there is room"});
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 }  // namespace headroom::control

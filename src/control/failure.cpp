@@ -37,7 +37,7 @@ void Control::move_after_failure(const Asked& asked, const Lease& lease, Bytes b
   say("lease.allocation_failed", lease.id,
       lease.name + " could not allocate " + failed + " on " + device + " beside " +
           decide::amount_text(Resource::gpu_memory, held.count()) + " of its own");
-  effects_.emplace_back(Changed{lease.id});
+  show(lease.id);
   if (lease.moved) {
     return conflict("it was moved once before, and " + failed + " failed again on " + device,
                     "end it, and book what it really needs");

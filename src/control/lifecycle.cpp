@@ -113,7 +113,7 @@ void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   }
   const std::string model = lease.model;
   keep(PutLease{std::move(lease)});
-  effects_.emplace_back(Changed{id});
+  show(id);
   if (!grouped) answer_polls(id);
   if (!model.empty()) limit_models();
 }
@@ -211,7 +211,7 @@ void Control::on(const Placed& event) {
     if (event.fenced) effects_.emplace_back(Fence{event.lease, group, Bytes(), "ended"});
     release(event.lease, group);
   }
-  effects_.emplace_back(Changed{event.lease});
+  show(event.lease);
   answer_polls(event.lease);
   if (event.group && !over && !component_of(event.lease).empty()) hold_component(event.lease);
 }
@@ -330,7 +330,7 @@ void Control::on(const Released& event) {
       lease.reason = std::move(reason);
       say("lease.orphans", event.lease, lease.name + ": its process has ended, " + lease.reason);
       keep(PutLease{std::move(lease)});
-      effects_.emplace_back(Changed{event.lease});
+      show(event.lease);
     }
   }
   run_queue();
@@ -381,7 +381,7 @@ void Control::try_end(LeaseId id, bool gone) {
   }
   if (releasing == lease) return;
   keep(PutLease{std::move(releasing)});
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 bool Control::keep_unseen(LeaseId id, bool gone) {
@@ -458,7 +458,7 @@ void Control::end(LeaseId id, std::string reason, bool gone) {
   }
   if (!state_.looks.contains(id)) forget_use(id);
   if (read) effects_.emplace_back(Sense{memory});
-  effects_.emplace_back(Changed{id});
+  show(id);
   if (!state_.placing.contains(id)) answer_polls(id);
   if (!model.empty()) {
     // The end of one use changes nothing for those that wait.
@@ -558,7 +558,7 @@ void Control::check_owed() {
       const LeaseId shown = lost.id;
       say("lease.quarantined", shown, lost.name + ": " + lost.reason);
       keep(PutLease{std::move(lost)});
-      effects_.emplace_back(Changed{shown});
+      show(shown);
     }
   }
   std::vector<Read> stay;  // on account of other devices of theirs; what was claimed is no more
@@ -635,7 +635,14 @@ bool Control::drop_part(LeaseId id, bool gone) {
   const bool read = keep_unseen(id, gone);
   forget_use(id);
   state_.owed.erase(id);
+  const Money cost = is_priced() ? cost_of(state_.promises.leases.at(id)) : Money();
   keep(DropLease{id});
+  if (const auto its = state_.promises.leases.find(lead);
+      cost != Money() && its != state_.promises.leases.end()) {
+    Lease with = its->second;
+    with.cost += cost;
+    keep(PutLease{std::move(with)});
+  }
   return read;
 }
 

@@ -368,7 +368,7 @@ std::uint64_t Control::unload(const Held& held, int pool, std::string reason) {
     lease.state = LeaseState::draining;
     lease.reason = "it was asked to go: " + reason;
     keep(PutLease{std::move(lease)});
-    effects_.emplace_back(Changed{held.lease});
+    show(held.lease);
   } else {
     one.before = device.capacity - device.reserve - device.free - device.measured;
   }
@@ -414,7 +414,7 @@ void Control::unloaded(std::uint64_t ask, FreeStep::Outcome outcome, std::string
         back.state = LeaseState::active;
         back.reason.clear();
         keep(PutLease{std::move(back)});
-        effects_.emplace_back(Changed{one.step.lease});
+        show(one.step.lease);
         run_uses(model);
       }
     }
@@ -791,7 +791,7 @@ void Control::ask_use(const Asked& asked, const AskLease& ask) {
   say("lease.waiting", id, use.name + " waits: " + ask.model + why);
   keep(PutLease{std::move(use)});
   if (holder.somebody()) effects_.emplace_back(Watch{holder});
-  effects_.emplace_back(Changed{id});
+  show(id);
   respond(asked.request, state_.promises.leases.at(id));
 }
 
@@ -805,7 +805,7 @@ void Control::grant_use(Lease lease, LeaseId resident) {
   if (lease.holder.somebody() && !waited) effects_.emplace_back(Watch{lease.holder});
   say("lease.granted", id, lease.name + " uses " + lease.model);
   keep(PutLease{std::move(lease)});
-  effects_.emplace_back(Changed{id});
+  show(id);
   answer_polls(id);
 }
 

@@ -277,7 +277,7 @@ void Control::pull_fences() {
     const Group group = lease.group;
     keep(PutLease{std::move(pulled)});
     effects_.emplace_back(Fence{id, group, at, "memory runs short: what it was lent goes back"});
-    effects_.emplace_back(Changed{id});
+    show(id);
   }
 }
 
@@ -295,7 +295,7 @@ void Control::freeze(LeaseId id, std::string reason) {
   say("lease.frozen", id, lease.name + " stands still: " + reason);
   keep(PutLease{std::move(lease)});
   effects_.emplace_back(Freeze{id, group, true, std::move(reason)});
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 void Control::thaw(LeaseId id, std::string reason) {
@@ -307,7 +307,7 @@ void Control::thaw(LeaseId id, std::string reason) {
   const Group group = lease.group;
   keep(PutLease{std::move(lease)});
   effects_.emplace_back(Freeze{id, group, false, std::move(reason)});
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 void Control::contain(const Sample& sample) {
@@ -400,7 +400,7 @@ void Control::on(const Frozen& event) {
   lease.frozen.reset();
   state_.uses[event.lease].rests_until = at_.boot + kRest;
   keep(PutLease{std::move(lease)});
-  effects_.emplace_back(Changed{event.lease});
+  show(event.lease);
 }
 
 void Control::on(const Touched& event) {

@@ -9,6 +9,7 @@
 #include "control/control.hpp"
 #include "decide/verdict.hpp"
 #include "judge/health.hpp"
+#include "judge/power.hpp"
 
 namespace headroom::control {
 namespace {
@@ -41,23 +42,6 @@ constexpr bool is_fatal(std::uint64_t xid) {
 
 double percent(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? 100.0 * static_cast<double>(part) / static_cast<double>(whole) : 0.0;
-}
-
-/// Watts of the processors' packages (or, where only a board's meters are there, of these) and the
-/// GPUs; empty when nothing is measured.
-std::optional<double> node_watts(const Sample& sample) {
-  const auto is_package = [](const PowerReading& power) {
-    return power.sensor.starts_with("package-") && power.sensor.find(' ') == std::string::npos;
-  };
-  const bool packages = std::any_of(sample.powers.begin(), sample.powers.end(), is_package);
-  std::optional<double> sum;
-  for (const PowerReading& power : sample.powers) {
-    if (power.watts && (!packages || is_package(power))) sum = sum.value_or(0) + *power.watts;
-  }
-  for (const GpuReading& gpu : sample.gpus) {
-    if (gpu.watts && gpu.parent.empty()) sum = sum.value_or(0) + *gpu.watts;
-  }
-  return sum;
 }
 
 /// Bytes per second in and out, without the loopback.
@@ -95,6 +79,7 @@ void Control::on(const Sampled& event) {
   }
   const auto before = std::exchange(state_.sample, std::move(taken));
   const Sample& sample = *state_.sample;
+  spend(sample);
   const std::vector<Read> reads = what_changed(sample, before.get());
   measure(sample, reads);
   measure_cpu(sample, before.get(), reads);
@@ -253,7 +238,7 @@ void Control::settle(LeaseId id) {
   changed.state = next;
   const std::string model = lease.model;
   keep(PutLease{std::move(changed)});
-  effects_.emplace_back(Changed{id});
+  show(id);
   if (!model.empty() && next == LeaseState::active) note_loaded(state_.promises.leases.at(id));
 }
 
@@ -303,14 +288,14 @@ void Control::watch_over(const std::vector<Read>& reads) {
       say("lease.over", shown,
           lease.name + " uses " + text(used) + (gpu ? " of GPU memory" : " of memory") +
               " and booked " + text(lease.booked) + "; the rest is nobody's room until it is back");
-      effects_.emplace_back(Changed{shown});
+      show(shown);
     } else if (use.over &&
                (lease.booked.memory.count() == 0 || used.memory <= lease.booked.memory) &&
                (lease.booked.gpu_memory.count() == 0 ||
                 used.gpu_memory <= lease.booked.gpu_memory)) {
       use.over = false;
       say("lease.within", shown, lease.name + " uses no more than it booked again");
-      effects_.emplace_back(Changed{shown});
+      show(shown);
     }
   }
 }
@@ -385,7 +370,7 @@ void Control::watch_idle(const HolderReading& reading) {
   }
   if (tell) {
     say("lease.idle", lease.id, lease.name + " " + idle_text(lease, use));
-    effects_.emplace_back(Changed{lease.id});
+    show(lease.id);
   }
   if (give_back) return_idle(lease.id);
 }
@@ -447,7 +432,7 @@ void Control::return_idle(LeaseId id) {
   }
   say("lease.returned", id, lease.name + " returned " + text + " that it had not used");
   keep(PutLease{std::move(lease)});
-  effects_.emplace_back(Changed{id});
+  show(id);
 }
 
 // A device that the driver says is broken takes nobody new until somebody has looked at it.
@@ -489,52 +474,56 @@ void Control::tell(const Alert& alert, judge::AlertStep step) {
   effects_.emplace_back(std::move(notify));
 }
 
+void Control::gauge(Resource resource, const std::string& device, std::optional<double> value) {
+  const auto key = std::pair(resource, device);
+  auto found = state_.gauges.find(key);
+  if (found == state_.gauges.end()) {
+    found = state_.gauges
+                .emplace(key, judge::Gauge(resource, device,
+                                           judge::gauge_settings(*state_.config, resource)))
+                .first;
+  }
+  const judge::GaugeChange change = found->second.update(value, at_);
+  // Somebody agreed to a level, until it is over: also where it ended while no daemon ran.
+  const bool over = value && found->second.level() == Level::ok;
+  if ((over || change.alert == judge::AlertStep::escalated) &&
+      state_.promises.acknowledged.contains(key)) {
+    keep(PutAcknowledged{resource, device, false});
+  }
+  if (const auto alert = state_.alerts.apply(resource, device, change, state_.last_alert, at_)) {
+    tell(*alert, change.alert);
+    EventLine line;
+    line.at = at_.wall;
+    line.resource = resource;
+    line.device = device;
+    const char* step = change.alert == judge::AlertStep::opened      ? "opened"
+                       : change.alert == judge::AlertStep::escalated ? "escalated"
+                       : change.alert == judge::AlertStep::lowered   ? "lowered"
+                       : change.alert == judge::AlertStep::ended     ? "ended"
+                                                                     : "reminded";
+    line.type = std::string("alert.") + step;
+    char text[96];
+    std::snprintf(text, sizeof text, ": %s, %.1f, line %.1f", to_string(alert->level), change.value,
+                  alert->threshold);
+    line.text = alert->text + (device.empty() ? "" : " on " + device);
+    if (alert->ended) {
+      line.text += " ended after " + std::to_string(alert->lasted->count()) + " s";
+    } else {
+      line.text += text;
+    }
+    effects_.emplace_back(Say{std::move(line)});
+    // Somebody had seen this alert before the daemon was restarted.
+    if (change.alert == judge::AlertStep::opened && state_.promises.acknowledged.contains(key)) {
+      (void)state_.alerts.acknowledge(alert->id);
+    }
+  }
+}
+
 void Control::judge(const Sample& sample) {
   std::set<std::pair<Resource, std::string>> seen;
   const auto feed = [&](Resource resource, const std::string& device, std::optional<double> value) {
-    const auto key = std::pair(resource, device);
-    seen.insert(key);
-    auto gauge = state_.gauges.find(key);
-    if (gauge == state_.gauges.end()) {
-      gauge = state_.gauges
-                  .emplace(key, judge::Gauge(resource, device,
-                                             judge::gauge_settings(*state_.config, resource)))
-                  .first;
-    }
-    const judge::GaugeChange change = gauge->second.update(value, at_);
-    // Somebody agreed to a level, until it is over: also where it ended while no daemon ran.
-    const bool over = value && gauge->second.level() == Level::ok;
-    if ((over || change.alert == judge::AlertStep::escalated) &&
-        state_.promises.acknowledged.contains(key)) {
-      keep(PutAcknowledged{resource, device, false});
-    }
-    if (const auto alert = state_.alerts.apply(resource, device, change, state_.last_alert, at_)) {
-      tell(*alert, change.alert);
-      EventLine line;
-      line.at = at_.wall;
-      line.resource = resource;
-      line.device = device;
-      const char* step = change.alert == judge::AlertStep::opened      ? "opened"
-                         : change.alert == judge::AlertStep::escalated ? "escalated"
-                         : change.alert == judge::AlertStep::lowered   ? "lowered"
-                         : change.alert == judge::AlertStep::ended     ? "ended"
-                                                                       : "reminded";
-      line.type = std::string("alert.") + step;
-      char text[96];
-      std::snprintf(text, sizeof text, ": %s, %.1f, line %.1f", to_string(alert->level),
-                    change.value, alert->threshold);
-      line.text = alert->text + (device.empty() ? "" : " on " + device);
-      if (alert->ended) {
-        line.text += " ended after " + std::to_string(alert->lasted->count()) + " s";
-      } else {
-        line.text += text;
-      }
-      effects_.emplace_back(Say{std::move(line)});
-      // Somebody had seen this alert before the daemon was restarted.
-      if (change.alert == judge::AlertStep::opened && state_.promises.acknowledged.contains(key)) {
-        (void)state_.alerts.acknowledge(alert->id);
-      }
-    }
+    seen.emplace(resource, device);
+    gauge(resource, device, value);
   };
   for (const auto& [key, until] : std::map(state_.promises.muted)) {
     if (until <= at_.wall) keep(PutMuted{key.first, key.second, WallTime()});
@@ -558,7 +547,8 @@ void Control::judge(const Sample& sample) {
     feed(Resource::disk, fs.mount, used);
   }
   // These two have no lines unless somebody draws some.
-  if (state_.config->pressure.power != Rungs{}) feed(Resource::power, "", node_watts(sample));
+  if (state_.config->pressure.power != Rungs{})
+    feed(Resource::power, "", judge::node_watts(sample));
   if (state_.config->pressure.network != Rungs{}) feed(Resource::network, "", node_traffic(sample));
   for (const GpuReading& gpu : sample.gpus) {
     std::optional<double> used;
@@ -578,6 +568,8 @@ void Control::judge(const Sample& sample) {
     const auto heat = state_.gauges.find({Resource::gpu_temperature, gpu.id});
     state_.ledger.set_hot(pool, heat->second.level() >= Level::critical);
   }
+  if (state_.config->cost.budget > 0) feed(Resource::budget, "", budget_percent());
+  judge_components(feed);
   // A device that is gone is under no pressure that anybody knows of.
   for (auto it = state_.gauges.begin(); it != state_.gauges.end();) {
     if (seen.contains(it->first)) {
@@ -593,7 +585,8 @@ void Control::judge(const Sample& sample) {
       line.type = "alert.ended";
       line.resource = alert->resource;
       line.device = alert->device;
-      line.text = alert->text + " on " + alert->device + " ended: the device is gone";
+      line.text = alert->text + (alert->device.empty() ? "" : " on " + alert->device) +
+                  (is_pressed(alert->resource) ? " ended: the device is gone" : " ended");
       effects_.emplace_back(Say{std::move(line)});
     }
     if (state_.promises.acknowledged.contains(it->first)) {

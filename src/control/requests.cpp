@@ -127,6 +127,7 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
   lease.asked = at_;
   wanted->owner = asked.caller.uid;
   wanted->spread = ask.spread;
+  wanted->priority = ask.priority;
   wanted->expected = bounded(ask.expected);
   // As for the lease itself.
   if (!wanted->expected && known.length.count() > 0) wanted->expected = bounded(known.length);
@@ -312,7 +313,7 @@ void Control::ask(const Asked& asked, const AskLease& ask) {
   say("lease.waiting", id, lease.name + " waits: " + verdict.why);
   keep(PutLease{std::move(lease)});
   if (holder.somebody()) effects_.emplace_back(Watch{holder});
-  effects_.emplace_back(Changed{id});
+  show(id);
   respond(asked.request, state_.promises.leases.at(id));
   make_room();
 }
@@ -616,7 +617,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
     effects_.emplace_back(Sense{false});
   }
   if (fence) effects_.emplace_back(Fence{id, group, fence_at, "resized"});
-  effects_.emplace_back(Changed{id});
+  show(id);
   run_queue();
   respond(asked.request, state_.promises.leases.at(id));
 }
@@ -703,7 +704,8 @@ void Control::ask(const Asked& asked, const AskDrain& ask) {
 
 Verdict Control::judge_request(const decide::Wanted& wanted, const Asker& asker) const {
   Verdict verdict = decide::decide(books(), wanted);
-  if (verdict.answer == Answer::queued && wanted.parent == 0) {
+  if (verdict.answer == Answer::queued && wanted.parent == 0 &&
+      !decide::is_shut_out(books(), wanted)) {
     RoomPlan plan = plan_room(wanted, asker);
     if (plan.possible && verdict.place == 1) verdict.answer = Answer::after;
     if (plan.possible) {

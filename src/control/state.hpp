@@ -189,7 +189,6 @@ struct ComponentRun {
   std::uint64_t asked = 0, applied = 0, failed = 0, timed_out = 0;
   int in_vain = 0;  ///< times in a row that it did not answer in time
   std::optional<std::chrono::microseconds> answers_in;
-  bool failing = false;  ///< that was said
   std::string problem;
   std::string window;  ///< the times whose bounds are in force
 };
@@ -267,6 +266,9 @@ struct State {
   /// somebody else booked.
   std::map<LeaseId, std::array<decide::Allocation, kAllotted>> allocations;
   std::uint64_t last_component = 0;  ///< number
+  /// What an earlier run learned of components that have not come back yet: the states of
+  /// forecaster and limit.
+  std::map<std::pair<std::string, Allotted>, std::pair<std::string, std::string>> remembered;
   std::uint64_t last_call = 0;
   std::optional<BootTime> turned;  ///< the last regular cycle
   std::uint64_t turns = 0;
@@ -276,6 +278,10 @@ struct State {
   std::optional<BootTime> cycles_paid;  ///< see between_cycles()
   bool rebook_components = false;       ///< their leases book what was so before a restart
   ZoneRules zone;
+  std::optional<BootTime> spent_at;  ///< up to when the month's cost was counted
+  Money unsaved;                     ///< of it, what the promises do not have yet
+  Money rate;                        ///< of the node in an hour, at the last sample
+  std::optional<BootTime> saved_at;  ///< when the promises last took it
   judge::Alerts alerts;
   std::uint64_t last_alert = 0;
   std::optional<double> cpu_unbooked;  ///< cores, averaged over the last minute

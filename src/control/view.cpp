@@ -43,6 +43,14 @@ LeaseView Control::lease_view(const Lease& lease, bool with_outlook) const {
     const LeaseDevice& device = view.devices[i];
     if (const int pool = state_.ledger.gpu(device.gpu); pool >= 0) fraction(pool, device.booked);
   }
+  if (is_priced() && lease.parent == 0 && !lease.use) {
+    view.cost = cost_of(lease);
+    view.cost_per_hour = per_hour(lease);
+    for (const LeaseId part : parts_of(lease.id)) {
+      *view.cost += cost_of(state_.promises.leases.at(part));
+      *view.cost_per_hour += per_hour(state_.promises.leases.at(part));
+    }
+  }
   if (with_outlook && lease.state == LeaseState::waiting) {
     if (lease.use) {
       view.why = "it waits until " + lease.model + " is loaded";
@@ -112,7 +120,9 @@ View Control::view(Instant at) const {
   view.rooms = state_.ledger.rooms();
   view.drains = drains().items;
   view.session_roots = session_root_views();
+  view.cost = cost_view();
   for (const auto& [key, gauge] : state_.gauges) {
+    if (!is_pressed(key.first)) continue;
     Pressure& pressure = view.pressures.emplace_back(gauge.pressure());
     if (key.first != Resource::memory) continue;
     pressure.step = state_.ladder.step();

@@ -220,4 +220,19 @@ std::optional<WallTime> next_change(const std::vector<During>& during, WallTime 
   return WallTime(*found);
 }
 
+int hour_of(WallTime at, const ZoneRules& zone) {
+  const local_seconds local = local_of(floor<seconds>(at), zone);
+  return static_cast<int>(floor<hours>(local - floor<days>(local)).count());
+}
+
+std::chrono::year_month month_of(WallTime at, const ZoneRules& zone) {
+  const std::chrono::year_month_day day(floor<days>(local_of(floor<seconds>(at), zone)));
+  return {day.year(), day.month()};
+}
+
+WallTime end_of(std::chrono::year_month month, const ZoneRules& zone) {
+  const local_days first((month + std::chrono::months(1)) / std::chrono::day(1));
+  return moment_of(local_seconds(first), zone);
+}
+
 }  // namespace headroom::decide

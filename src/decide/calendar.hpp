@@ -42,5 +42,10 @@ std::optional<WallTime> next_change(const std::vector<During>& during, WallTime 
 
 /// What the clocks of the zone show.
 std::chrono::local_seconds local_of(std::chrono::sys_seconds at, const ZoneRules& zone);
+/// The hour that the clocks show, 0 to 23.
+int hour_of(WallTime at, const ZoneRules& zone);
+/// The month that the clocks show, and when it ends.
+std::chrono::year_month month_of(WallTime at, const ZoneRules& zone);
+WallTime end_of(std::chrono::year_month month, const ZoneRules& zone);
 
 }  // namespace headroom::decide

@@ -447,7 +447,7 @@ std::vector<Queue::Key> plan(const Books& books) {
     }
     const Lease& waiter = books.promises.leases.at(key.second);
     auto wanted = wanted_of(books, waiter);
-    if (!wanted || waiter.parent != 0 || is_shut_out(books.ledger, *wanted)) {
+    if (!wanted || waiter.parent != 0 || is_shut_out(books, *wanted)) {
       keys.push_back(key);
       aside.push_back(key);
       continue;

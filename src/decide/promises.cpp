@@ -63,6 +63,9 @@ void Promises::keep(const Record& record) {
       });
       decisions.erase(closed == decisions.end() ? decisions.begin() : closed);
     }
+  } else if (const auto* month = std::get_if<PutSpent>(&record)) {
+    spent.insert_or_assign(month->month, month->spent);
+    while (spent.size() > kMostMonths) spent.erase(spent.begin());
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     next_lease = std::max(next_lease, next->next);
   }
@@ -72,7 +75,7 @@ std::vector<Record> Promises::records() const {
   std::vector<Record> all;
   all.reserve(1 + leases.size() + learned.size() + acknowledged.size() + muted.size() +
               drained.size() + models.size() + sessions.size() + components.size() +
-              decisions.size());
+              decisions.size() + spent.size());
   all.emplace_back(PutNextLease{next_lease});
   for (const auto& [id, lease] : leases) all.emplace_back(PutLease{lease});
   for (const auto& [key, set] : learned) {
@@ -87,6 +90,7 @@ std::vector<Record> Promises::records() const {
   for (const auto& [key, session] : sessions) all.emplace_back(PutSession{session, true});
   for (const auto& [name, component] : components) all.emplace_back(PutComponent{component, true});
   for (const auto& [key, decision] : decisions) all.emplace_back(PutDecision{decision});
+  for (const auto& [month, sum] : spent) all.emplace_back(PutSpent{month, sum});
   return all;
 }
 

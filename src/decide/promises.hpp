@@ -1,6 +1,7 @@
 // What headroom has promised: all of it, and nothing else, is kept by the journal.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <set>
@@ -31,6 +32,8 @@ struct Learned {
   bool operator==(const Learned&) const = default;
 };
 
+inline constexpr std::size_t kMostMonths = 13;
+
 struct Promises {
   LeaseId next_lease = 1;
   std::map<LeaseId, Lease> leases;  ///< living, and those that ended lately
@@ -44,6 +47,8 @@ struct Promises {
   std::map<std::string, Component, std::less<>> components;
   /// The newest kMostDecisions, by their ask and amount.
   std::map<std::pair<std::uint64_t, Allotted>, Decision> decisions;
+  /// What the node has cost, in the newest kMostMonths of which anything is known.
+  std::map<std::chrono::year_month, Money> spent;
 
   /// Takes one record in. The only way these members change.
   void keep(const Record& record);

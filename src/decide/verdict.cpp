@@ -106,6 +106,21 @@ struct Space {
   }
 };
 
+bool is_over_budget(const Books& books, const Wanted& wanted) {
+  if (!books.spent || wanted.more || wanted.parent != 0) return false;
+  return static_cast<int>(wanted.priority) < static_cast<int>(books.spent->least);
+}
+
+std::string budget_text(const Books& books) {
+  constexpr const char* kLeast[] = {"low", "normal", "high", "critical"};
+  const LeastPriority least = books.spent->least;
+  return std::string("the month's budget is spent: ") +
+         (least == LeastPriority::nobody
+              ? std::string("nobody new starts")
+              : std::string("leases below priority ") + kLeast[static_cast<int>(least)] + " wait") +
+         " until the next one (cost.over_budget)";
+}
+
 struct Fit {
   bool fits = false;
   int gpu = -1;             // where
@@ -359,7 +374,7 @@ Keeps keeps_of(const Books& books) {
     const Lease& lease = books.promises.leases.at(id);
     auto wanted = wanted_of(books, lease);
     // One whose time has come and whose device is closed waits for that, and keeps nobody.
-    if (!wanted || (is_due(lease, books.now.wall) && is_shut_out(books.ledger, *wanted))) continue;
+    if (!wanted || (is_due(lease, books.now.wall) && is_shut_out(books, *wanted))) continue;
     all.push_back(keep_for(books, lease, std::move(*wanted)));
   }
   std::stable_sort(all.begin(), all.end(),
@@ -1231,6 +1246,7 @@ Amounts amounts_at(const Ledger& ledger, const Wanted& wanted, int gpu) {
 Result<Wanted> wanted_of(const Books& books, const Lease& lease) {
   auto wanted = want(books.ledger, lease.needs);
   if (!wanted) return wanted;
+  wanted->priority = lease.priority;
   wanted->owner = lease.owner;
   wanted->spread = lease.spread;
   wanted->expected = lease.expected;
@@ -1253,6 +1269,14 @@ Verdict decide(const Books& books, const Wanted& wanted) {
     return verdict;
   }
 
+  if (is_over_budget(books, wanted)) {
+    verdict.answer = Answer::queued;
+    verdict.place = static_cast<int>(books.queue.place_of(wanted.key)) + 1;
+    verdict.earliest = books.spent->until;
+    verdict.why = budget_text(books);
+    verdict.help.push_back({"wait", "the next month begins", 0, verdict.earliest});
+    return verdict;
+  }
   const Space space(books.ledger);
   const Keeps keeps = keeps_of(books);
   const Fit beside = fit_into(books, keeps, space, wanted, moment_of(books));
@@ -1268,7 +1292,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
       if (waiter.parent != 0) continue;
       // One whose device is gone waits for that, and keeps nobody.
       auto other = wanted_of(books, waiter);
-      if (other && !is_shut_out(books.ledger, *other)) return std::move(*other);
+      if (other && !is_shut_out(books, *other)) return std::move(*other);
     }
     return std::nullopt;
   };
@@ -1431,7 +1455,9 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
   return over_cap(books, wanted.owner, sum, sum_of(wanted), wanted.more ? 0 : 1).empty();
 }
 
-bool is_shut_out(const Ledger& ledger, const Wanted& wanted) {
+bool is_shut_out(const Books& books, const Wanted& wanted) {
+  if (is_over_budget(books, wanted)) return true;
+  const Ledger& ledger = books.ledger;
   // Whoever waits for memory that does not come back by itself keeps nobody from the rest.
   const Pool& memory = ledger.pool(Ledger::kMemory);
   const std::int64_t need = wanted.amounts.memory.count();
@@ -1455,7 +1481,7 @@ std::optional<Start> next_start(const Books& books) {
         return Start{waiter.id, fit.gpu, fit.others};
       continue;
     }
-    if (is_shut_out(books.ledger, *wanted)) continue;
+    if (is_shut_out(books, *wanted)) continue;
     const Fit fit = fit_into(books, keeps, space, *wanted, moment_of(books));
     if (!head) {
       if (fit.fits) return Start{waiter.id, fit.gpu, fit.others};
@@ -1477,7 +1503,7 @@ std::vector<Outlook> outlook(const Books& books) {
     const Lease& waiter = books.promises.leases.at(key.second);
     Outlook one{waiter.id, ++place, {}};
     const auto wanted = wanted_of(books, waiter);
-    if (wanted && waiter.parent == 0 && known && !is_shut_out(books.ledger, *wanted)) {
+    if (wanted && waiter.parent == 0 && known && !is_shut_out(books, *wanted)) {
       if (const auto fit = future.until_fits(*wanted)) {
         one.earliest = wall(books, future.at());
         future.start(*wanted, *fit);
@@ -1629,14 +1655,14 @@ namespace {
 Fit fit_due(const Books& books, const Keeps& before, const Space& space, const Lease& lease,
             const Wanted& wanted) {
   Fit fit;
-  if (!is_shut_out(books.ledger, wanted)) {
+  if (!is_shut_out(books, wanted)) {
     fit = fit_into(books, before, space, wanted, moment_of(books));
   }
   if (fit.fits || lease.gpu.empty()) return fit;
   Lease free = lease;
   free.gpu.clear();
   const auto anywhere = wanted_of(books, free);
-  if (!anywhere || is_shut_out(books.ledger, *anywhere)) return fit;
+  if (!anywhere || is_shut_out(books, *anywhere)) return fit;
   const Fit other = fit_into(books, keeps_of(books), space, *anywhere, moment_of(books));
   return other.fits ? other : fit;
 }
@@ -1650,7 +1676,7 @@ Keeps due_before(const Books& books, LeaseId id) {
     const Lease& lease = books.promises.leases.at(other);
     if (!is_due(lease, books.now.wall)) continue;
     auto wanted = wanted_of(books, lease);
-    if (!wanted || is_shut_out(books.ledger, *wanted)) continue;
+    if (!wanted || is_shut_out(books, *wanted)) continue;
     before.push_back(keep_for(books, lease, std::move(*wanted)));
   }
   return before;
@@ -1670,7 +1696,7 @@ std::optional<Start> next_due(const Books& books) {
     if (!space) space.emplace(books.ledger);
     const Fit fit = fit_due(books, before, *space, lease, *wanted);
     if (fit.fits) return Start{id, fit.gpu, fit.others};
-    if (is_shut_out(books.ledger, *wanted)) continue;
+    if (is_shut_out(books, *wanted)) continue;
     before.push_back(keep_for(books, lease, std::move(*wanted)));
   }
   return std::nullopt;

@@ -18,6 +18,12 @@
 
 namespace headroom::decide {
 
+/// The month's budget is spent.
+struct Spent {
+  LeastPriority least = LeastPriority::low;  ///< who may still start something
+  WallTime until{};                          ///< the month's end
+};
+
 /// Everything a decision looks at. Refers to the state; REQUIRES that it outlives the decision.
 struct Books {
   const Promises& promises;
@@ -28,6 +34,7 @@ struct Books {
   std::uint64_t revision = 0;
   const Starts* starts = nullptr;   ///< what is kept for later; null: nothing
   const ZoneRules* zone = nullptr;  ///< for times in sentences; null: UTC
+  std::optional<Spent> spent = {};
 };
 
 /// A request as the ledger sees it.
@@ -44,6 +51,7 @@ struct Wanted {
   Queue::Key key{};    ///< its place in the order of waiters
   LeaseId parent = 0;  ///< draws from this lease
   bool more = false;   ///< for a lease that is there already: on its device, and no further lease
+  Priority priority = Priority::critical;  ///< what is no start of a lease is held back by nothing
 };
 
 /// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies,
@@ -139,9 +147,9 @@ LeaseId lead_of(const Promises& promises, LeaseId id);
 /// waits for its time, the devices that are kept for it.
 Result<Wanted> wanted_of(const Books& books, const Lease& lease);
 
-/// Whether too much of what it could be placed on takes nobody new: it waits for that, and keeps
-/// nobody.
-bool is_shut_out(const Ledger& ledger, const Wanted& wanted);
+/// Whether too much of what it could be placed on takes nobody new, or the month's budget is spent:
+/// it waits for that, and keeps nobody.
+bool is_shut_out(const Books& books, const Wanted& wanted);
 
 /// Place and earliest time of every waiter, in order.
 struct Outlook {

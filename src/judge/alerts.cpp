@@ -21,6 +21,14 @@ const char* alert_text(Resource resource) {
       return "High power draw";
     case Resource::network:
       return "High network usage";
+    case Resource::budget:
+      return "The month's budget is nearly spent";
+    case Resource::allocation_failures:
+      return "Allocations fail";
+    case Resource::component_unresponsive:
+      return "A component does not answer";
+    case Resource::forecast_low_confidence:
+      return "Forecasts are not sure";
   }
   return "High usage";
 }

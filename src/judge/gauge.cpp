@@ -46,6 +46,26 @@ GaugeSettings gauge_settings(const Config& config, Resource resource) {
       settings.rungs = from.network;
       settings.clear_below = lowest(from.network) * from.clear_below / 100;
       break;
+    case Resource::budget:
+      settings.rungs = {kBudgetNearlySpent, kBudgetSpent, {}};
+      settings.clear_below = 0;
+      settings.dwell = {};
+      break;
+    case Resource::allocation_failures:
+      settings.rungs.warning = kTooManyFailures;
+      settings.clear_below = kTooManyFailures / 2;
+      settings.dwell = {};
+      break;
+    case Resource::component_unresponsive:
+      settings.rungs.warning = kUnresponsive;
+      settings.clear_below = kUnresponsive - 1;  // until it answers
+      settings.dwell = {};
+      break;
+    case Resource::forecast_low_confidence:
+      settings.rungs.warning = 100 * (1 - kLowConfidence);
+      settings.dwell = kLowConfidenceFor;
+      settings.gap = kLowConfidenceFor;
+      break;
   }
   return settings;
 }

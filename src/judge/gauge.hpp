@@ -24,6 +24,13 @@ struct GaugeSettings {
   bool operator==(const GaugeSettings&) const = default;
 };
 
+// Lines that nobody sets: the specifications have them.
+inline constexpr double kBudgetNearlySpent = 80, kBudgetSpent = 100;  ///< percent
+inline constexpr double kTooManyFailures = 5;                         ///< percent of asks
+inline constexpr int kUnresponsive = 3;                               ///< asks in a row
+inline constexpr double kLowConfidence = 0.3;
+inline constexpr std::chrono::minutes kLowConfidenceFor{10};
+
 /// The settings of `resource` in `config`. The gap is at least three intervals, or a slow sampler
 /// could never raise an alert. Power and network have no lines.
 GaugeSettings gauge_settings(const Config& config, Resource resource);

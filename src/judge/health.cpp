@@ -20,6 +20,10 @@ Level roll_up(std::span<const Pressure> pressures, const StallReading& stall) {
         break;
       case Resource::power:
       case Resource::network:
+      case Resource::budget:
+      case Resource::allocation_failures:
+      case Resource::component_unresponsive:
+      case Resource::forecast_low_confidence:
         break;
     }
   }

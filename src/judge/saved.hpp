@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -46,6 +47,23 @@ Result<State> restore_state(std::string_view name, std::string_view bytes) {
   State state;
   std::memcpy(&state, bytes.data() + name.size(), sizeof state);
   return state;
+}
+
+/// Puts a piece of any length behind others.
+inline void append_piece(std::string& out, std::string_view piece) {
+  const auto length = static_cast<std::uint32_t>(piece.size());
+  out.append(reinterpret_cast<const char*>(&length), sizeof length);
+  out.append(piece);
+}
+/// Takes the first piece off; empty: there is none, or it is cut.
+inline std::optional<std::string_view> next_piece(std::string_view& rest) {
+  std::uint32_t length = 0;
+  if (rest.size() < sizeof length) return std::nullopt;
+  std::memcpy(&length, rest.data(), sizeof length);
+  if (rest.size() - sizeof length < length) return std::nullopt;
+  const std::string_view piece = rest.substr(sizeof length, length);
+  rest.remove_prefix(sizeof length + length);
+  return piece;
 }
 
 }  // namespace headroom::judge

@@ -16,8 +16,8 @@ std::string_view cut(std::string_view text, std::size_t most) {
 }
 
 std::optional<Resource> resource_named(std::string_view word) {
-  for (const Resource each : {Resource::memory, Resource::gpu_memory, Resource::cpu, Resource::disk,
-                              Resource::gpu_temperature, Resource::power, Resource::network}) {
+  for (int i = 0; i <= static_cast<int>(kLastResource); ++i) {
+    const auto each = static_cast<Resource>(i);
     if (word == to_string(each)) return each;
   }
   return std::nullopt;

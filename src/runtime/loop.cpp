@@ -21,10 +21,13 @@
 #include "act/hook.hpp"
 #include "act/process.hpp"
 #include "control/control.hpp"
+#include "decide/calendar.hpp"
 #include "http/access.hpp"
 #include "http/server.hpp"
 #include "http/tls.hpp"
 #include "judge/foresight.hpp"
+#include "judge/hours_of_day.hpp"
+#include "judge/saved.hpp"
 #include "judge/window.hpp"
 #include "record/event_list.hpp"
 #include "record/journal.hpp"
@@ -33,6 +36,7 @@
 #include "runtime/component_listeners.hpp"
 #include "runtime/counting.hpp"
 #include "runtime/engine_process.hpp"
+#include "runtime/foresight_file.hpp"
 #include "runtime/gpu_watch.hpp"
 #include "runtime/group_finder.hpp"
 #include "runtime/hook_worker.hpp"
@@ -75,6 +79,15 @@ constexpr auto kAfterTouch = 2s;        // whoever came to his fence may be past
 constexpr auto kTcpRetry = 5s;
 constexpr auto kZoneEvery = 1h;  // somebody may have moved the machine
 constexpr auto kSlowTurn = 10ms;
+constexpr auto kKeepForesight = 10min;
+constexpr std::size_t kMostPeaks = 64;
+
+// What somebody may want to move to another time of the day.
+bool has_peaks(std::string_view series) {
+  const std::string_view resource = series.substr(0, series.find(':'));
+  return resource == "cpu" || resource == "memory" || resource == "gpu_memory" ||
+         resource == "gpu_utilization";
+}
 
 // Tells when a process ends.
 struct Watched {
@@ -176,6 +189,9 @@ class Loop final : public serve::Backend {
   void sample(Look look);
   bool memory_is_tight() const;
   bool gpus_owe() const;
+  void take_up(std::string_view learned);
+  void keep_foresight();
+  std::vector<PeakHours> peaks() const;
   void remember(const Sample& sample);
   void next_sample(std::chrono::nanoseconds after);
   void arm_deadline();
@@ -226,6 +242,12 @@ class Loop final : public serve::Backend {
   SeriesOf series_;
   judge::History history_;
   judge::Foresight foresight_;
+  std::string components_learned_;  // until the machine has it
+  std::vector<judge::Reading> readings_;
+  WorkloadSeries workloads_;
+  std::map<std::string, judge::HoursOfDay, std::less<>> hours_;  // of what has peaks
+  std::optional<ForesightFile> foresight_file_;
+  std::optional<BootTime> foresight_kept_;
   Callers callers_;
   record::EventList events_;
   Listeners listeners_;
@@ -360,7 +382,51 @@ void Loop::open_history() {
   std::vector<judge::History::Past> hour;
   for (const auto& past : before.hour.series) hour.push_back({past.name, past.values});
   history_.refill(before.hour.at, before.hour.step, hour, start);
+  foresight_file_.emplace(options_.config.sample.keep.count() > 0 ? options_.config.state.dir : "");
+  const std::string learned = foresight_file_->read();
+  take_up(learned);
   foresight_.refill(before.hour.at, before.hour.step, hour, start);
+}
+
+// What an earlier run of this build has learned: the series of the node, those of components (for
+// the machine, which asks for them when they are back), and the hours of the day.
+void Loop::take_up(std::string_view learned) {
+  const auto node = judge::next_piece(learned);
+  const auto components = judge::next_piece(learned);
+  if (!node || !components) return;
+  components_learned_ = *components;
+  while (hours_.size() < kMostPeaks) {
+    const auto name = judge::next_piece(learned);
+    const auto state = judge::next_piece(learned);
+    if (!name || !state) break;
+    if (auto hours = judge::HoursOfDay::restore(*state)) {
+      hours_.emplace(std::string(*name), *hours);
+    }
+  }
+  (void)foresight_.restore(*node);  // what is not of this build is learned anew
+}
+
+void Loop::keep_foresight() {
+  if (!foresight_file_) return;
+  std::string learned;
+  judge::append_piece(learned, foresight_.save());
+  judge::append_piece(learned, control_.save_foresight());
+  for (const auto& [name, hours] : hours_) {
+    judge::append_piece(learned, name);
+    judge::append_piece(learned, hours.save());
+  }
+  foresight_file_->write(std::move(learned));
+}
+
+std::vector<PeakHours> Loop::peaks() const {
+  std::vector<PeakHours> all;
+  for (const auto& [name, hours] : hours_) {
+    const auto told = hours.told();
+    if (!told) continue;
+    all.push_back({name, told->peak.from, told->peak.to, told->peak.mean, told->quiet.from,
+                   told->quiet.to, told->quiet.mean, told->days});
+  }
+  return all;
 }
 
 void Loop::watch_gpus() {
@@ -456,6 +522,7 @@ void Loop::offer_metrics() {
 void Loop::restore(std::vector<Record> records, bool same_boot) {
   Restored restored;
   restored.same_boot = same_boot;
+  restored.foresight = std::exchange(components_learned_, {});
   std::set<Holder> seen;
   std::vector<LeaseId> living;
   std::map<LeaseId, const Lease*> leases;
@@ -633,6 +700,7 @@ void Loop::stop() {
   server_.stop_listening();
   server_.close();
   slow_sensors_->stop();
+  keep_foresight();
   recorder_->stop();
   io_.stop();
 }
@@ -1069,12 +1137,30 @@ void Loop::sample(Look look) {
 }
 
 void Loop::remember(const Sample& sample) {
-  const auto readings = series_.of(sample);
-  history_.push(sample.at, readings);
-  recorder_->append(sample.at, readings);
-  for (const judge::Unusual& one : foresight_.push(sample.at, readings)) {
+  const auto node = series_.of(sample);
+  recorder_->append(sample.at, node);
+  const int hour = decide::hour_of(sample.at.wall, control_.state().zone);
+  for (const judge::Reading& reading : node) {
+    if (!reading.value || !has_peaks(reading.series)) continue;
+    auto found = hours_.find(reading.series);
+    if (found == hours_.end()) {
+      if (hours_.size() >= kMostPeaks) continue;
+      found = hours_.emplace(std::string(reading.series), judge::HoursOfDay()).first;
+    }
+    found->second.push(hour, *reading.value);
+  }
+  // Leases and components come and go: theirs is the last hour, and no place on the disk.
+  readings_.assign(node.begin(), node.end());
+  const auto workloads = workloads_.of(control_.state(), sample.at);
+  readings_.insert(readings_.end(), workloads.begin(), workloads.end());
+  history_.push(sample.at, readings_);
+  for (const judge::Unusual& one : foresight_.push(sample.at, readings_)) {
     say("anomaly", judge::sentence(one));
   }
+  if (!foresight_kept_) foresight_kept_ = sample.at.boot;
+  if (sample.at.boot - *foresight_kept_ < kKeepForesight) return;
+  foresight_kept_ = sample.at.boot;
+  keep_foresight();
 }
 
 // --------------------------------------------------------------------------------- what readers
@@ -1084,7 +1170,11 @@ std::shared_ptr<const View> Loop::view() {
   const Instant at = now();
   const bool fresh = view_ && view_->revision == control_.state().revision &&
                      at.boot - view_->at.boot < options_.config.sample.interval;
-  if (!fresh) view_ = std::make_shared<const View>(control_.view(at));
+  if (!fresh) {
+    View fresh_view = control_.view(at);
+    fresh_view.peaks = peaks();
+    view_ = std::make_shared<const View>(std::move(fresh_view));
+  }
   return view_;
 }
 

@@ -8,6 +8,8 @@ namespace headroom::runtime {
 namespace {
 
 constexpr std::size_t kMostNames = 1000;
+constexpr std::chrono::minutes kSettled{1};  // a lease that is over sooner has no history
+constexpr double kMiB = 1 << 20;             // what the memory of components is counted in
 
 std::optional<double> share(Bytes part, Bytes whole) {
   if (whole.count() <= 0) return std::nullopt;
@@ -86,6 +88,42 @@ std::span<const judge::Reading> SeriesOf::of(const Sample& s) {
   }
   for (const FilesystemReading& fs : s.filesystems) {
     add(name("disk", fs.mount), fs.stale ? std::nullopt : share(fs.total - fs.free, fs.total));
+  }
+  return readings_;
+}
+
+std::span<const judge::Reading> WorkloadSeries::of(const control::State& state, Instant at) {
+  names_.clear();
+  readings_.clear();
+  names_.reserve(4 * kMost);  // what readings refer to must not move
+  const auto add = [&](const char* resource, const std::string& of, double value) {
+    readings_.push_back({names_.emplace_back(std::string(resource) + ":" + of), value});
+  };
+  std::size_t leases = 0;
+  for (const auto& [id, use] : state.uses) {
+    if (leases == kMost) break;
+    const auto lease = state.promises.leases.find(id);
+    if (!use.measured || lease == state.promises.leases.end() || lease->second.part_of != 0 ||
+        !decide::holds(lease->second.state) || at.boot - lease->second.granted.boot < kSettled) {
+      continue;
+    }
+    ++leases;
+    const std::string name = "l-" + std::to_string(id);
+    add("lease_memory", name, static_cast<double>(use.measured->memory.count()));
+    if (lease->second.booked.gpu_memory.count() > 0) {
+      add("lease_gpu_memory", name, static_cast<double>(use.measured->gpu_memory.count()));
+    }
+  }
+  const std::int64_t cores = state.ledger.pool(decide::Ledger::kCpu).capacity;
+  std::size_t components = 0;
+  for (const auto& [name, run] : state.component_runs) {
+    if (components++ == kMost) break;
+    if (const auto& cpu = run.demands[index_of(Allotted::cpu)].used; cpu && cores > 0) {
+      add("component_cpu", name, static_cast<double>(*cpu) / facts_of(Allotted::cpu).scale);
+    }
+    if (const auto& memory = run.demands[index_of(Allotted::memory)].used) {
+      add("component_memory", name, static_cast<double>(*memory) * kMiB);
+    }
   }
   return readings_;
 }

@@ -8,6 +8,7 @@
 
 #include <headroom/sample.hpp>
 
+#include "control/state.hpp"
 #include "judge/window.hpp"
 
 namespace headroom::runtime {
@@ -25,6 +26,22 @@ class SeriesOf {
 
   std::vector<judge::Reading> readings_;
   std::map<std::pair<const char*, std::string>, std::string> names_;
+};
+
+/// The readings of leases and components: what they use, in bytes and in percent of the processors.
+/// The series are "lease_memory:l-73", "lease_gpu_memory:l-73", "component_cpu:NAME" and
+/// "component_memory:NAME"; of the oldest kMost leases that are a minute old, and the first kMost
+/// components by name.
+class WorkloadSeries {
+ public:
+  static constexpr std::size_t kMost = 40;
+
+  /// Valid until the next call.
+  std::span<const judge::Reading> of(const control::State& state, Instant at);
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<judge::Reading> readings_;
 };
 
 }  // namespace headroom::runtime

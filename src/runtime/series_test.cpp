@@ -83,5 +83,49 @@ TEST(Series, KeepTheirNamesAsDevicesComeAndGo) {
   }
 }
 
+// A state with so many leases and components, each of which uses something.
+control::State busy(int leases, int components, BootTime granted) {
+  control::State state;
+  for (int i = 1; i <= leases; ++i) {
+    Lease lease;
+    lease.id = static_cast<LeaseId>(i);
+    lease.state = LeaseState::active;
+    lease.granted.boot = granted;
+    lease.booked.gpu_memory = i == 1 ? 4_GiB : Bytes();
+    state.promises.keep(PutLease{lease});
+    control::Use use;
+    use.measured = Amounts{Bytes(i * 1000), 3_GiB, {}, {}};
+    state.uses.emplace(lease.id, use);
+  }
+  for (int i = 0; i < components; ++i) {
+    auto& run = state.component_runs["c" + std::to_string(1000 + i)];
+    run.demands[index_of(Allotted::memory)].used = 512;
+  }
+  return state;
+}
+
+TEST(Workloads, HaveAHistoryAfterAMinute) {
+  const Instant now{BootTime(std::chrono::hours(1)), {}};
+  WorkloadSeries series;
+  EXPECT_TRUE(series.of(busy(3, 0, now.boot - std::chrono::seconds(59)), now).empty());
+  const control::State state = busy(2, 1, now.boot - std::chrono::seconds(60));
+  const auto readings = series.of(state, now);
+  EXPECT_EQ(readings.size(), 4U);
+  EXPECT_EQ(value_of(readings, "lease_memory:l-1"), 1000);
+  EXPECT_EQ(value_of(readings, "lease_gpu_memory:l-1"), 3.0 * (1LL << 30));
+  EXPECT_EQ(value_of(readings, "lease_memory:l-2"), 2000);
+  EXPECT_EQ(value_of(readings, "component_memory:c1000"), 512.0 * (1 << 20));
+}
+
+TEST(Workloads, AreTheOldestAndTheFirstOnesOnly) {
+  const Instant now{BootTime(std::chrono::hours(1)), {}};
+  WorkloadSeries series;
+  const control::State state = busy(500, 500, BootTime());
+  const auto readings = series.of(state, now);
+  EXPECT_EQ(readings.size(), 2 * WorkloadSeries::kMost + 1);
+  EXPECT_EQ(value_of(readings, "lease_memory:l-40"), 40000);
+  EXPECT_EQ(value_of(readings, "component_memory:c1039"), 512.0 * (1 << 20));
+}
+
 }  // namespace
 }  // namespace headroom::runtime

@@ -223,6 +223,10 @@ void tight(const View& view, std::vector<Advice>& out) {
         break;
       case Resource::power:
       case Resource::network:
+      case Resource::budget:
+      case Resource::allocation_failures:
+      case Resource::component_unresponsive:
+      case Resource::forecast_low_confidence:
         break;
     }
   }
@@ -421,6 +425,59 @@ void larger_batches(const View& view, std::vector<Advice>& out) {
   }
 }
 
+// ------------------------------------------------------------------------- cost and calendar
+
+std::string priced(const View& view, Money money) {
+  char text[48];
+  std::snprintf(text, sizeof text, "%.2f", money.value());
+  const std::string& currency = view.config->cost.currency;
+  return currency.empty() ? text : text + (" " + currency);
+}
+
+void budget(const View& view, std::vector<Advice>& out) {
+  if (!view.cost || !view.cost->spent_at) return;
+  const CostView& cost = *view.cost;
+  const std::string sums = priced(view, cost.spent) + " of " + priced(view, cost.budget) +
+                           " are spent, at " + priced(view, cost.per_hour) + " an hour";
+  std::string when;
+  append_rfc3339(when, *cost.spent_at);
+  const bool is_spent = cost.spent >= cost.budget;
+  out.push_back({"budget",
+                 is_spent ? "the month's budget is spent: end what can wait for the next one"
+                          : "the month's budget is spent before the month is over: at " + when,
+                 sums, "headroom lease -o wide"});
+}
+
+void idle_cost(const View& view, std::vector<Advice>& out) {
+  if (!view.cost || view.cost->per_hour <= Money()) return;
+  const double booked = view.cost->leases_per_hour.value() / view.cost->per_hour.value();
+  if (booked > 0) return;
+  out.push_back({"cost", "nothing is booked: the machine costs the same as when it works",
+                 priced(view, view.cost->per_hour) + " an hour", ""});
+}
+
+std::string clock(int hour) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%02d:00", hour);
+  return text;
+}
+
+void peak_hours(const View& view, std::vector<Advice>& out) {
+  for (const PeakHours& one : view.peaks) {
+    const auto colon = one.series.find(':');
+    std::string name = one.series.substr(0, colon);
+    if (colon != std::string::npos) name += " of " + gpu_name(view, one.series.substr(colon + 1));
+    std::replace(name.begin(), name.end(), '_', ' ');
+    out.push_back({"peak hours",
+                   "move what can wait from " + clock(one.peak_from) + "-" + clock(one.peak_to) +
+                       " to " + clock(one.quiet_from) + "-" + clock(one.quiet_to),
+                   name + ": " + tenths(one.peak, " %") + " from " + clock(one.peak_from) + ", " +
+                       tenths(one.quiet, " %") + " from " + clock(one.quiet_from) +
+                       ", mean of the last " + std::to_string(one.days) + " days",
+                   "headroom run --at " + clock(one.quiet_from) + " --mem 1G -- COMMAND"});
+  }
+}
+
 }  // namespace
 
 std::vector<Advice> advice(const View& view) {
@@ -431,6 +488,9 @@ std::vector<Advice> advice(const View& view) {
   bookings(view, out);
   largest_that_fits(view, out);
   larger_batches(view, out);
+  budget(view, out);
+  idle_cost(view, out);
+  peak_hours(view, out);
   if (out.size() > kMostAdvice) out.resize(kMostAdvice);
   return out;
 }

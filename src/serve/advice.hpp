@@ -11,8 +11,9 @@ namespace headroom::serve {
 
 /// One thing that would help now.
 struct Advice {
-  std::string about;    ///< "memory", "gpu_memory", "gpu_temperature", "model", "lease", "device"
-  std::string text;     ///< what, in words
+  std::string
+      about;         ///< "memory", "gpu_memory", "model", "lease", "device", "budget", "peak hours"
+  std::string text;  ///< what, in words
   std::string reading;  ///< the numbers that it comes from
   std::string command;  ///< that applies it; or empty
 };

@@ -214,5 +214,45 @@ TEST(Advice, IsBounded) {
   EXPECT_EQ(advice(view).size(), kMostAdvice);
 }
 
+TEST(Advice, NamesTheCrowdedHours) {
+  View view = machine();
+  view.peaks = {{"gpu_memory:GPU-1", 14, 17, 81.25, 3, 6, 20, 7}};
+  const auto all = advice(view);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].about, "peak hours");
+  EXPECT_EQ(all[0].text, "move what can wait from 14:00-17:00 to 03:00-06:00");
+  EXPECT_EQ(all[0].reading,
+            "gpu memory of GPU 1: 81.2 % from 14:00, 20.0 % from 03:00, mean of the last 7 days");
+  EXPECT_EQ(all[0].command, "headroom run --at 03:00 --mem 1G -- COMMAND");
+}
+
+TEST(Advice, SaysWhenTheBudgetIsSpentAndWhatLiesIdle) {
+  View view = machine();
+  Config config;
+  config.cost.currency = "EUR";
+  view.config = std::make_shared<const Config>(config);
+  CostView cost;
+  cost.per_hour = Money(2'500'000'000);
+  cost.spent = Money(800'000'000'000);
+  cost.budget = Money(1'000'000'000'000);
+  cost.spent_at = WallTime(std::chrono::hours(500080));
+  cost.leases_per_hour = Money(1);
+  view.cost = cost;
+  auto all = advice(view);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0].about, "budget");
+  EXPECT_EQ(all[0].text.substr(0, 52), "the month's budget is spent before the month is over");
+  EXPECT_EQ(all[0].reading, "800.00 EUR of 1000.00 EUR are spent, at 2.50 EUR an hour");
+  view.cost->spent = view.cost->budget;
+  view.cost->leases_per_hour = Money();
+  all = advice(view);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].text, "the month's budget is spent: end what can wait for the next one");
+  EXPECT_EQ(all[1].about, "cost");
+  view.cost->spent_at.reset();
+  view.cost->leases_per_hour = view.cost->per_hour;
+  EXPECT_TRUE(advice(view).empty());
+}
+
 }  // namespace
 }  // namespace headroom::serve

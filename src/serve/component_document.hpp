@@ -7,6 +7,7 @@
 #include <tuple>
 #include <vector>
 
+#include "serve/cost_document.hpp"
 #include "serve/lists.hpp"
 #include "words/effect.hpp"
 #include "words/view.hpp"
@@ -275,6 +276,9 @@ struct Described<ComponentDocument> {
       Field{"problem", "Why it does not do what it is asked.",
             [](const D& d) { return MaybeText{d.view.problem}; }},
       Field{"quota", "", &D::quota},
+      Field{"cost", "Of its own lease until now; null: nothing has a price, or it has none.",
+            [](const D& d) { return value_of(d.view.cost); }},
+      Field{"cost_per_hour", "", [](const D& d) { return value_of(d.view.cost_per_hour); }},
   };
 };
 

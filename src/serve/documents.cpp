@@ -5,6 +5,7 @@
 
 #include "serve/advice.hpp"
 #include "serve/component_document.hpp"
+#include "serve/cost_document.hpp"
 #include "serve/forecast_document.hpp"
 #include "serve/lease_document.hpp"
 #include "serve/lists.hpp"
@@ -139,6 +140,9 @@ const char* history_unit(std::string_view resource) {
   if (resource.ends_with("temperature")) return "celsius";
   if (resource.ends_with("power")) return "watts";
   if (resource == "network" || resource == "disk_io") return "bytes_per_second";
+  if (resource == "lease_memory" || resource == "lease_gpu_memory" ||
+      resource == "component_memory")
+    return "bytes";
   return resource == "load" ? "tasks" : "percent";
 }
 
@@ -328,7 +332,9 @@ template <>
 struct Described<Advice> {
   static constexpr std::string_view name = "AdviceItem";
   static constexpr auto fields = std::tuple{
-      Field{"about", "memory, gpu_memory, gpu_temperature, cpu, disk, device, lease or model.",
+      Field{"about",
+            "memory, gpu_memory, gpu_temperature, cpu, disk, device, lease, model, budget, "
+            "cost or peak hours.",
             &Advice::about},
       Field{"text", "What would help.", &Advice::text},
       Field{"reading", "Where it comes from.", &Advice::reading},
@@ -434,6 +440,12 @@ struct Described<NodeDocument> {
       Field{"sensors", "", [](const D& d) { return sensors(d.view); }},
       Field{"own", "What the daemon itself costs.",
             [](const D& d) { return OwnDocument{d.view.sample.get()}; }},
+      Field{"cost", "Null: nothing has a price ([cost] in the configuration).",
+            [](const D& d) {
+              return d.view.cost
+                         ? std::optional(CostDocument{*d.view.cost, d.view.config->cost.currency})
+                         : std::nullopt;
+            }},
   };
 };
 
@@ -800,6 +812,15 @@ std::vector<std::string> recommendations(const Alert& alert) {
     case Resource::power:
     case Resource::network:
       return {};
+    case Resource::budget:
+      return {"headroom status -o wide shows what it is spent on",
+              "cost.over_budget says who may still start something once it is spent"};
+    case Resource::allocation_failures:
+    case Resource::component_unresponsive:
+      return {"headroom component show " + alert.device + " says what went wrong last",
+              "look at its setters; headroom component rm " + alert.device + " forgets it"};
+    case Resource::forecast_low_confidence:
+      return {"give it an amount of its own: headroom quota set " + alert.device + " --memory …"};
   }
   return {};
 }

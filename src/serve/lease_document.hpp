@@ -1,6 +1,7 @@
 // A lease as a document.
 #pragma once
 
+#include "serve/cost_document.hpp"
 #include "serve/readings.hpp"
 #include "serve/user_names.hpp"
 #include "words/view.hpp"
@@ -260,6 +261,9 @@ struct Described<LeaseDocument> {
             [](const D& d) { return d.view.lease.moved; }},
       Field{"use", "It only uses the model, and books nothing.",
             [](const D& d) { return d.view.lease.use; }},
+      Field{"cost", "Of what it has booked until now; null: nothing has a price.",
+            [](const D& d) { return value_of(d.view.cost); }},
+      Field{"cost_per_hour", "", [](const D& d) { return value_of(d.view.cost_per_hour); }},
   };
 };
 

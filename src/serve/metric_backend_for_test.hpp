@@ -202,6 +202,12 @@ inline void fill(StillMachine& machine) {
   amount.accuracy = 0.93;
   component.allotted.push_back(amount);
   machine.view_.components.push_back(component);
+  CostView cost;
+  cost.per_hour = Money(2'500'000'000);
+  cost.leases_per_hour = Money(1'000'000'000);
+  cost.spent = Money(312'400'000'000);
+  cost.budget = Money(900'000'000'000);
+  machine.view_.cost = cost;
   ModelView model;
   model.model.name = "org/sd \"xl\"";
   model.source = "told";

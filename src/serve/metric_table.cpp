@@ -909,6 +909,33 @@ constexpr Row kRows[] = {
      "The most that it is given, in the unit of its setter.",
      {"component", "setter"},
      component_amount<&ComponentAmount::most>},
+    {"headroom.cost.per_hour",
+     gauge,
+     "",
+     "What the node costs in an hour: what leases have booked of it, and what lies idle.",
+     {"part"},
+     [](const Facts& f, Sink& s) {
+       if (!f.view->cost) return;
+       const double leases = f.view->cost->leases_per_hour.value();
+       s.real({"leases"}, leases);
+       s.real({"idle"}, std::max(0.0, f.view->cost->per_hour.value() - leases));
+     }},
+    {"headroom.cost.month",
+     gauge,
+     "",
+     "What the node has cost in this month.",
+     {},
+     [](const Facts& f, Sink& s) {
+       if (f.view->cost) s.real({}, f.view->cost->spent.value());
+     }},
+    {"headroom.cost.budget",
+     gauge,
+     "",
+     "What the node may cost in a month.",
+     {},
+     [](const Facts& f, Sink& s) {
+       if (f.view->cost && f.view->cost->budget > Money()) s.real({}, f.view->cost->budget.value());
+     }},
     {"headroom.setter.calls",
      counter,
      "{call}",

@@ -138,7 +138,7 @@ inline constexpr Level last<Level> = Level::emergency;
 template <>
 inline constexpr Step last<Step> = Step::kill;
 template <>
-inline constexpr Resource last<Resource> = Resource::network;
+inline constexpr Resource last<Resource> = kLastResource;
 template <>
 inline constexpr Priority last<Priority> = Priority::critical;
 template <>

@@ -101,6 +101,15 @@ Problem check_pattern(const std::string& pattern) {
   return check_any(pattern);
 }
 
+Problem check_currency(const std::string& currency) {
+  if (currency.size() > 16) return "is too long";
+  const bool plain = std::none_of(currency.begin(), currency.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x21 || c == '"' || c == '\\' || c == 0x7f;
+  });
+  if (!plain) return "has a character in it that a word cannot have";
+  return {};
+}
+
 Problem check_otlp(const std::string& url) {
   if (url.empty()) return {};
   if (!url.starts_with("http://") || url.size() < 8) {
@@ -366,6 +375,29 @@ std::vector<Key> make_keys() {
       "What session folders are called.");
   add("sessions.max_age", duration<Config>(HEADROOM_MEMBER(sessions.max_age), 0ms, 87600h),
       "The age from which an idle session folder may go; 0s is off.");
+
+  add("cost.currency", text<Config>(HEADROOM_MEMBER(cost.currency), "a word", check_currency),
+      "What amounts of money are followed by, like EUR.");
+  const std::string money = " (cost.currency)";
+  add("cost.per_hour", number<Config>(HEADROOM_MEMBER(cost.per_hour), 0, 1e6, money),
+      "What this machine costs in an hour, without its GPUs.");
+  add("cost.gpu_per_hour", number<Config>(HEADROOM_MEMBER(cost.gpu_per_hour), 0, 1e6, money),
+      "What each of its GPUs costs in an hour.");
+  add("cost.per_kwh", number<Config>(HEADROOM_MEMBER(cost.per_kwh), 0, 1e6, money),
+      "What a kilowatt hour costs.");
+  add("cost.idle_watts", number<Config>(HEADROOM_MEMBER(cost.idle_watts), 0, 1e6, " (watts)"),
+      "What the machine draws besides what its meters tell.");
+  add("cost.budget", number<Config>(HEADROOM_MEMBER(cost.budget), 0, 1e9, money),
+      "What the machine may cost in a month; an alert tells of 80 and 100 %. 0 is no budget.");
+  add("cost.over_budget",
+      choice<Config>(HEADROOM_MEMBER(cost.over_budget),
+                     Words<LeastPriority>{{"low", LeastPriority::low},
+                                          {"normal", LeastPriority::normal},
+                                          {"high", LeastPriority::high},
+                                          {"critical", LeastPriority::critical},
+                                          {"nobody", LeastPriority::nobody}}),
+      "The priority from which a lease still starts once the budget is spent; others wait for the "
+      "next month.");
 
   add("leases.wait", duration<Config>(HEADROOM_MEMBER(leases.wait), 0ms, 8760h),
       "How long a request waits for room when it does not say.");

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 
 namespace headroom::settings {
@@ -15,7 +16,11 @@ constexpr std::size_t kShown = 60;
 // As short as it can be and still be read back as the same number.
 std::string number_text(double number) {
   std::array<char, 40> text{};
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), number);
+  // A million is 1000000 for people, and not 1e+06.
+  const bool plain = std::abs(number) < 1e15 && number == std::floor(number);
+  const auto [end, error] = plain ? std::to_chars(text.data(), text.data() + text.size(), number,
+                                                  std::chars_format::fixed)
+                                  : std::to_chars(text.data(), text.data() + text.size(), number);
   return error == std::errc() ? std::string(text.data(), end) : std::string();
 }
 

@@ -38,6 +38,8 @@ enum class Basis { unbooked, total };
 enum class GpuSource { automatic, nvml, sim, none };
 enum class Place { pack, spread };
 enum class LogFormat { automatic, journal, text, json };
+/// Who may still be given something.
+enum class LeastPriority { low, normal, high, critical, nobody };
 enum class NotifyKind { webhook, command, journal };
 
 /// Somebody to be told of alerts.
@@ -212,6 +214,20 @@ struct Config {
   } sessions;
 
   std::vector<HookSetting> hooks;
+
+  struct Cost {
+    std::string currency;     ///< for people: "EUR"; "" = none is shown
+    double per_hour = 0;      ///< of the node without its GPUs
+    double gpu_per_hour = 0;  ///< of each GPU
+    double per_kwh = 0;       ///< of energy
+    double idle_watts = 0;    ///< drawn besides what meters tell
+    double budget = 0;        ///< of a month; 0 = none
+    /// Once it is spent, new leases want this priority; "nobody" gets none.
+    LeastPriority over_budget = LeastPriority::low;
+    /// Whether anything costs anything.
+    bool priced() const { return per_hour > 0 || gpu_per_hour > 0 || per_kwh > 0; }
+    bool operator==(const Cost&) const = default;
+  } cost;
 
   std::vector<NotifyTarget> notify;
 

@@ -208,6 +208,7 @@ struct Restored {
   std::vector<Record> records;
   std::vector<Holder> alive;
   bool same_boot = true;
+  std::string foresight = {};  ///< what Control::save_foresight() gave; or empty
 };
 struct Configured {
   Config config;

@@ -19,7 +19,8 @@ enum class Kind : std::uint8_t {
   model,
   session,
   component,
-  decision
+  decision,
+  spent
 };
 
 // A field is: tag (1 byte), length (2 bytes, little endian), value. A value that equals its default
@@ -182,7 +183,9 @@ enum LeaseTag : std::uint8_t {
   frozen,
   starts,
   late,
-  last_tag = late,
+  cost,
+  charged,
+  last_tag = charged,
 };
 
 void write(Writer& w, const Size& size) {
@@ -264,6 +267,8 @@ void write(Writer& w, const Lease& l) {
   w.maybe(frozen, l.frozen);
   if (l.starts) w.maybe(starts, std::optional(l.starts->time_since_epoch().count()));
   w.number(late, l.late);
+  w.number(cost, l.cost.nano());
+  w.number(charged, l.charged.time_since_epoch().count());
 }
 
 bool is_text(std::uint8_t tag) {
@@ -535,6 +540,12 @@ Result<Record> read_lease(std::string_view bytes) {
       case late:
         l.late = v != 0;
         break;
+      case cost:
+        l.cost = Money(v);
+        break;
+      case charged:
+        l.charged = boot(v);
+        break;
       default:
         break;
     }
@@ -542,6 +553,26 @@ Result<Record> read_lease(std::string_view bytes) {
   if (reader.bad) return broken("a field is cut");
   if (l.id == 0) return broken("a lease has no id");
   return Record(PutLease{std::move(l)});
+}
+
+Result<Record> read_spent(std::string_view bytes) {
+  PutSpent put;
+  Reader reader(bytes);
+  Field field;
+  std::int64_t year = 0;
+  std::int64_t month = 0;
+  while (reader.next(field)) {
+    if (field.tag > 3) continue;
+    std::int64_t v = 0;
+    if (!field.number(v)) return broken("a number has the wrong length");
+    if (field.tag == 1) year = v;
+    if (field.tag == 2) month = v;
+    if (field.tag == 3) put.spent = Money(v);
+  }
+  if (reader.bad) return broken("a field is cut");
+  if (year < 1970 || year > 9999 || month < 1 || month > 12) return broken("no month");
+  put.month = std::chrono::year(static_cast<int>(year)) / static_cast<int>(month);
+  return Record(put);
 }
 
 Result<Record> read_drain(std::string_view bytes) {
@@ -1157,6 +1188,11 @@ void encode(const Record& record, std::string& out) {
   } else if (const auto* decision = std::get_if<PutDecision>(&record)) {
     out += static_cast<char>(Kind::decision);
     write(w, decision->decision);
+  } else if (const auto* spent = std::get_if<PutSpent>(&record)) {
+    out += static_cast<char>(Kind::spent);
+    w.number(1, static_cast<int>(spent->month.year()));
+    w.number(2, static_cast<unsigned>(spent->month.month()));
+    w.number(3, spent->spent.nano());
   } else if (const auto* next = std::get_if<PutNextLease>(&record)) {
     out += static_cast<char>(Kind::next_lease);
     w.number(1, static_cast<std::int64_t>(next->next));
@@ -1174,6 +1210,7 @@ Result<Record> decode(std::string_view bytes) {
   if (kind == Kind::session) return read_session(fields);
   if (kind == Kind::component) return read_component(fields);
   if (kind == Kind::decision) return read_decision(fields);
+  if (kind == Kind::spent) return read_spent(fields);
   if (kind != Kind::drop_lease && kind != Kind::acknowledged && kind != Kind::next_lease &&
       kind != Kind::muted) {
     return broken("unknown kind of record");
@@ -1197,7 +1234,7 @@ Result<Record> decode(std::string_view bytes) {
     if (!field.number(v)) return broken("a number has the wrong length");
     if (kind == Kind::drop_lease && field.tag == 1) drop.id = static_cast<LeaseId>(v);
     if (kind == Kind::next_lease && field.tag == 1) next.next = static_cast<LeaseId>(v);
-    if (about_alert && field.tag == 1 && !enumerator(v, Resource::network, seen.resource)) {
+    if (about_alert && field.tag == 1 && !enumerator(v, kLastResource, seen.resource)) {
       return broken("unknown resource");
     }
     if (kind == Kind::acknowledged && field.tag == 3) seen.acknowledged = v != 0;

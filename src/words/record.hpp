@@ -102,8 +102,16 @@ struct PutNextLease {
   bool operator==(const PutNextLease&) const = default;
 };
 
-using Record = std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease,
-                            PutMuted, PutDrain, PutModel, PutSession, PutComponent, PutDecision>;
+/// What the node has cost in a month of its zone, up to now.
+struct PutSpent {
+  std::chrono::year_month month{};
+  Money spent;
+  bool operator==(const PutSpent&) const = default;
+};
+
+using Record =
+    std::variant<PutLease, DropLease, PutLearned, PutAcknowledged, PutNextLease, PutMuted, PutDrain,
+                 PutModel, PutSession, PutComponent, PutDecision, PutSpent>;
 
 /// Appends the record's bytes to `out`: a kind, then fields as (tag, length, value), so that a
 /// reader skips the fields it does not know and gives missing ones their default: a journal of an

@@ -88,6 +88,8 @@ class Any {
     l.config = text();
     l.size = size();
     l.part_of = yes() ? engine_() : 0;
+    l.cost = Money(number());
+    l.charged = BootTime(std::chrono::nanoseconds(number()));
     return l;
   }
   std::optional<Interval> interval() { return maybe(Interval{Bytes(number()), Bytes(number())}); }
@@ -116,7 +118,7 @@ class Any {
     return m;
   }
   Record record() {
-    switch (below(9)) {
+    switch (below(10)) {
       case 0:
         return PutLease{lease()};
       case 1:
@@ -155,6 +157,10 @@ class Any {
         put.known = yes();
         return put;
       }
+      case 8:
+        return PutSpent{std::chrono::year(static_cast<int>(1970 + below(8000))) /
+                            static_cast<int>(1 + below(12)),
+                        Money(number())};
       default:
         return PutNextLease{1 + below(1'000'000)};
     }
@@ -178,7 +184,7 @@ bool sane(const Record& record) {
            put->lease.size.from <= SizeFrom::built_in && (!compute || std::isfinite(*compute));
   }
   if (const auto* seen = std::get_if<PutAcknowledged>(&record))
-    return seen->resource <= Resource::network;
+    return seen->resource <= kLastResource;
   if (const auto* learned = std::get_if<PutLearned>(&record)) {
     return !learned->name.empty() && learned->runs.size() <= kLearnedRuns;
   }

@@ -1,6 +1,7 @@
 // What the control machine shows: one immutable picture from which every read is answered.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -51,6 +52,31 @@ struct LeaseView {
   std::optional<double> gpu_fraction;  ///< of the device of which it is least
   std::vector<LeaseDevice> devices;    ///< all of them, where it holds several; else empty
   std::string idle;                    ///< what of its booking it has not used for long, or empty
+  /// Of what it has booked, until now and in an hour; empty: nothing has a price.
+  std::optional<Money> cost, cost_per_hour;
+};
+
+/// What the node costs.
+struct CostView {
+  Money per_hour;                     ///< as it is now
+  Money leases_per_hour;              ///< of that, what leases have booked
+  std::chrono::year_month month{};    ///< this one, in the node's zone
+  Money spent;                        ///< in it
+  std::optional<Money> spent_before;  ///< in the month before; empty: not known
+  Money budget;                       ///< of a month; 0: none
+  /// When the budget is spent if it goes on so; empty: not in this month. In the past: it is.
+  std::optional<WallTime> spent_at;
+  WallTime until{};  ///< the month's end
+};
+
+/// The hours of the day in which something is used most and least, as they were on the last days.
+struct PeakHours {
+  std::string series;              ///< "memory", "gpu_memory:GPU-…"
+  int peak_from = 0, peak_to = 0;  ///< of the node's clock, 0 to 23; `to` may be on the next day
+  double peak = 0;                 ///< mean of these hours, percent
+  int quiet_from = 0, quiet_to = 0;
+  double quiet = 0;
+  int days = 0;  ///< that were looked at
 };
 
 struct View {
@@ -67,6 +93,8 @@ struct View {
   std::string readiness;                       ///< why not ready, or empty
   std::vector<Drain> drains;                   ///< what takes nobody new
   std::vector<SessionRootView> session_roots;  ///< as configured
+  std::optional<CostView> cost;                ///< empty: nothing has a price
+  std::vector<PeakHours> peaks;                ///< empty: there are none, or nobody knows yet
   std::shared_ptr<const Config> config;
 };
 

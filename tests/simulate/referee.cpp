@@ -740,7 +740,8 @@ std::string Referee::starts(const control::Control& control, const Event& event,
     const Lease& lease = state.promises.leases.at(id);
     auto wanted = decide::wanted_of(books, lease);
     if (!wanted) continue;
-    const BootTime from = std::max(at.boot, at.boot + (when - at.wall));
+    // One that was late stays due, also where the clock is set back behind its start.
+    const BootTime from = decide::is_due(lease, at.wall) ? at.boot : at.boot + (when - at.wall);
     all.push_back({&lease, *wanted, from,
                    lease.expected ? std::optional(from + *lease.expected) : std::nullopt});
   }
@@ -764,8 +765,7 @@ std::string Referee::starts(const control::Control& control, const Event& event,
         const bool over = entry->ends && *entry->ends <= kept.from;
         if (over || need(kept, slot.pool) <= 0) continue;
         // One whose time has come and whose device is closed keeps nobody.
-        if (decide::is_due(*kept.lease, at.wall) &&
-            decide::is_shut_out(state.ledger, kept.wanted)) {
+        if (decide::is_due(*kept.lease, at.wall) && decide::is_shut_out(books, kept.wanted)) {
           continue;
         }
         std::int64_t left = pool.balance();
@@ -779,7 +779,7 @@ std::string Referee::starts(const control::Control& control, const Event& event,
           const bool there = beside.from <= kept.from &&
                              (!beside.until || *beside.until > kept.from) &&
                              !(decide::is_due(*beside.lease, at.wall) &&
-                               decide::is_shut_out(state.ledger, beside.wanted));
+                               decide::is_shut_out(books, beside.wanted));
           if (there) left -= need(beside, slot.pool);
         }
         if (left < 0) {
