@@ -24,6 +24,7 @@ namespace {
 constexpr const char* kHelp =
     "  headroom forecast              what each reading is going to be in 15 minutes\n"
     "  headroom forecast memory       of one\n"
+    "  headroom forecast l-73         of what a lease, a component or a device uses\n"
     "  headroom forecast --horizon 1h further ahead\n"
     "  headroom forecast -o wide      how good the forecasts were, and what limits them\n"
     "\n"
@@ -45,7 +46,7 @@ std::string full_cell(const value& forecast) {
 
 }  // namespace
 
-std::string render_forecasts(const value& forecasts, const std::string& resource,
+std::string render_forecasts(const value& forecasts, const std::string& wanted,
                              const Style& style) {
   Table table({{"RESOURCE"},
                {"DEVICE", Align::left, false, true},
@@ -61,7 +62,7 @@ std::string render_forecasts(const value& forecasts, const std::string& resource
                {"LIMITED BY", Align::left, true}});
   for (const auto& one : client::list(forecasts)) {
     const auto name = client::text(one, "resource");
-    if (!resource.empty() && name != resource) continue;
+    if (!wanted.empty() && name != wanted && client::text(one, "device") != wanted) continue;
     const auto unit = client::text(one, "unit");
     const auto show = [&](const char* field) {
       return show_reading(style, unit, client::number(one, field), 1);
@@ -83,7 +84,7 @@ std::string render_forecasts(const value& forecasts, const std::string& resource
 }
 
 int forecast_command(Words words) {
-  Options options("forecast [RESOURCE]", kHelp);
+  Options options("forecast [RESOURCE|NAME]", kHelp);
   Common common;
   Words given;
   std::string horizon;
@@ -105,7 +106,10 @@ int forecast_command(Words words) {
   if (!document) return report(document.error());
   if (!given.empty()) {
     std::vector<std::string> names;
-    for (const auto& one : client::list(*document)) names.push_back(client::text(one, "resource"));
+    for (const auto& one : client::list(*document)) {
+      names.push_back(client::text(one, "resource"));
+      names.push_back(client::text(one, "device"));
+    }
     const std::vector<std::string_view> views(names.begin(), names.end());
     if (!names.empty() && std::ranges::find(names, given.front()) == names.end()) {
       const auto near = settings::nearest(given.front(), views);

@@ -8,8 +8,8 @@
 
 namespace headroom::cli {
 
-/// A table of the forecasts of `resource`; "": of all.
-std::string render_forecasts(const client::json::value& forecasts, const std::string& resource,
+/// A table of the forecasts of a resource, or of a device, lease or component; "": of all.
+std::string render_forecasts(const client::json::value& forecasts, const std::string& wanted,
                              const Style& style);
 
 }  // namespace headroom::cli

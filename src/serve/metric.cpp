@@ -123,6 +123,7 @@ void count_components(MetricFacts& facts) {
       amount.least += one.least;
       amount.most += one.most;
       if (one.demand) amount.demand = amount.demand.value_or(0) + *one.demand;
+      if (one.forecast) amount.forecast = amount.forecast.value_or(0) + *one.forecast;
       amount.applied += one.changes;
       amount.failed += one.failures;
       if (one.accuracy) out.accuracy = std::min(out.accuracy.value_or(1), *one.accuracy);

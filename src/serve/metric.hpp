@@ -68,6 +68,7 @@ struct MetricFacts {
     struct Amount {
       std::int64_t has = 0, least = 0, most = 0;  ///< units of the Allotted
       std::optional<std::int64_t> demand;
+      std::optional<std::int64_t> forecast;
       std::uint64_t applied = 0, failed = 0;  ///< changes
     };
     std::map<Allotted, Amount> amounts;

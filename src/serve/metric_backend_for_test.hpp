@@ -197,6 +197,7 @@ inline void fill(StillMachine& machine) {
   amount.least = 50;
   amount.most = 800;
   amount.demand = 240;
+  amount.forecast = 260;
   amount.changes = 11;
   amount.failures = 1;
   amount.accuracy = 0.93;

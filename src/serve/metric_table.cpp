@@ -296,11 +296,12 @@ void component_amount(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
-void component_demand(const MetricFacts& facts, MetricSink& sink) {
+template <std::optional<std::int64_t> ComponentAmount::* kMember>
+void known_amount(const MetricFacts& facts, MetricSink& sink) {
   for (const MetricFacts::ComponentGroup& one : facts.components) {
     for (const auto& [what, amount] : one.amounts) {
-      if (!amount.demand) continue;
-      sink.real({one.name, facts_of(what).setter}, in_unit(what, *amount.demand));
+      if (!(amount.*kMember)) continue;
+      sink.real({one.name, facts_of(what).setter}, in_unit(what, *(amount.*kMember)));
     }
   }
 }
@@ -896,7 +897,7 @@ constexpr Row kRows[] = {
      "",
      "What it would be given if there were enough, in the unit of its setter.",
      {"component", "setter"},
-     component_demand},
+     known_amount<&ComponentAmount::demand>},
     {"headroom.component.quota.min",
      gauge,
      "",
@@ -909,6 +910,12 @@ constexpr Row kRows[] = {
      "The most that it is given, in the unit of its setter.",
      {"component", "setter"},
      component_amount<&ComponentAmount::most>},
+    {"headroom.forecast.demand",
+     gauge,
+     "",
+     "What it is expected to use in a quarter of an hour, in the unit of its setter.",
+     {"component", "setter"},
+     known_amount<&ComponentAmount::forecast>},
     {"headroom.cost.per_hour",
      gauge,
      "",
