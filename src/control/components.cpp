@@ -35,6 +35,8 @@ constexpr std::chrono::nanoseconds kBetweenOfEach{20'000};
 constexpr int kFreeCycles = 20;
 constexpr int kUnresponsive = judge::kUnresponsive;  // asks in a row
 constexpr std::chrono::hours kKnown{1};              // of a series, from then on it may be doubted
+constexpr double kRecent = 1.0 / 50;                 // weight of the newest ask among all of them
+constexpr std::chrono::hours kStillCounts{1};        // what was asked last
 constexpr std::size_t kRemembered = 4000;            // series of an earlier run
 constexpr std::uint64_t kEnough = 20;                // asks, to say that too many fail
 constexpr std::string_view kMeantToHave = "what it is meant to have";  // told from that
@@ -869,6 +871,13 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
 // needed.
 std::string Control::save_foresight() const {
   std::string saved;
+  // Those that have not come back yet may still do so.
+  for (const auto& [of, states] : state_.remembered) {
+    judge::append_piece(saved, of.first);
+    saved += static_cast<char>(index_of(of.second));
+    judge::append_piece(saved, states.first);
+    judge::append_piece(saved, states.second);
+  }
   for (const auto& [name, run] : state_.component_runs) {
     for (const Allotted what : kAllAllotted) {
       const Demand& demand = run.demands[index_of(what)];
@@ -912,15 +921,19 @@ void Control::remember(const std::string& name, Allotted what, Demand& demand) {
 
 void Control::judge_components(
     const std::function<void(Resource, const std::string&, std::optional<double>)>& feed) const {
+  // Where all is well there is nothing to look at, and nothing to look up: of a thousand components
+  // that is once a second.
+  const bool any = state_.gauges.lower_bound({Resource::allocation_failures, std::string()}) !=
+                   state_.gauges.end();
   for (const auto& [name, run] : state_.component_runs) {
-    // Where all is well there is nothing to be looked at again.
     const auto tell = [&, &of = name](Resource what, std::optional<double> value) {
-      if (value.value_or(0) > 0 || state_.gauges.contains({what, of})) feed(what, of, value);
+      const double line = judge::gauge_settings(*state_.config, what).rungs.warning.value_or(0);
+      if (value.value_or(0) >= line || (any && state_.gauges.contains({what, of}))) {
+        feed(what, of, value);
+      }
     };
-    const auto asked = static_cast<double>(run.asked);
-    if (run.asked >= kEnough) {
-      tell(Resource::allocation_failures,
-           100 * static_cast<double>(run.failed + run.timed_out) / asked);
+    if (run.asked >= kEnough && run.asked_at && at_.boot - *run.asked_at < kStillCounts) {
+      tell(Resource::allocation_failures, 100 * run.failures);
     }
     tell(Resource::component_unresponsive, run.in_vain);
     const Estimator by = state_.config->strategy.estimator;
@@ -932,7 +945,8 @@ void Control::judge_components(
         continue;
       unsure = std::max(unsure.value_or(0), 100 * (1 - demand.confidence));
     }
-    tell(Resource::forecast_low_confidence, unsure);
+    // Where nothing is foreseen nobody doubts it: then an alert that is open ends.
+    if (unsure) tell(Resource::forecast_low_confidence, unsure);
   }
 }
 
@@ -1339,6 +1353,8 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
       keep(PutDecision{std::move(decision)});
     }
   }
+  run.failures += ((applied ? 0 : 1) - run.failures) * kRecent;
+  run.asked_at = at_.boot;
   if (applied) {
     ++run.applied;
     run.in_vain = 0;

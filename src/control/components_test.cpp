@@ -387,6 +387,9 @@ TEST_F(Components, WhatWasLearnedOfThemIsThereAfterARestart) {
     live(6);
     EXPECT_EQ(seen().has_value(), kept);
   }
+  // Two restarts on end, and nobody was back between them.
+  box.restart({}, true, saved);
+  EXPECT_EQ(box.control.save_foresight().size(), saved.size());
   // Nothing that it is given breaks it.
   for (std::size_t cut = 0; cut < saved.size(); cut += 97) {
     box.restart({}, true, saved.substr(0, cut));

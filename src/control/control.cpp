@@ -297,6 +297,7 @@ void Control::on(const Restored& event) {
       }
     }
   }
+  if (!event.same_boot) charge_anew();
   drop_incomplete();
   restore_sessions(event.same_boot);
   restore_components(event.same_boot);

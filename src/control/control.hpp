@@ -243,6 +243,8 @@ class Control {
   Money cost_of(const Lease& lease) const;
   void charge(Lease& lease) const;
   void charge_all();
+  void charge_some();
+  void charge_anew();
   /// Adds the time since the last sample to what the month has cost.
   void spend(const Sample& sample);
   std::optional<decide::Spent> spent() const;

@@ -12,6 +12,8 @@ namespace {
 // A longer time between two samples is not counted: nobody knows what was then.
 constexpr std::chrono::minutes kLongestGap{2};
 constexpr std::chrono::minutes kSaveEvery{1};
+constexpr std::chrono::hours kChargeEvery{1};
+constexpr std::size_t kChargedAtOnce = 100;
 constexpr double kLongMonth = 32 * 24;  // hours
 
 }  // namespace
@@ -34,6 +36,11 @@ Money Control::cost_of(const Lease& lease) const {
 // `lease` as it will be; what it had booked until now is what it pays for.
 void Control::charge(Lease& lease) const {
   const auto before = state_.promises.leases.find(lease.id);
+  // While its device is not known, nor is what share of it that was: it is charged later.
+  const bool known = lease.gpu.empty() || lease.state == LeaseState::ended ||
+                     (state_.ledger.gpu(lease.gpu) >= 0 &&
+                      state_.ledger.pool(state_.ledger.gpu(lease.gpu)).capacity > 0);
+  if (!known && lease.charged != BootTime()) return;
   if (before != state_.promises.leases.end() && lease.charged != BootTime()) {
     lease.cost += decide::over(per_hour(before->second), at_.boot - lease.charged);
   }
@@ -47,6 +54,31 @@ void Control::charge_all() {
   }
   for (Lease& lease : all) {
     charge(lease);
+    keep(PutLease{std::move(lease)});
+  }
+}
+
+// So that a crash or a reboot costs nobody's account more than about an hour.
+void Control::charge_some() {
+  std::vector<Lease> some;
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (some.size() >= kChargedAtOnce) break;
+    if (decide::holds(lease.state) && lease.parent == 0 && !lease.use &&
+        lease.charged != BootTime() && at_.boot - lease.charged >= kChargeEvery) {
+      some.push_back(lease);
+    }
+  }
+  for (Lease& lease : some) keep(PutLease{std::move(lease)});
+}
+
+// What was charged up to a time of another boot: the time since then is nobody's.
+void Control::charge_anew() {
+  std::vector<Lease> all;
+  for (const auto& [id, lease] : state_.promises.leases) {
+    if (lease.charged != BootTime() && decide::holds(lease.state)) all.push_back(lease);
+  }
+  for (Lease& lease : all) {
+    lease.charged = BootTime();
     keep(PutLease{std::move(lease)});
   }
 }
@@ -69,8 +101,10 @@ void Control::spend(const Sample& sample) {
   const auto month = decide::month_of(at_.wall, state_.zone);
   const bool begins = !state_.promises.spent.contains(month);
   if (!begins && state_.saved_at && at_.boot - *state_.saved_at < kSaveEvery) return;
+  // The first sample comes before the journal was read: then nothing is known of the month.
+  if (state_.unsaved == Money()) return;
   state_.saved_at = at_.boot;
-  if (!begins && state_.unsaved == Money()) return;
+  charge_some();
   const Money so_far = begins ? Money() : state_.promises.spent.at(month);
   keep(PutSpent{month, so_far + state_.unsaved});
   state_.unsaved = Money();

@@ -81,6 +81,40 @@ TEST(Cost, ARestartForgetsNoneOfIt) {
   EXPECT_NEAR(cost_of(b, id), 3, 1e-6);
 }
 
+TEST(Cost, TheFirstSampleBeforeTheJournalIsReadForgetsNoMonth) {
+  Bench b(priced());
+  b.read();
+  pass_hours(b, 2);
+  const auto before = b.shadow.spent;
+  ASSERT_EQ(before.size(), 1U);
+  const std::vector<Record> records = b.shadow.records();
+  b.control = Control(priced());
+  b.sample.at = b.now();
+  const Effects first = b.control.apply(Sampled{std::make_shared<Sample>(b.sample)}, b.now());
+  for (const Effect& effect : first) {
+    const auto* journal = std::get_if<Journal>(&effect);
+    EXPECT_TRUE(journal == nullptr || !std::holds_alternative<PutSpent>(journal->record));
+  }
+  b.apply(Restored{records, {}, true});
+  EXPECT_EQ(b.control.state().promises.spent, before);
+}
+
+TEST(Cost, ARebootMakesNobodyPayForAnotherBoot) {
+  for (const bool longer : {false, true}) {
+    Bench b(priced());
+    b.read();
+    const LeaseId id = b.granted(want(memory(50_GiB), 10));
+    pass_hours(b, 5);
+    const double before = cost_of(b, id);
+    EXPECT_NEAR(before, 5, 1e-6);
+    b.boot_ms = longer ? 1000LL * 3600 * 500 : 1000;  // the clock of the new boot
+    b.restart({}, false);
+    ASSERT_EQ(b.state(id), LeaseState::ended);
+    EXPECT_LE(b.shadow.leases.at(id).cost.value(), before);
+    EXPECT_GE(b.shadow.leases.at(id).cost.value(), before - 1.1) << "an hour at most is lost";
+  }
+}
+
 TEST(Cost, ANewPriceCountsFromNowOn) {
   Bench b;
   b.read();
@@ -177,6 +211,21 @@ TEST(Cost, OverBudgetOnlyWhoMattersStartsUntilTheNextMonth) {
   b.wall_ms = 1'701'388'800'000;  // December begins
   b.read();
   EXPECT_EQ(b.state(waits), LeaseState::reserved);
+}
+
+TEST(Cost, WhoWaitsForMoneyTakesNoMemoryFromOthers) {
+  Bench b(short_of_money(LeastPriority::high));
+  b.read();
+  AskLease holds = want(gpu_memory(20_GiB), 10);
+  holds.model = "idle";
+  const LeaseId model = b.granted(holds);
+  pass_hours(b, 4);
+  AskLease poor = patient(gpu_memory(23_GiB));
+  poor.needs.gpu = "GPU-A";
+  EXPECT_EQ(b.state(b.granted(poor)), LeaseState::waiting);
+  pass_hours(b, 1);
+  EXPECT_EQ(b.count<AskHook>(), 0);
+  EXPECT_NE(b.state(model), LeaseState::draining);
 }
 
 TEST(Cost, WithNobodyNobodyStartsAndWhatRunsRunsOn) {

@@ -143,7 +143,7 @@ std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) cons
   if (waiting.parent != 0) return {};  // takes it from its outer lease
   const decide::Books now = books();
   const auto wanted = decide::wanted_of(now, waiting);
-  if (!wanted || !wanted->gpus.empty()) return {};
+  if (!wanted || !wanted->gpus.empty() || decide::is_over_budget(now, *wanted)) return {};
   const std::int64_t bytes = wanted->amounts.memory.count();
   return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }

@@ -171,8 +171,13 @@ void Control::run_starts() {
 std::vector<LeaseId> Control::near_starts() const {
   std::vector<LeaseId> near;
   for (const auto& [at, id] : state_.starts) {
-    const bool soon = at <= at_.wall + decide::kRoomBefore;
-    if (soon || state_.promises.leases.at(id).late) near.push_back(id);
+    const Lease& lease = state_.promises.leases.at(id);
+    if (at > at_.wall + decide::kRoomBefore && !lease.late) continue;
+    // Whose device is closed, or for whom there is no money, waits for that.
+    const auto wanted = decide::wanted_of(books(), lease);
+    const bool shut =
+        decide::is_due(lease, at_.wall) && wanted && decide::is_shut_out(books(), *wanted);
+    if (!shut) near.push_back(id);
   }
   return near;
 }

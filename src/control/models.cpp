@@ -597,7 +597,7 @@ void Control::make_room() {
     const Lease& waiter = state_.promises.leases.at(id);
     if (waiter.parent != 0) continue;
     const auto wanted = decide::wanted_of(books(), waiter);
-    if (!wanted) continue;
+    if (!wanted || decide::is_over_budget(books(), *wanted)) continue;
     const RoomPlan plan = plan_room(*wanted, {waiter.priority, waiter.model});
     const bool free = std::none_of(plan.unload.begin(), plan.unload.end(),
                                    [&](const auto& one) { return taken.contains(one.first); });

@@ -128,6 +128,7 @@ void Control::ask(const Asked& asked, const AskFit& ask) {
   wanted->owner = asked.caller.uid;
   wanted->spread = ask.spread;
   wanted->priority = ask.priority;
+  wanted->start = true;
   wanted->expected = bounded(ask.expected);
   // As for the lease itself.
   if (!wanted->expected && known.length.count() > 0) wanted->expected = bounded(known.length);

@@ -187,7 +187,9 @@ struct ComponentRun {
   std::optional<Call> late;              ///< its time was over, and nothing else was asked since
   std::map<std::string, double> values;  ///< of its setters, as applied
   std::uint64_t asked = 0, applied = 0, failed = 0, timed_out = 0;
-  int in_vain = 0;  ///< times in a row that it did not answer in time
+  double failures = 0;               ///< share of the last fifty or so asks that were not done
+  std::optional<BootTime> asked_at;  ///< last
+  int in_vain = 0;                   ///< times in a row that it did not answer in time
   std::optional<std::chrono::microseconds> answers_in;
   std::string problem;
   std::string window;  ///< the times whose bounds are in force

@@ -33,7 +33,15 @@ Money booking_per_hour(const Config::Cost& cost, const Ledger& ledger, const Amo
   const double cpu = share(booked.cpu.milli(), ledger.pool(Ledger::kCpu).capacity);
   double device = 0;
   if (gpu >= 0) {
-    device = exclusive ? 1 : share(booked.gpu_memory.count(), ledger.pool(gpu).capacity);
+    const Pool& pool = ledger.pool(gpu);
+    device = exclusive ? 1 : share(booked.gpu_memory.count(), pool.capacity);
+    // A slice is its part of all slices of the device.
+    if (!pool.parent.empty()) {
+      std::int64_t all = 0;
+      for (const Pool& other : ledger.pools())
+        all += other.parent == pool.parent ? other.capacity : 0;
+      device *= share(pool.capacity, all);
+    }
   }
   const double node = cost.per_hour + energy(cost, cost.idle_watts);
   return money(node * (memory + cpu) / 2 + cost.gpu_per_hour * device);

@@ -70,6 +70,31 @@ TEST_F(Costs, WhereNothingIsKnownOfTheMachineNothingIsAskedForIt) {
   EXPECT_EQ(booking_per_hour(prices(), Ledger(), {50_GiB, {}, 4_cores, {}}, -1, false), Money());
 }
 
+TEST(CostOfSlices, AreThoseOfTheirDevice) {
+  Sample sample;
+  sample.cpu.cores = 8;
+  sample.memory.total = 100_GiB;
+  sample.memory.available = 100_GiB;
+  for (const char* id : {"MIG-a", "MIG-b", "MIG-c"}) {
+    GpuReading slice;
+    slice.id = id;
+    slice.parent = "GPU-A";
+    slice.memory_total = id == std::string("MIG-c") ? 20_GiB : 10_GiB;
+    slice.memory_used = Bytes();
+    sample.gpus.push_back(slice);
+  }
+  Ledger ledger;
+  ledger.refresh(sample, Config(), Cores());
+  double all = 0;
+  for (const char* id : {"MIG-a", "MIG-b", "MIG-c"}) {
+    const int pool = ledger.gpu(id);
+    ASSERT_GE(pool, 0);
+    const Amounts whole{{}, Bytes(ledger.pool(pool).capacity), {}, {}};
+    all += booking_per_hour(prices(), ledger, whole, pool, false).value();
+  }
+  EXPECT_NEAR(all, 3, 1e-9);
+}
+
 TEST_F(Costs, SecondsAddUpToHours) {
   const Money hour = node_per_hour(prices(), 1, std::nullopt);
   Money sum;

@@ -106,11 +106,6 @@ struct Space {
   }
 };
 
-bool is_over_budget(const Books& books, const Wanted& wanted) {
-  if (!books.spent || wanted.more || wanted.parent != 0) return false;
-  return static_cast<int>(wanted.priority) < static_cast<int>(books.spent->least);
-}
-
 std::string budget_text(const Books& books) {
   constexpr const char* kLeast[] = {"low", "normal", "high", "critical"};
   const LeastPriority least = books.spent->least;
@@ -1247,6 +1242,7 @@ Result<Wanted> wanted_of(const Books& books, const Lease& lease) {
   auto wanted = want(books.ledger, lease.needs);
   if (!wanted) return wanted;
   wanted->priority = lease.priority;
+  wanted->start = lease.state == LeaseState::waiting;
   wanted->owner = lease.owner;
   wanted->spread = lease.spread;
   wanted->expected = lease.expected;
@@ -1453,6 +1449,11 @@ bool is_within_cap(const Books& books, const Wanted& wanted, const Amounts& less
   sum.booked.gpu_memory -= less.gpu_memory;
   sum.booked.cpu = Cores(sum.booked.cpu.milli() - less.cpu.milli());
   return over_cap(books, wanted.owner, sum, sum_of(wanted), wanted.more ? 0 : 1).empty();
+}
+
+bool is_over_budget(const Books& books, const Wanted& wanted) {
+  if (!books.spent || !wanted.start || wanted.more || wanted.parent != 0) return false;
+  return static_cast<int>(wanted.priority) < static_cast<int>(books.spent->least);
 }
 
 bool is_shut_out(const Books& books, const Wanted& wanted) {
@@ -1708,6 +1709,7 @@ std::string why_not_yet(const Books& books, const Lease& lease) {
   Verdict verdict;
   Space space(books.ledger);
   if (is_due(lease, books.now.wall)) {
+    if (is_over_budget(books, *wanted)) return budget_text(books);
     const Keeps before = due_before(books, lease.id);
     const Fit fit = fit_into(books, before, space, *wanted, moment_of(books));
     const Fit alone = fit_now(books, space, *wanted);

@@ -51,7 +51,8 @@ struct Wanted {
   Queue::Key key{};    ///< its place in the order of waiters
   LeaseId parent = 0;  ///< draws from this lease
   bool more = false;   ///< for a lease that is there already: on its device, and no further lease
-  Priority priority = Priority::critical;  ///< what is no start of a lease is held back by nothing
+  Priority priority = Priority::normal;
+  bool start = false;  ///< of a lease: a budget that is spent may hold it back
 };
 
 /// Reads needs against what this machine has. Fails with can_never_fit when no device qualifies,
@@ -146,6 +147,9 @@ LeaseId lead_of(const Promises& promises, LeaseId id);
 /// The pool indices and amounts of a waiting lease, as `want` gave them when it asked; of one that
 /// waits for its time, the devices that are kept for it.
 Result<Wanted> wanted_of(const Books& books, const Lease& lease);
+
+/// Whether the month's budget is spent, and it is one of those that wait for the next month.
+bool is_over_budget(const Books& books, const Wanted& wanted);
 
 /// Whether too much of what it could be placed on takes nobody new, or the month's budget is spent:
 /// it waits for that, and keeps nobody.

@@ -19,8 +19,9 @@ using std::chrono::nanoseconds;
 
 constexpr std::chrono::minutes kFresh{1};
 constexpr std::chrono::hours kForget{24};
-constexpr std::chrono::hours kToldOnce{6};  // what has moved is new for a while, and known
-constexpr double kFull = 100;               // percent
+constexpr std::chrono::hours kForgetLease{1};  // its number does not come again
+constexpr std::chrono::hours kToldOnce{6};     // what has moved is new for a while, and known
+constexpr double kFull = 100;                  // percent
 constexpr nanoseconds kDown = std::chrono::hours(24 * 30);  // off for longer is as off for so long
 
 std::chrono::seconds whole_seconds(std::chrono::nanoseconds time) {
@@ -61,7 +62,10 @@ std::vector<Unusual> Foresight::push(Instant at, std::span<const Reading> readin
   if (last_ && at.boot - last_->boot < kEvery) return unusual;
   if (restored_) resume(at);
   last_ = at;
-  std::erase_if(all_, [&](const auto& one) { return at.boot - one.second.at.boot >= kForget; });
+  std::erase_if(all_, [&](const auto& one) {
+    const auto age = at.boot - one.second.at.boot;
+    return age >= kForget || (age >= kForgetLease && one.first.starts_with("lease_"));
+  });
   for (const Reading& reading : readings) {
     if (!reading.value || !std::isfinite(*reading.value)) continue;
     auto found = all_.find(reading.series);

@@ -32,7 +32,8 @@ struct Unusual {
 ///
 /// Fed with every sample, it takes one in each kEvery: forecasts are made of cells of minutes, and
 /// the rest costs and says nothing. At most kMaxSeries; a series without a value for a day is
-/// forgotten. About 2 KiB a series. Not thread-safe; time is passed in.
+/// forgotten, one of a lease after an hour. About 2 KiB a series. Not thread-safe; time is passed
+/// in.
 class Foresight {
  public:
   static constexpr std::chrono::seconds kEvery{10};

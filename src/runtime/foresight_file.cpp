@@ -4,9 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "judge/saved.hpp"
@@ -41,9 +46,17 @@ void replace(const std::string& path, const std::string& bytes) {
 
 }  // namespace
 
-ForesightFile::ForesightFile(std::string dir) : path_(dir.empty() ? "" : dir + "/foresight") {}
+struct ForesightFile::Shared {
+  std::mutex mutex;
+  std::condition_variable written;
+  std::optional<std::string> next;
+  bool busy = false;  // a thread writes, or is about to
+};
 
-ForesightFile::~ForesightFile() { wait(); }
+ForesightFile::ForesightFile(std::string dir)
+    : path_(dir.empty() ? "" : dir + "/foresight"), shared_(std::make_shared<Shared>()) {}
+
+ForesightFile::~ForesightFile() { (void)wait(std::chrono::seconds(5)); }
 
 std::string ForesightFile::read() const {
   if (path_.empty()) return {};
@@ -74,12 +87,33 @@ std::string ForesightFile::read() const {
 
 void ForesightFile::write(std::string bytes) {
   if (path_.empty() || bytes.size() > kMost) return;
-  wait();
-  writer_ = std::thread([path = path_, bytes = std::move(bytes)] { replace(path, bytes); });
+  {
+    const std::scoped_lock lock(shared_->mutex);
+    shared_->next = std::move(bytes);
+    if (std::exchange(shared_->busy, true)) return;  // its thread takes this too
+  }
+  const auto work = [shared = shared_, path = path_] {
+    std::unique_lock lock(shared->mutex);
+    while (shared->next) {
+      const std::string one = std::move(*std::exchange(shared->next, std::nullopt));
+      lock.unlock();
+      replace(path, one);
+      lock.lock();
+    }
+    shared->busy = false;
+    shared->written.notify_all();
+  };
+  try {
+    std::thread(work).detach();
+  } catch (const std::system_error&) {  // no thread to be had: the next time, then
+    const std::scoped_lock lock(shared_->mutex);
+    shared_->busy = false;
+  }
 }
 
-void ForesightFile::wait() {
-  if (writer_.joinable()) writer_.join();
+bool ForesightFile::wait(std::chrono::milliseconds patience) {
+  std::unique_lock lock(shared_->mutex);
+  return shared_->written.wait_for(lock, patience, [this] { return !shared_->busy; });
 }
 
 }  // namespace headroom::runtime

@@ -30,7 +30,7 @@ TEST_F(ForesightFiles, GivesBackWhatWasWrittenLast) {
   EXPECT_EQ(file.read(), "");
   file.write("first");
   file.write(std::string("a\0b", 3));
-  file.wait();
+  ASSERT_TRUE(file.wait(std::chrono::seconds(60)));
   EXPECT_EQ(file.read(), std::string("a\0b", 3));
   struct stat is{};
   ASSERT_EQ(::stat(path().c_str(), &is), 0);
@@ -41,7 +41,7 @@ TEST_F(ForesightFiles, GivesBackWhatWasWrittenLast) {
 TEST_F(ForesightFiles, DamageAndCutsAreNothing) {
   ForesightFile file(dir_);
   file.write("what was learned");
-  file.wait();
+  ASSERT_TRUE(file.wait(std::chrono::seconds(60)));
   std::stringstream whole;
   whole << std::ifstream(path(), std::ios::binary).rdbuf();
   const std::string bytes = whole.str();
@@ -69,7 +69,7 @@ TEST_F(ForesightFiles, ALinkAPipeAndAFolderAreNotRead) {
   ASSERT_TRUE(fs::create_directory(path()));
   EXPECT_EQ(file.read(), "");
   file.write("x");
-  file.wait();
+  ASSERT_TRUE(file.wait(std::chrono::seconds(60)));
   EXPECT_TRUE(fs::is_directory(path())) << "what cannot be replaced stays";
   EXPECT_FALSE(fs::exists(path() + ".new"));
 }
@@ -77,7 +77,7 @@ TEST_F(ForesightFiles, ALinkAPipeAndAFolderAreNotRead) {
 TEST(ForesightFile, WithoutADirectoryNothingIsKept) {
   ForesightFile file("");
   file.write("x");
-  file.wait();
+  ASSERT_TRUE(file.wait(std::chrono::seconds(60)));
   EXPECT_EQ(file.read(), "");
 }
 

@@ -80,6 +80,7 @@ constexpr auto kTcpRetry = 5s;
 constexpr auto kZoneEvery = 1h;  // somebody may have moved the machine
 constexpr auto kSlowTurn = 10ms;
 constexpr auto kKeepForesight = 10min;
+constexpr auto kForgetHours = 24h;
 constexpr std::size_t kMostPeaks = 64;
 
 // What somebody may want to move to another time of the day.
@@ -248,6 +249,7 @@ class Loop final : public serve::Backend {
   std::map<std::string, judge::HoursOfDay, std::less<>> hours_;  // of what has peaks
   std::optional<ForesightFile> foresight_file_;
   std::optional<BootTime> foresight_kept_;
+  std::set<std::string, std::less<>> seen_hours_;  // of hours_, in this run
   Callers callers_;
   record::EventList events_;
   Listeners listeners_;
@@ -408,6 +410,10 @@ void Loop::take_up(std::string_view learned) {
 
 void Loop::keep_foresight() {
   if (!foresight_file_) return;
+  // What was not there for a day, such as a device that was replaced, has no habits any more.
+  if (now().boot - node_.started.boot > kForgetHours) {
+    std::erase_if(hours_, [this](const auto& one) { return !seen_hours_.contains(one.first); });
+  }
   std::string learned;
   judge::append_piece(learned, foresight_.save());
   judge::append_piece(learned, control_.save_foresight());
@@ -1148,6 +1154,7 @@ void Loop::remember(const Sample& sample) {
       found = hours_.emplace(std::string(reading.series), judge::HoursOfDay()).first;
     }
     found->second.push(hour, *reading.value);
+    seen_hours_.insert(found->first);
   }
   // Leases and components come and go: theirs is the last hour, and no place on the disk.
   readings_.assign(node.begin(), node.end());

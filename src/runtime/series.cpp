@@ -99,15 +99,16 @@ std::span<const judge::Reading> WorkloadSeries::of(const control::State& state, 
   const auto add = [&](const char* resource, const std::string& of, double value) {
     readings_.push_back({names_.emplace_back(std::string(resource) + ":" + of), value});
   };
-  std::size_t leases = 0;
+  std::erase_if(placed_, [&](const auto& one) { return at.boot - one.second >= kKept; });
   for (const auto& [id, use] : state.uses) {
-    if (leases == kMost) break;
+    const bool placed = placed_.contains(id);
+    if (!placed && placed_.size() >= kMost) continue;
     const auto lease = state.promises.leases.find(id);
     if (!use.measured || lease == state.promises.leases.end() || lease->second.part_of != 0 ||
         !decide::holds(lease->second.state) || at.boot - lease->second.granted.boot < kSettled) {
       continue;
     }
-    ++leases;
+    placed_[id] = at.boot;
     const std::string name = "l-" + std::to_string(id);
     add("lease_memory", name, static_cast<double>(use.measured->memory.count()));
     if (lease->second.booked.gpu_memory.count() > 0) {

@@ -31,10 +31,12 @@ class SeriesOf {
 /// The readings of leases and components: what they use, in bytes and in percent of the processors.
 /// The series are "lease_memory:l-73", "lease_gpu_memory:l-73", "component_cpu:NAME" and
 /// "component_memory:NAME"; of the oldest kMost leases that are a minute old, and the first kMost
-/// components by name.
+/// components by name. A lease that ends keeps its place for an hour, for so long is its history
+/// kept: so leases that come and go never crowd the series of the machine out.
 class WorkloadSeries {
  public:
   static constexpr std::size_t kMost = 40;
+  static constexpr std::chrono::hours kKept{1};
 
   /// Valid until the next call.
   std::span<const judge::Reading> of(const control::State& state, Instant at);
@@ -42,6 +44,7 @@ class WorkloadSeries {
  private:
   std::vector<std::string> names_;
   std::vector<judge::Reading> readings_;
+  std::map<LeaseId, BootTime> placed_;  ///< when each of them was last seen
 };
 
 }  // namespace headroom::runtime

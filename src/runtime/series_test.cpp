@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -125,6 +126,27 @@ TEST(Workloads, AreTheOldestAndTheFirstOnesOnly) {
   EXPECT_EQ(readings.size(), 2 * WorkloadSeries::kMost + 1);
   EXPECT_EQ(value_of(readings, "lease_memory:l-40"), 40000);
   EXPECT_EQ(value_of(readings, "component_memory:c1039"), 512.0 * (1 << 20));
+}
+
+TEST(Workloads, ThatComeAndGoTakeNoPlaceFromOthersForAnHour) {
+  WorkloadSeries series;
+  std::set<std::string> names;
+  Instant now{BootTime(std::chrono::hours(1)), {}};
+  control::State state;
+  for (LeaseId id = 1; id <= 300; ++id) {  // one after the other, ten seconds each
+    Lease lease;
+    lease.id = id;
+    lease.state = LeaseState::active;
+    state.promises.leases.clear();
+    state.promises.keep(PutLease{lease});
+    state.uses.clear();
+    state.uses[id].measured = Amounts{1_GiB, {}, {}, {}};
+    for (const judge::Reading& one : series.of(state, now)) names.emplace(one.series);
+    now.boot += std::chrono::seconds(10);
+  }
+  EXPECT_EQ(names.size(), WorkloadSeries::kMost);
+  now.boot += WorkloadSeries::kKept;
+  EXPECT_EQ(series.of(state, now).size(), 1U);
 }
 
 }  // namespace
