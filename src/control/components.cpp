@@ -613,7 +613,7 @@ void Control::unregister(const std::string& name, const std::string& why) {
   }
 }
 
-// What was to be asked next, and was not.
+// What was to be asked next, and was not. What is booked for it goes with settle_call().
 void Control::refuse_due(const std::string& name, ComponentRun& run) {
   auto& pool = pool_of_component(state_.promises.components.at(name));
   for (const auto& [what, move] : std::exchange(run.due, {})) {
@@ -654,9 +654,9 @@ void Control::on(const ComponentHeard& event) {
     if (run->second.call) {
       const Call call = *std::exchange(run->second.call, std::nullopt);
       state_.calls_due.erase({call.until, event.component});
+      refuse_due(event.component, run->second);
       settle_call(event.component, run->second, call, Decision::Outcome::unreachable, {},
                   "it stopped listening before it answered");
-      refuse_due(event.component, run->second);
       run->second.late = call;
     }
     return;
@@ -828,21 +828,20 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
       what == Allotted::memory ? state_.ledger.pool(decide::Ledger::kMemory) : cpu;
   // What was just given back may have been taken since: the next sample says.
   if (!device.unknown.empty() || device.capacity <= 0 || device.unseen > 0) return {};
+  // What is only booked, and nobody's any more, is given to nobody before it is free.
   std::int64_t own = 0;
-  std::set<LeaseId> counted;
-  for (const auto& [name, run] : state_.component_runs) {
-    const Component& component = state_.promises.components.at(name);
-    if (!component.books || !counted.insert(component.lease).second) continue;
-    if (const decide::Entry* entry = state_.ledger.entry(component.lease)) {
-      own += what == Allotted::memory ? entry->booked.memory.count() : entry->booked.cpu.milli();
+  const auto shared = state_.allocations.find(0);
+  for (const auto& [id, names] : state_.component_leases) {
+    const decide::Entry* entry = state_.ledger.entry(id);
+    if (entry == nullptr || shared == state_.allocations.end()) continue;
+    std::int64_t held = 0;
+    for (const std::string& name : names) {
+      if (!state_.promises.components.at(name).books) continue;
+      held += shared->second[index_of(what)].held(state_.component_runs.at(name).number);
     }
-  }
-  if (const auto shared = state_.allocations.find(0); shared != state_.allocations.end()) {
-    // Nobody is given what is only booked for longer than it is his.
-    const std::int64_t out = shared->second[index_of(what)].out();
-    const std::int64_t amount =
-        what == Allotted::memory ? out * kMiB : out * device.capacity / kWhole;
-    own = std::min(own, amount);
+    own += what == Allotted::memory
+               ? std::min(entry->booked.memory.count(), held * kMiB)
+               : std::min(entry->booked.cpu.milli(), held * device.capacity / kWhole);
   }
   // A lease whose time has come or is near goes before: what it needs is given back until then.
   std::int64_t promised = 0;
@@ -1452,8 +1451,8 @@ void Control::expire_calls() {
         std::chrono::duration<double>(state_.config->control.setter_timeout).count();
     std::string said = "it did not answer in " + number_text(timeout) + " s";
     if (run.in_vain > 1) said += ", " + std::to_string(run.in_vain) + " times in a row";
-    settle_call(name, run, call, Decision::Outcome::timed_out, {}, said);
     refuse_due(name, run);
+    settle_call(name, run, call, Decision::Outcome::timed_out, {}, said);
     run.late = call;
     if (run.in_vain == kUnresponsive) {
       say("component.unresponsive", 0, name + " does not respond: " + said);

@@ -399,6 +399,36 @@ TEST_F(Components, WhatWasLearnedOfThemIsThereAfterARestart) {
   }
 }
 
+TEST_F(Components, WhatWasToBeAskedNextAndWasNotIsBookedNoMore) {
+  for (const bool late : {false, true}) {
+    const std::string name = late ? "late" : "deaf";
+    put(name, quota(250));
+    listen(name);
+    obey();
+    const std::int64_t had = has(name, Allotted::memory);
+    AskComponent more;
+    more.what = AskComponent::What::quota;
+    more.name = name;
+    more.quota = quota(300);
+    box.ask(more);
+    ASSERT_NE(call(name), nullptr);  // never answered: what comes next waits
+    more.quota = quota({}, 512);
+    box.ask(more);
+    box.pass(seconds(2));
+    box.read();
+    const LeaseId lease = component(name).lease;
+    ASSERT_EQ(box.shadow.leases.at(lease).booked.memory, 512_MiB);
+    if (late) {
+      box.pass(seconds(6));
+      box.apply(Ticked{});
+    } else {
+      box.apply(ComponentHeard{name, false});
+    }
+    EXPECT_EQ(has(name, Allotted::memory), had);
+    EXPECT_EQ(box.shadow.leases.at(lease).booked.memory.count() >> 20, had) << name;
+  }
+}
+
 TEST_F(Components, OneThatLeavesInTheCallLeavesNothingBehind) {
   put("leaves", quota(800));
   listen("leaves");
