@@ -102,6 +102,7 @@ class Control {
   // The life of a lease (lifecycle.cpp).
   /// Books it: on the pool `gpu` (-1: no device), and on further ones; all in one event.
   void grant(Lease lease, int gpu, const std::vector<int>& others = {});
+  void end_late_waiters();
   void run_queue();
   /// Grants those whose time has come, and says who is late.
   void run_starts();

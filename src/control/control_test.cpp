@@ -301,6 +301,22 @@ TEST(Control, WhatIsNestedEndsWithAnOuterLeaseWhoseTimeRanOut) {
   EXPECT_EQ(b.state(inner), LeaseState::ended);
 }
 
+TEST(Control, WhoWaitedLongerThanItsTimeIsNotGrantedHoweverLateTheTick) {
+  Bench b;
+  b.read();
+  const LeaseId first = b.granted(want(memory(80_GiB), 50));
+  AskLease timed = want(memory(60_GiB), 51);
+  timed.ttl = seconds(10);
+  timed.wait = seconds(100);
+  b.ask(timed);
+  const LeaseId waiting = first + 1;
+  ASSERT_EQ(b.state(waiting), LeaseState::waiting);
+  b.pass(seconds(11));
+  b.apply(Exited{holder(50)});
+  b.read();  // there is room again, and the clock was not looked at
+  EXPECT_EQ(b.state(waiting), LeaseState::ended);
+}
+
 TEST(Control, ATimeToLiveTellsWhenALeaseEnds) {
   Bench b;
   b.read();

@@ -118,7 +118,22 @@ void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   if (!model.empty()) limit_models();
 }
 
+// Nobody is granted who has waited for as long as was agreed, however late the tick. Who holds
+// something keeps it until that: it may renew it still.
+void Control::end_late_waiters() {
+  std::vector<LeaseId> late;
+  for (const auto* const until : {&state_.give_up, &state_.expires}) {
+    for (auto it = until->begin(); it != until->end() && it->first <= at_.boot; ++it) {
+      if (state_.promises.leases.at(it->second).state == LeaseState::waiting) {
+        late.push_back(it->second);
+      }
+    }
+  }
+  for (const LeaseId id : late) end(id, "it waited as long as it was told to");
+}
+
 void Control::run_queue() {
+  end_late_waiters();
   // What is on its way back is not seen yet, and whoever starts before it is could delay the head:
   // the sample that was asked for runs the queue.
   const auto reads = [](const Effect& effect) { return std::holds_alternative<Sense>(effect); };

@@ -740,6 +740,8 @@ std::string Referee::starts(const control::Control& control, const Event& event,
     const Lease& lease = state.promises.leases.at(id);
     auto wanted = decide::wanted_of(books, lease);
     if (!wanted) continue;
+    // Those that were chosen for it are gone: it starts on whichever others have room then.
+    if (wanted->gpus.size() > static_cast<std::size_t>(wanted->count)) continue;
     // One that was late stays due, also where the clock is set back behind its start.
     const BootTime from = decide::is_due(lease, at.wall) ? at.boot : at.boot + (when - at.wall);
     all.push_back({&lease, *wanted, from,
