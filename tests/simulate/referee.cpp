@@ -740,17 +740,20 @@ std::string Referee::starts(const control::Control& control, const Event& event,
     const Lease& lease = state.promises.leases.at(id);
     auto wanted = decide::wanted_of(books, lease);
     if (!wanted) continue;
-    // Those that were chosen for it are gone: it starts on whichever others have room then.
-    if (wanted->gpus.size() > static_cast<std::size_t>(wanted->count)) continue;
     // One that was late stays due, also where the clock is set back behind its start.
     const BootTime from = decide::is_due(lease, at.wall) ? at.boot : at.boot + (when - at.wall);
     all.push_back({&lease, *wanted, from,
                    lease.expected ? std::optional(from + *lease.expected) : std::nullopt});
   }
+  // Where the devices that were chosen for it are gone it starts on whichever others have room then.
+  const auto goes_anywhere = [](const Kept& kept) {
+    return kept.wanted.gpus.size() > static_cast<std::size_t>(kept.wanted.count);
+  };
   const auto need = [&](const Kept& kept, int pool) -> std::int64_t {
     if (pool == decide::Ledger::kMemory) return kept.wanted.amounts.memory.count();
     if (pool == decide::Ledger::kCpu) return kept.wanted.amounts.cpu.milli();
     if (pool == kept.wanted.disk) return kept.wanted.amounts.disk.count();
+    if (goes_anywhere(kept)) return 0;
     const auto& gpus = kept.wanted.gpus;
     const bool on = std::find(gpus.begin(), gpus.end(), pool) != gpus.end();
     return on ? kept.wanted.amounts.gpu_memory.count() : 0;
@@ -796,6 +799,7 @@ std::string Referee::starts(const control::Control& control, const Event& event,
   if (decide::next_due(books)) return "somebody whose time has come waits, and could start";
   for (const Kept& kept : all) {
     if (*kept.lease->starts > at.wall) continue;
+    if (goes_anywhere(kept)) return {};  // next_due() found no device for it
     bool fits = decide::is_within_cap(books, kept.wanted, Amounts());
     for (std::size_t i = 0; i < state.ledger.pools().size(); ++i) {
       const auto index = static_cast<int>(i);
