@@ -335,6 +335,8 @@ class Control {
   /// In the order in which they are served.
   std::vector<LeaseId> at_their_fence(const std::vector<Read>& reads);
   std::int64_t lent_and_not_taken();
+  /// By which a fence is raised first; it doubles while it is asked for.
+  Bytes first_step() const;
   /// Bytes that may be taken until use is where this step is left; below 0 beyond it.
   std::int64_t below_line(Step step) const;
   /// Takes more than anybody merely misjudges.
@@ -349,12 +351,18 @@ class Control {
   /// It is not only near its fence, where it may be content: it came to it.
   bool wants_more(const Lease& lease, const Use& use) const;
   bool goes_before_the_queue(const Lease& lease, const Use& use) const;
+  /// Its turn before the queue begins, if it is one of those and the others had theirs.
+  void begin_turn(const Lease& lease, Use& use) const;
+  /// Bytes that leases can have at all beside what those at their fence have.
+  std::int64_t beside_who_is_held(const std::vector<LeaseId>& there) const;
   /// Bytes that a waiter wants who lacks nothing else; empty for all others.
   std::optional<std::int64_t> memory_wanted_by(const Lease& waiting) const;
   /// By all who wait, by those above low, above normal and so on; the last is 0.
   using WaitedFor = std::array<std::int64_t, 5>;
-  WaitedFor memory_waited_for() const;
-  void hold(LeaseId id, const WaitedFor& waited);
+  /// Who waits for more than `most` is not counted.
+  WaitedFor memory_waited_for(std::int64_t most) const;
+  /// `lacks`: what is to be kept for it.
+  void hold(LeaseId id, const WaitedFor& helped, Bytes lacks);
   /// It is not at its fence, or does not want more.
   void be_content(LeaseId id);
   /// Ends who takes far more than it booked, one at a time, where a person said so.

@@ -1,6 +1,7 @@
 // What those who come to their fence are lent, and who goes before whom for it.
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -27,11 +28,20 @@ constexpr auto kTurn = 60s;
 // While less than this part of the machine stays free, who is far beyond its booking takes the
 // rest in small steps: somebody may come who booked.
 constexpr int kAmplePart = 4;
+// One far beyond its booking holds memory and does nothing with it: as soon as the others were
+// granted as much as it holds, it is served with this part of that before them.
+constexpr int kTurnPart = 4;
+constexpr int kTurnsUntil = 3;  // times its booking: who takes more than that is not near its end
 constexpr auto kBetweenSteps = 5s;
 constexpr auto kAsks = 5s;     // after the kernel told of it
 constexpr auto kInVain = 10s;  // at its fence: nothing comes free for it by itself
 
 }  // namespace
+
+Bytes Control::first_step() const {
+  const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
+  return std::clamp(Bytes(pool.capacity / 64), kLeastFirst, kMostFirst);
+}
 
 std::int64_t Control::lent_and_not_taken() {
   std::int64_t lent = 0;
@@ -76,12 +86,14 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
     }
     be_content(id);
   }
-  // Who was merely measured badly first, then the higher class, then who came first: what there is
-  // goes to one until it has enough. Given out in small parts it might let nobody end.
+  for (const LeaseId id : there) begin_turn(state_.promises.leases.at(id), state_.uses.at(id));
+  // Who was merely measured badly first, then whose turn it is, then the higher class, then who
+  // came first: what there is goes to one until it has enough. Given out in small parts it might
+  // let nobody end.
   const auto rank = [&](LeaseId id) {
     const Lease& lease = state_.promises.leases.at(id);
-    return std::tuple(is_far_beyond(lease), -static_cast<int>(lease.priority), lease.granted.boot,
-                      id);
+    return std::tuple(is_far_beyond(lease), !goes_before_the_queue(lease, state_.uses.at(id)),
+                      -static_cast<int>(lease.priority), lease.granted.boot, id);
   };
   std::sort(there.begin(), there.end(), [&](LeaseId a, LeaseId b) { return rank(a) < rank(b); });
   return there;
@@ -134,9 +146,16 @@ bool Control::is_held_in_vain(const Use& use) const {
 }
 
 bool Control::goes_before_the_queue(const Lease& lease, const Use& use) const {
-  if (is_far_beyond(lease)) return false;
   const bool theirs = use.held_since && (at_.boot - *use.held_since) / kTurn % 2 != 0;
-  return !theirs;
+  return !theirs && (!is_far_beyond(lease) || use.turn.count() > 0);
+}
+
+void Control::begin_turn(const Lease& lease, Use& use) const {
+  if (!is_far_beyond(lease) || !use.held || !use.measured || use.turn.count() > 0) return;
+  if (lease.fence_at.count() >= kTurnsUntil * lease.booked.memory.count()) return;
+  if (state_.granted - use.granted_before < use.measured->memory) return;
+  use.granted_before = state_.granted;
+  use.turn = Bytes(lease.fence_at.count() / kTurnPart);
 }
 
 std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) const {
@@ -148,18 +167,32 @@ std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) cons
   return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }
 
-Control::WaitedFor Control::memory_waited_for() const {
+Control::WaitedFor Control::memory_waited_for(std::int64_t most) const {
   WaitedFor sums{};
   std::vector<LeaseId> ids = near_starts();
   for (const decide::Queue::Key& key : state_.queue.in_order()) ids.push_back(key.second);
   for (const LeaseId id : ids) {
     const Lease& waiting = state_.promises.leases.at(id);
     const std::int64_t bytes = memory_wanted_by(waiting).value_or(0);
+    if (bytes > most) continue;
     for (int below = 0; below <= static_cast<int>(waiting.priority); ++below) {
       sums.at(static_cast<std::size_t>(below)) += bytes;
     }
   }
   return sums;
+}
+
+std::int64_t Control::beside_who_is_held(const std::vector<LeaseId>& there) const {
+  const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
+  std::int64_t left = pool.free - pool.refused - pool.margin;
+  for (const auto& [id, use] : state_.uses) {
+    if (use.measured && state_.ledger.entry(id) != nullptr) left += use.measured->memory.count();
+  }
+  for (const LeaseId id : there) {
+    const Bytes measured = state_.uses.at(id).measured->memory;
+    left -= std::max(state_.promises.leases.at(id).fence_at, measured).count();
+  }
+  return left;
 }
 
 void Control::credit_fences(const std::vector<Read>& reads) {
@@ -170,34 +203,43 @@ void Control::credit_fences(const std::vector<Read>& reads) {
 
 void Control::give_credit(const std::vector<LeaseId>& there) {
   if (there.empty()) return;
-  const WaitedFor waited = memory_waited_for();
+  const WaitedFor waited = memory_waited_for(std::numeric_limits<std::int64_t>::max());
+  // Who waits for more than there is beside those who are held cannot start before they have ended:
+  // he would wait for them, and they for him.
+  const WaitedFor helped = memory_waited_for(beside_who_is_held(there));
   const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   // What fences were raised by and nobody has taken yet is not there twice.
   std::int64_t room = pool.spare() - lent_and_not_taken();
-  const Bytes first = std::clamp(Bytes(pool.capacity / 64), kLeastFirst, kMostFirst);
+  const Bytes first = first_step();
   // While memory runs short, only as far as it does not bring back what made it so: the step itself
-  // may stand for a minute after that is gone.
-  const bool short_of_it = state_.ladder.step() >= Step::hold;
+  // may stand for a minute after that is gone. Where all who are there stand at their fence nothing
+  // comes free but by the end of one of them; unless one may be ended, it has to be given what it
+  // takes to get there.
+  const bool all_stand = pool.leases == static_cast<int>(there.size());
+  const bool may_end = state_.config->pressure.most >= Step::kill;
+  const WaitedFor& before_far = all_stand && !may_end ? helped : waited;
+  const bool alone = all_stand && before_far.front() == 0;
+  const bool short_of_it = state_.ladder.step() >= Step::hold && !alone;
   if (short_of_it) room = std::min(room, below_line(Step::hold) - lent_and_not_taken());
   bool somebody_before = false;
   for (const LeaseId id : there) {
     Use& use = state_.uses.at(id);
     const Lease& lease = state_.promises.leases.at(id);
     const bool far = is_far_beyond(lease);
+    const bool before = goes_before_the_queue(lease, use);
     Bytes step =
         std::max({first, Bytes(lease.booked.memory.count() / 20), use.credit + use.credit});
-    std::int64_t most = room;
-    if (!far) {
-      const Bytes misjudged(kMisjudged * lease.booked.memory.count());
-      step = std::min(step, std::max(first, misjudged - lease.fence_at));
-    }
-    const bool before = goes_before_the_queue(lease, use);
+    Bytes lacks(kMisjudged * lease.booked.memory.count() - lease.fence_at.count());
+    if (far) lacks = use.turn;
+    if (!far || before) step = std::min(step, std::max(first, lacks));
     const std::size_t first_class = before ? static_cast<std::size_t>(lease.priority) + 1 : 0;
-    most -= waited.at(first_class);
-    if (far) {
+    bool slowly = false;
+    std::int64_t most = room - (before ? helped : before_far).at(first_class);
+    if (far && !before) {
       const bool lately = use.credited && at_.boot - *use.credited < kBetweenSteps;
       const bool ample = most - step.count() >= pool.capacity / kAmplePart;
-      if (!ample) most = lately ? 0 : most / kAmplePart;
+      if (!ample) most = lately ? 0 : std::max(most / kAmplePart, std::min(most, first.count()));
+      slowly = !ample;
     }
     const Bytes given = somebody_before ? Bytes() : std::min(step, Bytes(most));
     if (given < first) {
@@ -205,22 +247,32 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
         be_content(id);
         continue;
       }
-      hold(id, waited);
-      if (!far) somebody_before = true;
+      hold(id, helped, lacks);
+      if (!far || before || alone) somebody_before = true;
       continue;
     }
     room -= given.count();
+    use.turn -= std::min(use.turn, given);
+    if (use.turn < first) use.turn = Bytes();
     use.credit = given;
     use.credited = at_.boot;
-    use.held = false;
-    use.held_since.reset();
+    // Where nobody runs on it stands still between its steps, and whoever fits beside it comes first.
+    if (!all_stand || before || may_end) {
+      use.held = false;
+      use.held_since.reset();
+    }
+    // What it lacks still is kept for it until it is seen to be content: the queue is run at every
+    // end, and this only when it comes to its new fence.
     state_.at_fence.erase(id);
+    if (before && lacks - given >= first) state_.at_fence[id] = (lacks - given).count();
+    look_again(id);
     thaw(id, "its fence is raised");
     raise_fence(id, given);
+    if (slowly) somebody_before = true;
   }
 }
 
-void Control::hold(LeaseId id, const WaitedFor& waited) {
+void Control::hold(LeaseId id, const WaitedFor& helped, Bytes lacks) {
   Use& use = state_.uses.at(id);
   const Lease& lease = state_.promises.leases.at(id);
   if (!use.held) {
@@ -230,11 +282,12 @@ void Control::hold(LeaseId id, const WaitedFor& waited) {
             ", and there is no room to raise it");
     use.held = true;
     if (!use.held_since) use.held_since = at_.boot;
+    if (use.turn.count() == 0) use.granted_before = state_.granted;
   }
-  const std::int64_t wanted = kMisjudged * lease.booked.memory.count() - lease.fence_at.count();
+  if (!lease.frozen) state_.held_at = at_.boot;
   const bool before = goes_before_the_queue(lease, use) &&
-                      waited.at(static_cast<std::size_t>(lease.priority) + 1) == 0;
-  state_.at_fence[id] = before ? wanted : 0;
+                      helped.at(static_cast<std::size_t>(lease.priority) + 1) == 0;
+  state_.at_fence[id] = before ? std::max(Bytes(), lacks).count() : 0;
   const bool rests = use.rests_until && at_.boot < *use.rests_until;
   if (!rests && must_stand(lease, use)) {
     freeze(id, "it is at its fence, and there is no room to raise it");

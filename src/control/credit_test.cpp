@@ -160,6 +160,8 @@ TEST_F(Credit, WhoFitsBesideWhatIsHeldInVainIsNotShutOut) {
   const LeaseId large = waits(95_GiB, 13);
   look(98_GiB - used, milliseconds(1'000));
   look(98_GiB - used, milliseconds(11'000));
+  b.uses(hog, fence(hog));
+  used = fence(hog);
   const LeaseId small = waits(20_GiB, 14);
   look(98_GiB - used, milliseconds(1'000));
   EXPECT_EQ(b.state(large), LeaseState::waiting);
@@ -268,6 +270,80 @@ TEST_F(Credit, WhoEndsWhileHeldKeepsNothingFromTheOthers) {
   EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
   b.ask(AskEnd{other});
   EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0);
+}
+
+TEST_F(Credit, WhatItLacksStillIsKeptWhileItIsLentInSteps) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  const LeaseId other = job(60_GiB, 12, true);
+  b.uses(grower, 20_GiB);
+  b.uses(other, 60_GiB);
+  look(19_GiB);
+  const LeaseId waiter = waits(30_GiB, 13);
+  b.uses(grower, 21_GiB);  // it was raised, and comes to that too
+  look(18_GiB);
+  ASSERT_EQ(b.state(waiter), LeaseState::waiting);
+  ends(other, 12);  // runs the queue before it is seen that there is more for the one that is held
+  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+  Bytes used;
+  for (int i = 0; i < 8; ++i) {
+    used = std::min(fence(grower), 38_GiB);
+    b.uses(grower, used);
+    look(98_GiB - used);
+    if (used < 38_GiB) EXPECT_GE(fence(grower), std::min(used + 1_GiB, 40_GiB));
+  }
+  EXPECT_EQ(used, 38_GiB) << "what it needs to end";
+  EXPECT_EQ(b.state(waiter), LeaseState::reserved) << "it is content";
+}
+
+TEST_F(Credit, WhoHoldsMuchInVainHasATurnWhenTheOthersWereGrantedAsMuch) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  Bytes used;
+  for (int i = 0; i < 30; ++i) {
+    used = std::min(fence(grower), 40_GiB);
+    b.uses(grower, used);
+    look(98_GiB - used);
+    if (fence(grower) >= 40_GiB) break;
+  }
+  ASSERT_EQ(fence(grower), 40_GiB);
+  b.uses(grower, 40_GiB);
+  // Others come and go, and somebody always waits for more than comes free.
+  const LeaseId other = job(30_GiB, 12, true);
+  b.uses(other, 29_GiB);
+  look(29_GiB);
+  const LeaseId waiter = waits(50_GiB, 19);
+  LeaseId before = 0;
+  for (pid_t pid = 20; pid < 26; ++pid) {
+    if (before != 0) ends(before, pid - 1);
+    look(29_GiB);
+    if (pid <= 23) EXPECT_EQ(fence(grower), 40_GiB) << "they have not had as much yet";
+    before = job(10_GiB, pid, true, Priority::high);
+    b.uses(before, 9_GiB);
+    look(20_GiB);
+  }
+  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+  EXPECT_GT(fence(grower), 40_GiB);
+  EXPECT_LE(fence(grower), 60_GiB) << "and no further turn beyond three times its booking";
+}
+
+TEST_F(Credit, WhoIsAloneGetsToItsEndAlthoughSomebodyWaitsForMoreThanIsLeft) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  Bytes used;
+  for (int i = 0; i < 30; ++i) {
+    used = std::min(fence(grower), 60_GiB);
+    b.uses(grower, used);
+    look(98_GiB - used);
+  }
+  const LeaseId waiter = waits(50_GiB, 13);
+  for (int i = 0; i < 60; ++i) {
+    used = std::min(fence(grower), 90_GiB);
+    b.uses(grower, used);
+    look(98_GiB - used, milliseconds(6'000));
+  }
+  EXPECT_EQ(used, 90_GiB) << "they would wait for each other for ever";
+  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
 }
 
 }  // namespace

@@ -79,6 +79,7 @@ void Control::grant(Lease lease, int gpu, const std::vector<int>& others) {
   if (gpu >= 0) lease.gpu = state_.ledger.pool(gpu).device;
   if (wanted->disk >= 0) lease.mount = state_.ledger.pool(wanted->disk).device;
   if (lease.fence && lease.grouped) lease.fence_at = lease.booked.memory;
+  if (lease.parent == 0) state_.granted += lease.booked.memory;
   const LeaseId id = lease.id;
   const bool grouped = lease.grouped;
   state_.uses[id].rose = at_.boot;

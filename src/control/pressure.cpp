@@ -93,7 +93,9 @@ decide::Strain Control::strain_of(const Sample& sample) {
   const auto lately = [&](const std::optional<BootTime>& then) {
     return then && at_.boot - *then <= kWitness;
   };
-  strain.witness = lately(filling.swapped) || lately(state_.touched);
+  // Who is held at its fence waits for memory because headroom holds it: that says nothing of the
+  // machine.
+  strain.witness = lately(filling.swapped) || (lately(state_.touched) && !lately(state_.held_at));
   return strain;
 }
 
@@ -375,8 +377,10 @@ void Control::contain(const Sample& sample) {
     const auto next = std::find_if(runners.begin(), runners.end(), runs_on);
     if (!somebody && next != runners.end()) {
       thaw(next->lease, "somebody has to run on, and it comes first");
+      return;
     }
-    return;
+    // The step stands for seconds after its cause is gone.
+    if (below_line(Step::freeze) <= 0) return;
   }
   if (state_.thawed && at_.boot - *state_.thawed < kBetweenThaws) return;
   for (const decide::Runner& runner : runners) {

@@ -211,6 +211,25 @@ TEST_F(Tight, WhileMemoryRunsShortNobodyNewComes) {
   EXPECT_NE(b.lease(b.ask(want(memory(1_GiB), 22))), nullptr);
 }
 
+TEST_F(Tight, ThatWhoIsHeldWaitsForMemorySaysNothingOfTheMachine) {
+  for (const bool held : {true, false}) {
+    Bench fresh;
+    std::swap(b, fresh);
+    last_ = 0;
+    b.read();
+    const LeaseId one = job(20_GiB, 11, true);
+    const LeaseId other = job(60_GiB, 12, true);
+    job(12_GiB, 13, true);  // which has not taken it yet
+    b.uses(one, held ? 20_GiB : 18_GiB);
+    b.uses(other, 50_GiB);
+    b.sample.stall.memory_full = StallLine{Ratio(0.5), Ratio(0), Ratio(0), {}};
+    look(12_GiB, milliseconds(20'000));
+    b.apply(Touched{{one}});
+    look(12_GiB, milliseconds(1000));
+    EXPECT_EQ(b.control.state().ladder.step() >= Step::freeze, !held) << held;
+  }
+}
+
 TEST_F(Tight, APersonMaySayThatNothingIsDone) {
   Config config = Bench::make();
   config.pressure.most = Step::warn;

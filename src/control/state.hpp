@@ -52,6 +52,8 @@ struct Use {
   std::optional<BootTime> credited;     ///< when it was last raised
   bool held = false;                    ///< at its fence, and no room to raise it
   std::optional<BootTime> held_since;
+  Bytes granted_before;             ///< State::granted when it was held, or its last turn began
+  Bytes turn;                       ///< what it is still served with before the queue
   std::optional<BootTime> touched;  ///< the kernel last told that it came to its fence
   bool hopeless = false;            ///< it was said that it would be ended, had a person allowed it
   std::optional<BootTime> rests_until;  ///< it stood still for as long as it may
@@ -244,7 +246,8 @@ struct State {
   Filling filling;
   std::set<std::pair<Resource, std::string>> shrinking;  ///< until use is at cleanup_to
   std::set<LeaseId> frozen;                              ///< an index of the promises
-  std::set<LeaseId> lent;                    ///< whose fence was raised, and may not be there yet
+  Bytes granted;           ///< memory of all leases that were granted since the start
+  std::set<LeaseId> lent;  ///< whose fence was raised, and may not be there yet
   std::map<LeaseId, std::int64_t> at_fence;  ///< held there, and what is kept for each
   std::map<LeaseId, int> slowed;             ///< percent of the processors' share that they have
   LeaseId weighed = 0;                    ///< up to here those were looked for who should have less
@@ -252,6 +255,7 @@ struct State {
   std::optional<BootTime> killed;         ///< when the last one was told to end
   std::optional<BootTime> thawed;         ///< when the last one was let go because there is room
   std::optional<BootTime> touched;        ///< when somebody last came to its fence
+  std::optional<BootTime> held_at;        ///< when somebody last was held there, and not stopped
   std::optional<SessionRun> session_run;  ///< under way
   std::deque<SessionRun> session_runs;    ///< waiting
   std::uint64_t last_session_run = 0;

@@ -10,7 +10,8 @@
 namespace {
 
 constexpr const char* kHelp =
-    "usage: headroom-simulate [--seed N] [--events N] [--sabotage KIND] [--verbose]\n"
+    "usage: headroom-simulate [--seed N] [--events N] [--components N] [--sabotage KIND] "
+    "[--verbose]\n"
     "\n"
     "Runs the control machine of headroomd in a simulated machine: processes that take memory over "
     "time,\n"
@@ -28,6 +29,7 @@ constexpr const char* kHelp =
     "\n"
     "  --seed N         the run (1)\n"
     "  --events N       how long (100000)\n"
+    "  --components N   so many programs register and vanish, and little else happens\n"
     "  --sabotage KIND  break the world from outside in the middle of the run, which must be "
     "found:\n"
     "                     double-grant  samples that hide what is used, so that it is given twice\n"
@@ -49,6 +51,7 @@ int main(int argc, char** argv) {
   using headroom::simulate::Sabotage;
   std::uint64_t seed = 1;
   std::uint64_t events = 100'000;
+  std::uint64_t components = 0;
   Sabotage sabotage = Sabotage::none;
   bool verbose = false;
   for (int i = 1; i < argc; ++i) {
@@ -65,6 +68,9 @@ int main(int argc, char** argv) {
       ++i;
     } else if (word == "--events") {
       understood = number(value, events) && events > 0;
+      ++i;
+    } else if (word == "--components") {
+      understood = number(value, components) && components <= 10'000;
       ++i;
     } else if (word == "--sabotage") {
       const std::string_view kind = value;
@@ -83,15 +89,16 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  const auto outcome = headroom::simulate::World(seed, events, sabotage).run();
+  const auto outcome = headroom::simulate::World(seed, events, sabotage, components).run();
   if (verbose) {
     std::printf("granted %" PRIu64 " ended %" PRIu64 " crashes %" PRIu64 " quarantined %" PRIu64
                 " drained %" PRIu64 " handed over %" PRIu64 " returned %" PRIu64
                 " unloaded %" PRIu64 " kept %" PRIu64 " frozen %" PRIu64 " killed %" PRIu64
-                " set %" PRIu64 " started at a time %" PRIu64 "\n",
+                " set %" PRIu64 " started at a time %" PRIu64 " together %zu\n",
                 outcome.grants, outcome.endings, outcome.crashes, outcome.quarantined,
                 outcome.drained, outcome.handed_over, outcome.returned, outcome.unloaded,
-                outcome.kept, outcome.frozen, outcome.killed, outcome.set, outcome.started);
+                outcome.kept, outcome.frozen, outcome.killed, outcome.set, outcome.started,
+                outcome.together);
   }
   if (!outcome.broken.empty()) {
     std::printf("broken at event %" PRIu64 " of seed %" PRIu64 ": %s\n", outcome.events, seed,

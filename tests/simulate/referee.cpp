@@ -745,7 +745,8 @@ std::string Referee::starts(const control::Control& control, const Event& event,
     all.push_back({&lease, *wanted, from,
                    lease.expected ? std::optional(from + *lease.expected) : std::nullopt});
   }
-  // Where the devices that were chosen for it are gone it starts on whichever others have room then.
+  // Where the devices that were chosen for it are gone it starts on whichever others have room
+  // then.
   const auto goes_anywhere = [](const Kept& kept) {
     return kept.wanted.gpus.size() > static_cast<std::size_t>(kept.wanted.count);
   };

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The simulator as tests: short, digest, sabotage KIND, clean, million.
+# The simulator as tests: short, digest, sabotage KIND, clean, components, million.
 set -u
 what=$1
 simulate=$2
@@ -39,13 +39,20 @@ clean)  # without sabotage the same seeds run to their end: what was found there
     "$simulate" --seed "$seed" --events 20000 >"$out" || fail "seed $seed fails without sabotage"
   done
   ;;
+components)  # a thousand programs come and go
+  for seed in 1 2 3; do
+    "$simulate" --seed "$seed" --events 12000 --components 1000 --verbose >"$out" || fail "seed $seed"
+    together=$(sed -n 's/.* together \([0-9]*\)$/\1/p' "$out")
+    [ "$together" -ge 400 ] || fail "seed $seed: only $together were there at once"
+  done
+  ;;
 million)
   for seed in 101 102 103 104 105 106 107 108 109 110; do
     "$simulate" --seed "$seed" --events 100000 >"$out" || fail "seed $seed"
   done
   ;;
 *)
-  echo "usage: run.sh short|digest|sabotage|clean|million PROGRAM [KIND]"
+  echo "usage: run.sh short|digest|sabotage|clean|components|million PROGRAM [KIND]"
   exit 2
   ;;
 esac

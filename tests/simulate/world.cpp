@@ -47,10 +47,11 @@ Config make_config(Random& random) {
 
 }  // namespace
 
-World::World(std::uint64_t seed, std::uint64_t events, Sabotage sabotage)
+World::World(std::uint64_t seed, std::uint64_t events, Sabotage sabotage, std::uint64_t components)
     : random_(seed),
       events_wanted_(events),
       sabotage_(sabotage),
+      components_(components),
       machine_(random_),
       config_(make_config(random_)),
       control_(std::make_unique<control::Control>(config_)),
@@ -146,6 +147,7 @@ void World::apply(const Event& event, bool forged) {
     return fail(std::move(broken));
   }
   if (std::string broken = check_dead(); !broken.empty()) return fail(std::move(broken));
+  outcome_.together = std::max(outcome_.together, control_->state().component_runs.size());
   for (const Effect& effect : effects) {
     // Each answer, order and question leaves on its own: the daemon may die between any two of
     // them.
@@ -493,6 +495,8 @@ void World::take_sample(std::int64_t in) {
 }
 
 void World::act() {
+  // A crowd of them: hardly anything else happens, and the reboot that would end them all does not.
+  if (components_ > 0 && !random_.percent(5)) return components_do();
   if (random_.percent(40)) processes_do();
   const std::uint64_t what = random_.below(100);
   if (what < 22) {
@@ -544,8 +548,9 @@ void World::act() {
 // Components register, say what they use, change their minds and vanish: more than the machine can
 // hold.
 void World::components_do() {
-  const std::string name =
-      "component" + std::to_string(random_.below(random_.percent(80) ? 8 : 60));
+  const std::uint64_t number =
+      components_ > 0 ? random_.below(components_) : random_.below(random_.percent(80) ? 8 : 60);
+  const std::string name = "component" + std::to_string(number);
   const auto& known = control_->state().promises.components;
   const auto found = known.find(name);
   const bool registered = found != known.end() && found->second.registered;
@@ -583,11 +588,12 @@ void World::components_do() {
       knob.most = 64;
       ask.setters.push_back(knob);
     }
-    if (random_.percent(70)) {
+    if (random_.percent(components_ > 0 ? 95 : 70)) {
       Process& process = machine_.start(false);
-      process.ends = now_ + random_.between(1, 300) * kSecond;
-      process.target[kMemory] = random_.between(0, machine_.capacity[kMemory] / 30);
-      process.target[kCpu] = random_.between(0, machine_.capacity[kCpu] / 10);
+      const std::int64_t longer = components_ > 0 ? 100 : 1;
+      process.ends = now_ + random_.between(1, 300) * longer * kSecond;
+      process.target[kMemory] = random_.between(0, machine_.capacity[kMemory] / 30 / longer);
+      process.target[kCpu] = random_.between(0, machine_.capacity[kCpu] / 10 / longer);
       ask.holder = process.holder;
     } else if (const Lease* other = some_lease(); other != nullptr && random_.percent(30) &&
                                                   other->holder.pid != 0 && other->parent == 0 &&

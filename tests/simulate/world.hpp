@@ -36,13 +36,15 @@ struct Outcome {
   std::uint64_t frozen = 0;
   std::uint64_t set = 0;      ///< allocations that components took
   std::uint64_t started = 0;  ///< granted that had named a time
+  std::size_t together = 0;   ///< components that were registered at once
   std::uint64_t killed = 0;   ///< told to end because they took too much
 };
 
-/// One run. Deterministic: seed, number of events and sabotage decide everything.
+/// One run. Deterministic: its arguments decide everything. `components`: so many come and go, and
+/// little else happens; 0: a few beside all else.
 class World {
  public:
-  World(std::uint64_t seed, std::uint64_t events, Sabotage sabotage);
+  World(std::uint64_t seed, std::uint64_t events, Sabotage sabotage, std::uint64_t components = 0);
   Outcome run();
 
  private:
@@ -100,6 +102,8 @@ class World {
   Random random_;
   std::uint64_t events_wanted_;
   Sabotage sabotage_;
+  std::uint64_t components_;
+  std::uint64_t joined_ = 0;  // of them, for the first time
   Machine machine_;
   Config config_;
   std::unique_ptr<control::Control> control_;
