@@ -335,6 +335,15 @@ void Control::ask_start(const Asked& asked, const AskLease& ask, Lease lease) {
                    std::to_string(state_.starts.size()) + " do already, and no more may",
                    "try later: headroom lease --state waiting lists them"});
   }
+  const auto own = std::count_if(state_.starts.begin(), state_.starts.end(), [&](const auto& one) {
+    return state_.promises.leases.at(one.second).owner == lease.owner;
+  });
+  if (static_cast<std::size_t>(own) >= decide::kMostStartsOfOne) {
+    return refuse(asked.request, {ErrorKind::too_many_requests,
+                                  "too many of your leases wait for a time of their own",
+                                  std::to_string(own) + " do already, and no more of one user may",
+                                  "end one of them: headroom lease --state waiting lists them"});
+  }
   lease.starts = ask.starts;
   decide::StartPlan plan = decide::plan_start(books(), lease);
   if (plan.never) {

@@ -86,9 +86,15 @@ TEST(Starts, WhatCannotBeKeptIsRefusedAndSaysWho) {
   inner.parent = 1;
   EXPECT_EQ(refused(inner).kind, ErrorKind::invalid_request);
   // There is a bound on them.
-  const auto room = decide::kMostStarts - b.control.state().starts.size();
-  for (std::size_t i = 0; i < room; ++i) {
-    ASSERT_NE(b.lease(b.ask(later(b, memory(1_MiB), hours(5), hours(1)))), nullptr);
+  const auto small = later(b, memory(1_MiB), hours(5), hours(1));
+  for (auto i = b.control.state().starts.size(); i < decide::kMostStartsOfOne; ++i) {
+    ASSERT_NE(b.lease(b.ask(small)), nullptr);
+  }
+  EXPECT_EQ(refused(small).kind, ErrorKind::too_many_requests) << "one user, and there are others";
+  for (uid_t uid = 2000; b.control.state().starts.size() < decide::kMostStarts; ++uid) {
+    for (std::size_t i = 0; i < 10 && b.control.state().starts.size() < decide::kMostStarts; ++i) {
+      ASSERT_NE(b.lease(b.ask(small, uid)), nullptr);
+    }
   }
   EXPECT_EQ(refused(later(b, memory(1_MiB), hours(5), hours(1))).kind,
             ErrorKind::too_many_requests);

@@ -97,6 +97,8 @@ inline constexpr std::chrono::milliseconds kGrace{100};
 
 /// Most leases at once that wait for a time of their own: each is looked at with every request.
 inline constexpr std::size_t kMostStarts = 64;
+/// Of one user, so that nobody takes the place of all others.
+inline constexpr std::size_t kMostStartsOfOne = 24;
 /// From so long before its start room is made for a lease: about what a large model takes to be
 /// unloaded, whose memory comes back some seconds after its answer.
 inline constexpr std::chrono::minutes kRoomBefore{2};
