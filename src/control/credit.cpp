@@ -256,7 +256,7 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
     if (use.turn < first) use.turn = Bytes();
     use.credit = given;
     use.credited = at_.boot;
-    // Where nobody runs on it stands still between its steps, and whoever fits beside it comes first.
+    // Where nobody runs on it stands still between its steps: whoever fits beside it comes first.
     if (!all_stand || before || may_end) {
       use.held = false;
       use.held_since.reset();
