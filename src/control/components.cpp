@@ -866,8 +866,6 @@ std::optional<std::int64_t> Control::capacity_for(LeaseId pool, Allotted what,
   return std::min(all * kWhole / device.capacity, kWhole - kept);
 }
 
-// What it would be given if there were enough: what it uses and a buffer, or what has proven to be
-// needed.
 std::string Control::save_foresight() const {
   std::string saved;
   // Those that have not come back yet may still do so.
@@ -949,6 +947,8 @@ void Control::judge_components(
   }
 }
 
+// What it would be given if there were enough: what it uses and a buffer, or what has proven to be
+// needed.
 void Control::judge_demand(const Component& component, ComponentRun& run, Allotted what,
                            const QuotaPart& part, const StrategyParameters& now, bool turn) {
   Demand& demand = run.demands[index_of(what)];

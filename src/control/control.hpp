@@ -359,8 +359,11 @@ class Control {
   std::optional<std::int64_t> memory_wanted_by(const Lease& waiting) const;
   /// By all who wait, by those above low, above normal and so on; the last is 0.
   using WaitedFor = std::array<std::int64_t, 5>;
-  /// Who waits for more than `most` is not counted.
-  WaitedFor memory_waited_for(std::int64_t most) const;
+  struct Waited {
+    WaitedFor all{};
+    WaitedFor helped{};  ///< by those of them who want no more than `beside`
+  };
+  Waited memory_waited_for(std::int64_t beside) const;
   /// `lacks`: what is to be kept for it.
   void hold(LeaseId id, const WaitedFor& helped, Bytes lacks);
   /// It is not at its fence, or does not want more.

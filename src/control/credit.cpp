@@ -1,7 +1,6 @@
 // What those who come to their fence are lent, and who goes before whom for it.
 #include <algorithm>
 #include <chrono>
-#include <limits>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -167,16 +166,16 @@ std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) cons
   return bytes > 0 ? std::optional(bytes) : std::nullopt;
 }
 
-Control::WaitedFor Control::memory_waited_for(std::int64_t most) const {
-  WaitedFor sums{};
+Control::Waited Control::memory_waited_for(std::int64_t beside) const {
+  Waited sums;
   std::vector<LeaseId> ids = near_starts();
   for (const decide::Queue::Key& key : state_.queue.in_order()) ids.push_back(key.second);
   for (const LeaseId id : ids) {
     const Lease& waiting = state_.promises.leases.at(id);
     const std::int64_t bytes = memory_wanted_by(waiting).value_or(0);
-    if (bytes > most) continue;
     for (int below = 0; below <= static_cast<int>(waiting.priority); ++below) {
-      sums.at(static_cast<std::size_t>(below)) += bytes;
+      sums.all.at(static_cast<std::size_t>(below)) += bytes;
+      if (bytes <= beside) sums.helped.at(static_cast<std::size_t>(below)) += bytes;
     }
   }
   return sums;
@@ -203,10 +202,9 @@ void Control::credit_fences(const std::vector<Read>& reads) {
 
 void Control::give_credit(const std::vector<LeaseId>& there) {
   if (there.empty()) return;
-  const WaitedFor waited = memory_waited_for(std::numeric_limits<std::int64_t>::max());
   // Who waits for more than there is beside those who are held cannot start before they have ended:
   // he would wait for them, and they for him.
-  const WaitedFor helped = memory_waited_for(beside_who_is_held(there));
+  const auto [waited, helped] = memory_waited_for(beside_who_is_held(there));
   const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   // What fences were raised by and nobody has taken yet is not there twice.
   std::int64_t room = pool.spare() - lent_and_not_taken();
