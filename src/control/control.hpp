@@ -331,8 +331,6 @@ class Control {
   /// Raises the fences of those who have come to them, as far as there is memory, and holds the
   /// others there.
   void credit_fences(const std::vector<Read>& reads);
-  void give_credit(const std::vector<LeaseId>& there);
-  /// In the order in which they are served.
   std::vector<LeaseId> at_their_fence(const std::vector<Read>& reads);
   std::int64_t lent_and_not_taken();
   /// By which a fence is raised first; it doubles while it is asked for.
@@ -351,8 +349,6 @@ class Control {
   /// It is not only near its fence, where it may be content: it came to it.
   bool wants_more(const Lease& lease, const Use& use) const;
   bool goes_before_the_queue(const Lease& lease, const Use& use) const;
-  /// Its turn before the queue begins, if it is one of those and the others had theirs.
-  void begin_turn(const Lease& lease, Use& use) const;
   /// Bytes that leases can have at all beside what those at their fence have.
   std::int64_t beside_who_is_held(const std::vector<LeaseId>& there) const;
   /// Bytes that a waiter wants who lacks nothing else; empty for all others.
@@ -361,15 +357,24 @@ class Control {
   using WaitedFor = std::array<std::int64_t, 5>;
   struct Waited {
     WaitedFor all{};
-    WaitedFor helped{};  ///< by those of them who want no more than `beside`
+    WaitedFor helped{};        ///< by those of them who want no more than `beside`
+    std::int64_t beside = 0;   ///< there is at all beside what those at their fence have
+    std::int64_t largest = 0;  ///< that one of those who want no more than that wants
   };
   Waited memory_waited_for(std::int64_t beside) const;
+  /// Its turn before the queue begins, if it is one of those and the others had theirs.
+  void begin_turn(const Lease& lease, Use& use, const Waited& waited) const;
+  /// That in which they are served.
+  void put_in_order(std::vector<LeaseId>& there) const;
+  void give_credit(const std::vector<LeaseId>& there, const Waited& by);
   /// `lacks`: what is to be kept for it.
   void hold(LeaseId id, const WaitedFor& helped, Bytes lacks);
   /// It is not at its fence, or does not want more.
   void be_content(LeaseId id);
   /// Ends who takes far more than it booked, one at a time, where a person said so.
   void end_overrunners(const Sample& sample);
+  /// It is the only one that holds memory, what is left was not enough for it, and somebody waits.
+  bool is_hopeless(LeaseId id) const;
   struct Hopeless;
   std::optional<Hopeless> find_hopeless(const Sample& sample) const;
   void terminate(LeaseId id, bool hard, std::string reason);

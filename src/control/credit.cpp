@@ -8,6 +8,7 @@
 
 #include "control/control.hpp"
 #include "decide/verdict.hpp"
+#include "decide/who_ends.hpp"
 
 namespace headroom::control {
 namespace {
@@ -85,7 +86,10 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
     }
     be_content(id);
   }
-  for (const LeaseId id : there) begin_turn(state_.promises.leases.at(id), state_.uses.at(id));
+  return there;
+}
+
+void Control::put_in_order(std::vector<LeaseId>& there) const {
   // Who was merely measured badly first, then whose turn it is, then the higher class, then who
   // came first: what there is goes to one until it has enough. Given out in small parts it might
   // let nobody end.
@@ -95,7 +99,6 @@ std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
                       -static_cast<int>(lease.priority), lease.granted.boot, id);
   };
   std::sort(there.begin(), there.end(), [&](LeaseId a, LeaseId b) { return rank(a) < rank(b); });
-  return there;
 }
 
 bool Control::is_far_beyond(const Lease& lease) {
@@ -134,10 +137,12 @@ bool Control::wants_more(const Lease& lease, const Use& use) const {
 }
 
 // v1 would stop it inside a system call, which may then fail; up to the fence itself it is what it
-// was promised. v2 slows it, but to half a MiB in a second, and without an end.
+// was promised. v2 slows it, but to about a MiB in a second, and without an end: what it creeps by
+// was promised to others.
 bool Control::must_stand(const Lease& lease, const Use& use) const {
   if (!use.held || !use.measured || use.measured->memory < lease.fence_at) return false;
-  return !lease.group.v2 || (is_far_beyond(lease) && is_held_in_vain(use));
+  const bool crept = use.measured->memory >= lease.fence_at + first_step();
+  return !lease.group.v2 || ((is_far_beyond(lease) || crept) && is_held_in_vain(use));
 }
 
 bool Control::is_held_in_vain(const Use& use) const {
@@ -149,12 +154,15 @@ bool Control::goes_before_the_queue(const Lease& lease, const Use& use) const {
   return !theirs && (!is_far_beyond(lease) || use.turn.count() > 0);
 }
 
-void Control::begin_turn(const Lease& lease, Use& use) const {
+void Control::begin_turn(const Lease& lease, Use& use, const Waited& waited) const {
   if (!is_far_beyond(lease) || !use.held || !use.measured || use.turn.count() > 0) return;
   if (lease.fence_at.count() >= kTurnsUntil * lease.booked.memory.count()) return;
   if (state_.granted - use.granted_before < use.measured->memory) return;
+  // It may never end, and then whoever needs what it took never starts.
+  const Bytes turn(lease.fence_at.count() / kTurnPart);
+  if (waited.largest > waited.beside - turn.count()) return;
   use.granted_before = state_.granted;
-  use.turn = Bytes(lease.fence_at.count() / kTurnPart);
+  use.turn = turn;
 }
 
 std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) const {
@@ -168,11 +176,13 @@ std::optional<std::int64_t> Control::memory_wanted_by(const Lease& waiting) cons
 
 Control::Waited Control::memory_waited_for(std::int64_t beside) const {
   Waited sums;
+  sums.beside = beside;
   std::vector<LeaseId> ids = near_starts();
   for (const decide::Queue::Key& key : state_.queue.in_order()) ids.push_back(key.second);
   for (const LeaseId id : ids) {
     const Lease& waiting = state_.promises.leases.at(id);
     const std::int64_t bytes = memory_wanted_by(waiting).value_or(0);
+    if (bytes <= beside) sums.largest = std::max(sums.largest, bytes);
     for (int below = 0; below <= static_cast<int>(waiting.priority); ++below) {
       sums.all.at(static_cast<std::size_t>(below)) += bytes;
       if (bytes <= beside) sums.helped.at(static_cast<std::size_t>(below)) += bytes;
@@ -195,16 +205,23 @@ std::int64_t Control::beside_who_is_held(const std::vector<LeaseId>& there) cons
 }
 
 void Control::credit_fences(const std::vector<Read>& reads) {
-  const std::vector<LeaseId> there = at_their_fence(reads);
-  give_credit(there);
+  std::vector<LeaseId> there = at_their_fence(reads);
+  if (!there.empty()) {
+    const Waited waited = memory_waited_for(beside_who_is_held(there));
+    for (const LeaseId id : there) {
+      begin_turn(state_.promises.leases.at(id), state_.uses.at(id), waited);
+    }
+    put_in_order(there);
+    give_credit(there, waited);
+  }
   count_fences();
 }
 
-void Control::give_credit(const std::vector<LeaseId>& there) {
-  if (there.empty()) return;
+void Control::give_credit(const std::vector<LeaseId>& there, const Waited& by) {
   // Who waits for more than there is beside those who are held cannot start before they have ended:
   // he would wait for them, and they for him.
-  const auto [waited, helped] = memory_waited_for(beside_who_is_held(there));
+  const WaitedFor& waited = by.all;
+  const WaitedFor& helped = by.helped;
   const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   // What fences were raised by and nobody has taken yet is not there twice.
   std::int64_t room = pool.spare() - lent_and_not_taken();
@@ -214,7 +231,13 @@ void Control::give_credit(const std::vector<LeaseId>& there) {
   // comes free but by the end of one of them; unless one may be ended, it has to be given what it
   // takes to get there.
   const bool all_stand = pool.leases == static_cast<int>(there.size());
-  const bool may_end = state_.config->pressure.most >= Step::kill;
+  const bool may_end =
+      state_.config->pressure.most >= Step::kill &&
+      std::any_of(there.begin(), there.end(), [&](LeaseId id) {
+        const Lease& lease = state_.promises.leases.at(id);
+        return decide::overran({id, state_.uses.at(id).measured->memory.count(),
+                                lease.booked.memory.count(), lease.priority, lease.granted.boot});
+      });
   const WaitedFor& before_far = all_stand && !may_end ? helped : waited;
   const bool alone = all_stand && before_far.front() == 0;
   const bool short_of_it = state_.ladder.step() >= Step::hold && !alone;

@@ -296,35 +296,65 @@ TEST_F(Credit, WhatItLacksStillIsKeptWhileItIsLentInSteps) {
   EXPECT_EQ(b.state(waiter), LeaseState::reserved) << "it is content";
 }
 
-TEST_F(Credit, WhoHoldsMuchInVainHasATurnWhenTheOthersWereGrantedAsMuch) {
-  b.read();
-  const LeaseId grower = job(20_GiB, 11, true);
-  Bytes used;
-  for (int i = 0; i < 30; ++i) {
-    used = std::min(fence(grower), 40_GiB);
-    b.uses(grower, used);
-    look(98_GiB - used);
-    if (fence(grower) >= 40_GiB) break;
-  }
-  ASSERT_EQ(fence(grower), 40_GiB);
-  b.uses(grower, 40_GiB);
-  // Others come and go, and somebody always waits for more than comes free.
-  const LeaseId other = job(30_GiB, 12, true);
-  b.uses(other, 29_GiB);
-  look(29_GiB);
-  const LeaseId waiter = waits(50_GiB, 19);
-  LeaseId before = 0;
-  for (pid_t pid = 20; pid < 26; ++pid) {
-    if (before != 0) ends(before, pid - 1);
+/// A job of twice its 20 GiB, and beside it others that come and go while somebody waits for
+/// memory.
+class CreditInVain : public Credit {
+ protected:
+  void others_come_and_go(Bytes waited_for, pid_t until) {
+    b.read();
+    grower = job(20_GiB, 11, true);
+    for (int i = 0; i < 30; ++i) {
+      const Bytes used = std::min(fence(grower), 40_GiB);
+      b.uses(grower, used);
+      look(98_GiB - used);
+      if (fence(grower) >= 40_GiB) break;
+    }
+    ASSERT_EQ(fence(grower), 40_GiB);
+    b.uses(grower, 40_GiB);
+    const LeaseId other = job(30_GiB, 12, true);
+    b.uses(other, 29_GiB);
     look(29_GiB);
-    if (pid <= 23) EXPECT_EQ(fence(grower), 40_GiB) << "they have not had as much yet";
-    before = job(10_GiB, pid, true, Priority::high);
-    b.uses(before, 9_GiB);
-    look(20_GiB);
+    waiter = waits(waited_for, 19);
+    LeaseId before = 0;
+    for (pid_t pid = 20; pid < until; ++pid) {
+      if (before != 0) ends(before, pid - 1);
+      look(29_GiB);
+      if (pid <= 23) EXPECT_EQ(fence(grower), 40_GiB) << "they have not had as much yet";
+      before = job(10_GiB, pid, true, Priority::high);
+      b.uses(before, 9_GiB);
+      look(20_GiB);
+    }
+    EXPECT_EQ(b.state(waiter), LeaseState::waiting);
   }
-  EXPECT_EQ(b.state(waiter), LeaseState::waiting);
+  LeaseId grower = 0;
+  LeaseId waiter = 0;
+};
+
+TEST_F(CreditInVain, ItHasATurnWhenTheOthersWereGrantedAsMuch) {
+  others_come_and_go(45_GiB, 26);
   EXPECT_GT(fence(grower), 40_GiB);
   EXPECT_LE(fence(grower), 60_GiB) << "and no further turn beyond three times its booking";
+}
+
+TEST_F(CreditInVain, ATurnTakesNothingThatSomebodyNeedsToBeAbleToStart) {
+  others_come_and_go(52_GiB, 40);
+  EXPECT_EQ(fence(grower), 40_GiB) << "it may never end, and he would never start";
+}
+
+TEST_F(Credit, OnV2WhoCreepsBeyondItsFenceStandsAndWhoKeepsToItsBookingRunsOn) {
+  b.read();
+  const LeaseId creeper = job(70_GiB, 11, true);
+  const LeaseId within = job(20_GiB, 12, true, Priority::low);
+  b.uses(within, 10_GiB);
+  Bytes used = 70_GiB;
+  for (int i = 0; i < 60; ++i) {
+    used += is_frozen(creeper) ? Bytes() : 500_MiB;
+    b.uses(creeper, used);
+    look(90_GiB - used, milliseconds(1'000));
+  }
+  EXPECT_TRUE(is_frozen(creeper));
+  EXPECT_LE(used, fence(creeper) + 6_GiB) << "what it creeps by was promised to the other one";
+  EXPECT_FALSE(is_frozen(within));
 }
 
 TEST_F(Credit, WhoIsAloneGetsToItsEndAlthoughSomebodyWaitsForMoreThanIsLeft) {

@@ -28,6 +28,13 @@ struct Control::Hopeless {
   std::string why;
 };
 
+bool Control::is_hopeless(LeaseId id) const {
+  const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
+  const auto use = state_.uses.find(id);
+  return pool.leases == 1 && !state_.queue.in_order().empty() && state_.at_fence.contains(id) &&
+         use != state_.uses.end() && is_held_in_vain(use->second);
+}
+
 std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) const {
   const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   Hopeless found;
@@ -38,7 +45,7 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     if (!agreed || !decide::holds(lease.state) || lease.state == LeaseState::releasing) return;
     if (use == state_.uses.end() || !use->second.measured) return;
     found.who.push_back({id, use->second.measured->memory.count(), lease.booked.memory.count(),
-                         lease.priority, lease.granted.boot});
+                         lease.priority, lease.granted.boot, is_hopeless(id)});
   };
   if (state_.ladder.step() == Step::kill && sample.memory.available) {
     for (const auto& [id, entry] : state_.ledger.entries()) add(id);
@@ -63,7 +70,9 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
         use.measured && 2 * use.measured->memory.count() > kWildHalves * booked.count();
     const auto stood = at_.boot - use.held_since.value_or(at_.boot);
     if (others_run && !wild && stood < kMostPatience) continue;
-    if (is_held_in_vain(use) && !goes_before_the_queue(state_.promises.leases.at(id), use)) add(id);
+    // Where nobody else runs its place before the queue brings it nothing.
+    const bool first = others_run && goes_before_the_queue(state_.promises.leases.at(id), use);
+    if (is_held_in_vain(use) && !first) add(id);
   }
   if (found.who.empty()) return {};
   const auto& queue = state_.queue.in_order();
@@ -97,14 +106,12 @@ void Control::end_overrunners(const Sample& sample) {
     }
     Killing& killing = it->second;
     const auto use = state_.uses.find(it->first);
-    const bool within = use != state_.uses.end() && use->second.measured &&
-                        decide::holds(lease->second.state) &&
-                        lease->second.state != LeaseState::releasing &&
-                        !decide::overran({it->first,
-                                          use->second.measured->memory.count(),
-                                          lease->second.booked.memory.count(),
-                                          lease->second.priority,
-                                          {}});
+    const bool within =
+        use != state_.uses.end() && use->second.measured && decide::holds(lease->second.state) &&
+        lease->second.state != LeaseState::releasing &&
+        !decide::overran({it->first, use->second.measured->memory.count(),
+                          lease->second.booked.memory.count(), lease->second.priority,
+                          lease->second.granted.boot, is_hopeless(it->first)});
     // It has made room after all, its booking was raised, or a person took it back.
     if (!killing.hard && (within || state_.config->pressure.most < Step::kill)) {
       it = state_.killing.erase(it);

@@ -93,6 +93,56 @@ TEST_F(Killing, WhereNobodyElseRunsNobodyIsWaitedFor) {
   EXPECT_EQ(told.front(), std::pair(grower_, false));
 }
 
+TEST_F(Killing, WhoIsAloneAndTookTooLittleToBeEndedIsLentWhatIsLeft) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId grower = job(70_GiB, 12, true);
+  b.uses(grower, 70_GiB);
+  AskLease ask = patient(control::memory(60_GiB), 13);
+  last_ = b.granted(ask);
+  Bytes used;
+  for (int i = 0; i < 60; ++i) {
+    used = std::min(b.shadow.leases.at(grower).fence_at, 85_GiB);
+    b.uses(grower, used);
+    look(98_GiB - used, milliseconds(1'000));
+  }
+  EXPECT_EQ(used, 85_GiB) << "nobody would ever come free for either of them";
+  EXPECT_EQ(std::exchange(ends_, {}), Moves());
+}
+
+TEST_F(Killing, WhoIsAloneAndWithinTwiceItsBookingIsNotWaitedForEither) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId grower = job(60_GiB, 12, true);
+  AskLease ask = patient(control::memory(60_GiB), 13);
+  last_ = b.granted(ask);
+  Bytes used;
+  for (int i = 0; i < 40 && ends_.empty(); ++i) {
+    used = b.shadow.leases.at(grower).fence_at;
+    b.uses(grower, used);
+    look(98_GiB - used, milliseconds(1'000));
+  }
+  EXPECT_EQ(std::exchange(ends_, {}), (Moves{{grower, false}}));
+}
+
+TEST_F(Killing, WhoIsAloneAndWantsMoreThanThereIsIsEndedForALittle) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId grower = job(85_GiB, 12, true);
+  const auto grows = [&] {
+    for (int i = 0; i < 40 && ends_.empty(); ++i) {
+      const Bytes used = b.shadow.leases.at(grower).fence_at;
+      b.uses(grower, used);
+      look(98_GiB - used, milliseconds(1'000));
+    }
+    return std::exchange(ends_, {});
+  };
+  EXPECT_EQ(grows(), Moves()) << "nobody waits for it";
+  AskLease ask = patient(control::memory(60_GiB), 13);
+  last_ = b.granted(ask);
+  EXPECT_EQ(grows(), (Moves{{grower, false}}));
+}
+
 TEST_F(Killing, WhoStandsStillRunsAgainWhenItIsAskedToEnd) {
   allow(Step::kill);
   overrun(false);

@@ -7,6 +7,7 @@ namespace headroom::decide {
 
 bool overran(const Overrunner& one) {
   constexpr std::int64_t kSlack = 16LL << 20;
+  if (one.hopeless) return one.booked > 0 && one.measured > one.booked;
   return one.booked > 0 && one.measured - one.booked > kSlack &&
          static_cast<double>(one.measured) > kOverrun * static_cast<double>(one.booked);
 }

@@ -20,9 +20,11 @@ struct Overrunner {
   std::int64_t booked = 0;
   Priority priority = Priority::normal;
   BootTime granted{};
+  /// It wants more than there is even without all others: any overrun is enough.
+  bool hopeless = false;
 };
 
-/// It takes more than kOverrun times its booking, and 16 MiB more.
+/// It takes more than kOverrun times its booking, and 16 MiB more; or more at all, and is hopeless.
 bool overran(const Overrunner& one);
 
 /// The one to end, or nobody: only who overran(); of these one whose end frees `deficit` bytes, of
