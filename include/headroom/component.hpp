@@ -178,6 +178,8 @@ struct AllottedView {
   std::optional<std::int64_t> forecast, forecast_lo, forecast_hi;  ///< 15 minutes on
   std::uint64_t changes = 0, failures = 0;                         ///< since the start
   std::optional<double> accuracy;  ///< 0 to 1: of values, that lay within their forecast
+  std::optional<double> sure;      ///< 0 to 1: that it will be within 10 % of the forecast
+  std::optional<double> error;     ///< of its forecasts, over that of assuming the last value stays
 };
 
 /// A component as it is shown.

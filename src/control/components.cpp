@@ -1613,9 +1613,15 @@ ComponentView Control::component_view(const Component& component) const {
       one.forecast = up(forecast->value);
       one.forecast_lo = up(forecast->lo);
       one.forecast_hi = up(forecast->hi);
+      one.sure = forecast->confidence;
     }
     const auto accuracy = demand.forecaster->accuracy();
-    if (accuracy.forecasts > 0) one.accuracy = accuracy.coverage;
+    if (accuracy.forecasts == 0) {
+      one.sure.reset();
+      continue;
+    }
+    one.accuracy = accuracy.coverage;
+    one.error = accuracy.relative_error;
   }
   return view;
 }

@@ -120,6 +120,13 @@ struct Described<AmountForecast> {
             [](const D& d) { return in_unit(d.view.what, d.view.forecast_lo); }},
       Field{"hi", "", [](const D& d) { return in_unit(d.view.what, d.view.forecast_hi); }},
       Field{"horizon_seconds", "From now.", [](const D&) { return 900; }},
+      Field{"confidence",
+            "The probability that it will lie within 10 % of value; null: nothing was judged yet.",
+            [](const D& d) { return d.view.sure; }},
+      Field{"relative_error",
+            "Mean absolute error until now over that of assuming that the last value stays; 1: no "
+            "better.",
+            [](const D& d) { return d.view.error; }},
   };
 };
 

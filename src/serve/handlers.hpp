@@ -68,6 +68,7 @@ void delete_drain(const Call& call, Client client);
 http::Response patch_config(const Call& call);
 http::Response get_strategy(const Call& call);
 http::Response get_forecasts(const Call& call);
+http::Response get_forecasts_of(const Call& call);
 http::Response put_strategy(const Call& call);
 http::Response post_config_check(const Call& call);
 

@@ -124,6 +124,8 @@ void count_components(MetricFacts& facts) {
       amount.most += one.most;
       if (one.demand) amount.demand = amount.demand.value_or(0) + *one.demand;
       if (one.forecast) amount.forecast = amount.forecast.value_or(0) + *one.forecast;
+      if (one.sure) amount.sure = std::min(amount.sure.value_or(1), *one.sure);
+      if (one.error) amount.error = std::max(amount.error.value_or(0), *one.error);
       amount.applied += one.changes;
       amount.failed += one.failures;
       if (one.accuracy) out.accuracy = std::min(out.accuracy.value_or(1), *one.accuracy);

@@ -69,6 +69,7 @@ struct MetricFacts {
       std::int64_t has = 0, least = 0, most = 0;  ///< units of the Allotted
       std::optional<std::int64_t> demand;
       std::optional<std::int64_t> forecast;
+      std::optional<double> sure, error;      ///< of the forecast; of several the worst
       std::uint64_t applied = 0, failed = 0;  ///< changes
     };
     std::map<Allotted, Amount> amounts;

@@ -201,6 +201,8 @@ inline void fill(StillMachine& machine) {
   amount.changes = 11;
   amount.failures = 1;
   amount.accuracy = 0.93;
+  amount.sure = 0.62;
+  amount.error = 0.8;
   component.allotted.push_back(amount);
   machine.view_.components.push_back(component);
   CostView cost;

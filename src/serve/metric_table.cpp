@@ -306,6 +306,15 @@ void known_amount(const MetricFacts& facts, MetricSink& sink) {
   }
 }
 
+template <std::optional<double> ComponentAmount::* kMember>
+void known_quality(const MetricFacts& facts, MetricSink& sink) {
+  for (const MetricFacts::ComponentGroup& one : facts.components) {
+    for (const auto& [what, amount] : one.amounts) {
+      if (amount.*kMember) sink.real({one.name, facts_of(what).setter}, *(amount.*kMember));
+    }
+  }
+}
+
 void setter_calls(const MetricFacts& facts, MetricSink& sink) {
   for (const MetricFacts::ComponentGroup& one : facts.components) {
     sink.whole({one.name, "applied"}, static_cast<std::int64_t>(one.applied));
@@ -916,6 +925,18 @@ constexpr Row kRows[] = {
      "What it is expected to use in a quarter of an hour, in the unit of its setter.",
      {"component", "setter"},
      known_amount<&ComponentAmount::forecast>},
+    {"headroom.forecast.confidence",
+     gauge,
+     "1",
+     "The probability that it will be within 10 % of headroom_forecast_demand.",
+     {"component", "setter"},
+     known_quality<&ComponentAmount::sure>},
+    {"headroom.forecast.error",
+     gauge,
+     "1",
+     "Of its forecasts until now, over that of assuming that the last value stays; 1: no better.",
+     {"component", "setter"},
+     known_quality<&ComponentAmount::error>},
     {"headroom.cost.per_hour",
      gauge,
      "",

@@ -137,6 +137,16 @@ constexpr Operation kOperations[] = {
      .parameters = kForecastQuery,
      .answers = {json("Forecasts")},
      .answer = get_forecasts},
+    {.path = "/api/v1/forecasts/{name}",
+     .id = "read_forecasts",
+     .noun = "snapshot",
+     .summary =
+         "What one reading is going to be, or all that a component, a lease or a device uses",
+     .item =
+         "A resource as GET /api/v1/history has it, a component, a lease, a GPU's UUID or a mount.",
+     .parameters = kForecastQuery,
+     .answers = {json("Forecasts")},
+     .answer = get_forecasts_of},
     {.path = "/api/v1/stream",
      .id = "watch",
      .noun = "snapshot",

@@ -144,6 +144,22 @@ Response get_forecasts(const Call& call) {
   return document([&](Json& json) { write_forecasts(json, *forecasts); });
 }
 
+Response get_forecasts_of(const Call& call) {
+  auto forecasts = call.backend.forecasts(call.arguments.seconds("horizon"));
+  if (!forecasts) return problem(forecasts.error());
+  std::erase_if(*forecasts, [&](const ForecastView& view) {
+    const std::string_view series = view.series;
+    const auto colon = series.find(':');
+    const bool device = colon != series.npos && series.substr(colon + 1) == call.item;
+    return series.substr(0, colon) != call.item && !device;
+  });
+  if (forecasts->empty()) {
+    return refuse(ErrorKind::not_found, "there is no forecast of " + call.item.substr(0, kShown),
+                  "", "GET /api/v1/forecasts lists them; one begins with the first samples");
+  }
+  return document([&](Json& json) { write_forecasts(json, *forecasts); });
+}
+
 Response get_strategy(const Call& call) {
   return document([&](Json& json) { write_strategy(json, *call.backend.view()); });
 }

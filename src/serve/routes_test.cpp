@@ -678,6 +678,21 @@ TEST(Routes, ForecastsSayWhatHowSureAndWhenItIsFull) {
   EXPECT_EQ(send(routes, {"GET", "/api/v1/forecasts?horizon=8d", "", local}).status, 400);
 }
 
+TEST(Routes, ForecastsOfOneNameAreThoseOfAResourceOrOfWhoUsesIt) {
+  Still backend;
+  Routes routes(backend);
+  const std::vector<http::Header> local = {{"Host", "localhost"}};
+  const auto ask = [&](const char* path) { return send(routes, {"GET", path, "", local}); };
+  for (const char* path : {"/api/v1/forecasts/disk", "/api/v1/forecasts/%2Fvar?horizon=1h"}) {
+    const auto found = ask(path);
+    ASSERT_EQ(found.status, 200) << path;
+    EXPECT_EQ(json::parse(found.body).at("items").at(0).at("device").as_string(), "/var");
+  }
+  const auto none = ask("/api/v1/forecasts/trainer");
+  EXPECT_EQ(none.status, 404);
+  EXPECT_NE(none.body.find("there is no forecast of trainer"), std::string::npos) << none.body;
+}
+
 TEST(Routes, AStrategyIsShownBesideTheOthersAndSetByTrustedCallersOnly) {
   Still backend;
   backend.token_ = "sesame";

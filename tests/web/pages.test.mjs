@@ -146,6 +146,8 @@ test('the system page tells what memory is in, what is stale, what is too hot, a
     assert.equal(await section('heat').locator('.meter-critical').count(), 1);
     await section('own').getByText('4 121', { exact: false }).waitFor();
     assert.match(plain(await section('own').innerText()), /history on disk 4 MiB/);
+    assert.match(plain(await section('cost').innerText()), /4\.80 EUR 3\.60 booked, 1\.20 idle .* 900\.00 EUR 90 % of it, spent in 1d 0h/);
+    assert.equal(await section('cost').locator('.meter-warning').count(), 1);
     assert.match(plain(await section('sensors').innerText()), /cpu_power RAPL is readable by root only sudo udevadm/);
     for (const [name, href] of [['API reference', 'docs'], ['Metrics', 'metrics'], ['Export for a bug report', 'api/v1/export']])
       assert.equal(await page.getByRole('link', { name }).getAttribute('href'), href);

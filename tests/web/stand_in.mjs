@@ -284,6 +284,10 @@ export class StandIn {
       cannot: [{ what: 'lower its own OOM score', reason: 'CAP_SYS_RESOURCE is missing', fix: 'AmbientCapabilities=CAP_SYS_RESOURCE in headroomd.service' }],
       sensors: [{ name: 'memory', up: true, reason: null, fix: null }, { name: 'cpu', up: true }, { name: 'gpu', up: !quiet, reason: quiet ? 'libnvidia-ml.so.1 is not installed' : null }, { name: 'cpu_power', up: false, reason: 'RAPL is readable by root only', fix: 'sudo udevadm trigger --subsystem-match=powercap' }],
       own: { memory_bytes: 9437184, cpu_seconds: 61.25 },
+      cost: quiet ? null : {
+        currency: 'EUR', per_hour: 4.8, leases_per_hour: 3.6, month: '2026-11', spent: 812.4, spent_before: 770, budget: 900,
+        spent_at: new Date(Date.now() + 24.3 * 3600000).toISOString(), until: new Date(Date.now() + 8 * 86400000).toISOString(),
+      },
     };
   }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { address_with, parse_address } from '../../web/src/address';
-import { problem_text, type Process } from '../../web/src/api';
+import { problem_text, type Lease, type Process } from '../../web/src/api';
 import { round_top } from '../../web/src/chart';
 import { setting_matches, setting_text, typed_text } from '../../web/src/configuration';
+import { costly_leases, format_money, with_currency } from '../../web/src/cost';
 import { format_link, memory_truths } from '../../web/src/machine';
 import { metric_of, own_cpu_ratio } from '../../web/src/own_cost';
 import { kPages, page_of } from '../../web/src/pages';
@@ -118,4 +119,21 @@ test('a refusal is told with what helps, and without nonsense', () => {
 
 test('the top of a scale is a round number above its values', () => {
   assert.deepEqual([0, 0.3, 1, 17, 51, 200, 350].map(round_top), [1, 0.5, 1, 20, 100, 200, 500]);
+});
+
+test('money has two decimals, and of little the first figures', () => {
+  const texts = [900, 1.2, 0.1, 0.0529, 0.00004, 0].map(format_money);
+  assert.deepEqual(texts, ['900.00', '1.20', '0.10', '0.0529', '0', '0.00']);
+  assert.equal(format_money(null), '–');
+  assert.equal(plain(with_currency(1.2, 'EUR')), '1.20 EUR');
+  assert.equal(with_currency(1.2, null), '1.20');
+  assert.equal(with_currency(null, 'EUR'), '–');
+});
+
+test('the leases that cost most come first, and what costs nothing or has ended is left out', () => {
+  const leases: Lease[] = [
+    { id: 'l-1', cost_per_hour: 0.5 }, { id: 'l-2', cost_per_hour: 2 }, { id: 'l-3', cost_per_hour: null },
+    { id: 'l-4', cost_per_hour: 9, state: 'ended' }, { id: 'l-5', cost_per_hour: 0 },
+  ];
+  assert.deepEqual(costly_leases(leases).map((each) => each.id), ['l-2', 'l-1']);
 });

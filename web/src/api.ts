@@ -202,6 +202,21 @@ export interface NodeInfo {
   cannot?: Maybe<{ what?: Maybe<string>; reason?: Maybe<string>; fix?: Maybe<string> }[]>;
   sensors?: Maybe<{ name?: Maybe<string>; up?: Maybe<boolean>; reason?: Maybe<string>; fix?: Maybe<string> }[]>;
   own?: Maybe<{ memory_bytes?: Maybe<number>; cpu_seconds?: Maybe<number> }>;
+  /** null: nothing has a price. */
+  cost?: Maybe<NodeCost>;
+}
+
+/** All amounts in `currency`. */
+export interface NodeCost {
+  currency?: Maybe<string>;
+  per_hour?: Maybe<number>;
+  leases_per_hour?: Maybe<number>;
+  month?: Maybe<string>; // 2026-11
+  spent?: Maybe<number>;
+  spent_before?: Maybe<number>;
+  budget?: Maybe<number>;
+  spent_at?: Maybe<string>;
+  until?: Maybe<string>;
 }
 
 export interface Setting {
@@ -304,6 +319,9 @@ export interface Lease {
   /** The model that it keeps in memory or, with `use`, only uses. */
   model?: Maybe<string>;
   use?: Maybe<boolean>;
+  /** Of what it has booked, in the currency of the node's cost; null: nothing has a price. */
+  cost?: Maybe<number>;
+  cost_per_hour?: Maybe<number>;
 }
 
 export interface Model {
@@ -401,6 +419,9 @@ export interface Component {
   }>;
   problem?: Maybe<string>;
   quota?: Maybe<Quota>;
+  /** Of its own lease; null: nothing has a price, or it has none. */
+  cost?: Maybe<number>;
+  cost_per_hour?: Maybe<number>;
 }
 
 /** One change of an allocation, or why there was none. */

@@ -1,10 +1,11 @@
 // One component: what it has been given of each resource and how that moved, its setters, its quota, and why.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { list, number, type Allotment, type Component, type Decision, type Items, type Setter } from './api';
+import { list, number, type Allotment, type Component, type Decision, type Items, type Maybe, type Setter } from './api';
 import {
   allotments_of, close_top, course_of, format_allotted, format_answer_time, format_asks, format_bounds, near_ends, percent_text, readable_decisions, seen_also, sight_of, title_of, type Sight,
 } from './components';
 import { AllotmentBar, AllotmentLegend, ComponentState } from './component_parts';
+import { format_money, with_currency } from './cost';
 import { DecisionTable } from './decisions';
 import { use_fetched } from './fetched';
 import { format_ago, format_clock, format_duration, kUnknown, parse_time } from './format';
@@ -134,7 +135,7 @@ function AllotmentCard({ allotment, decisions, sights, complete, window, end }: 
   );
 }
 
-function Facts({ component, now }: { component: Component; now: number }) {
+function Facts({ component, now, currency }: { component: Component; now: number; currency: Maybe<string> }) {
   const since = parse_time(component.since);
   const heard = parse_time(component.heard);
   const asks = component.asks;
@@ -147,6 +148,8 @@ function Facts({ component, now }: { component: Component; now: number }) {
     ['asks', format_asks(component), 'nothing was asked of it yet'],
     ['answers in', format_answer_time(asks?.answers_in_seconds), 'it has not answered yet'],
   ];
+  const cost = number(component.cost);
+  if (cost !== null) rows.push(['cost', `${with_currency(cost, currency)}, ${format_money(number(component.cost_per_hour))} an hour`, 'not known']);
   return (
     <dl class="fact-list component-facts">
       {rows.map(([name, text, reason]) => (
@@ -262,7 +265,7 @@ export function ComponentView({ name }: { name: string }) {
         <Section id="component" title={name} note={<ComponentState state={component.state} />} json={path} command={`headroom component show ${name}`}>
           {asked.trouble && <p class="chart-trouble">It cannot be read now: {asked.trouble}. What is below is what came last.</p>}
           {component.problem && <p class="problem">{component.problem}</p>}
-          <Facts component={component} now={now} />
+          <Facts component={component} now={now} currency={state.node?.cost?.currency} />
         </Section>
       </div>
       <Section id="allocation" title="Allocation" choice={<WindowChoice of="the course of its allocation" />} json={`${path}/allocations`} command={`headroom component history ${name}`}>

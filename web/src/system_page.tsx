@@ -3,6 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { parse_address } from './address';
 import { list, type NodeInfo } from './api';
 import { Configuration } from './configuration';
+import { Cost } from './cost';
 import { format_bytes, format_ago, format_clock, format_duration, kUnknown, parse_time } from './format';
 import { Cores, Disks, HeatAndPower, Memory, Network } from './machine';
 import { OwnCost } from './own_cost';
@@ -78,6 +79,7 @@ const kParts: [id: string, title: string][] = [
   ['disks', 'Disks'],
   ['network', 'Network'],
   ['heat', 'Heat and power'],
+  ['cost', 'What it costs'],
   ['own', 'Own cost'],
   ['config', 'Configuration'],
 ];
@@ -165,6 +167,7 @@ export function SystemPage() {
           <HeatAndPower snapshot={state.snapshot} />
         </>
       )}
+      <Cost cost={node.cost} now={now} />
       <OwnCost state={state} node={node} now={now} />
       <Configuration />
       <p class="quiet">
