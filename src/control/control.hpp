@@ -371,6 +371,9 @@ class Control {
   void hold(LeaseId id, const WaitedFor& helped, Bytes lacks);
   /// It is not at its fence, or does not want more.
   void be_content(LeaseId id);
+  /// At its fence the kernel makes it sleep for seconds at each step: it would not hear in time
+  /// that it is to end, nor could it save what it did.
+  void let_end(LeaseId id);
   /// Ends who takes far more than it booked, one at a time, where a person said so.
   void end_overrunners(const Sample& sample);
   /// It is the only one that holds memory, what is left was not enough for it, and somebody waits.

@@ -153,7 +153,21 @@ void Control::end_overrunners(const Sample& sample) {
   state_.killed = at_.boot;
   state_.killing[*chosen] = {at_.boot, false, reason};
   thaw(*chosen, "it is asked to end");
+  let_end(*chosen);
   terminate(*chosen, false, std::move(reason));
+}
+
+void Control::let_end(LeaseId id) {
+  Lease lease = state_.promises.leases.at(id);
+  if (!lease.fence_set) return;
+  lease.fence_at =
+      std::max(lease.fence_at, state_.uses.at(id).measured.value_or(Amounts()).memory) +
+      first_step();
+  lease.fence_set = false;
+  effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "it is asked to end"});
+  state_.lent.insert(id);
+  keep(PutLease{std::move(lease)});
+  show(id);
 }
 
 void Control::terminate(LeaseId id, bool hard, std::string reason) {

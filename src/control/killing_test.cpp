@@ -93,6 +93,13 @@ TEST_F(Killing, WhereNobodyElseRunsNobodyIsWaitedFor) {
   EXPECT_EQ(told.front(), std::pair(grower_, false));
 }
 
+TEST_F(Killing, WhoIsAskedToEndIsNotHeldAtItsFenceMeanwhile) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(asked(), (Moves{{grower_, false}}));
+  EXPECT_GT(b.shadow.leases.at(grower_).fence_at, used_) << "it could not hear of it in time";
+}
+
 TEST_F(Killing, WhoIsAloneAndTookTooLittleToBeEndedIsLentWhatIsLeft) {
   allow(Step::kill);
   b.read();

@@ -73,10 +73,22 @@ struct Prepared {
   _exit(93);
 }
 
-std::string own_memory_group() {
+/// The group itself; or the leaf that a daemon has made below it for itself, once the group has
+/// those of the jobs too: on v2 such a one may have no processes.
+std::string entry_of(const std::string& group) {
+  std::error_code none;
+  for (const auto& below : fs::directory_iterator(group, none)) {
+    if (below.path().filename().string().ends_with("-daemon")) return below.path();
+  }
+  return group;
+}
+
+/// Behind this mark in /proc/self/cgroup: ":memory:" of v1, "0::" of v2.
+std::string own_group(const std::string& mark) {
   std::ifstream lines("/proc/self/cgroup");
   for (std::string line; std::getline(lines, line);) {
-    if (const auto at = line.find(":memory:"); at != std::string::npos) return line.substr(at + 8);
+    const auto at = line.find(mark);
+    if (at != std::string::npos) return line.substr(at + mark.size());
   }
   return {};
 }
@@ -163,7 +175,8 @@ Program::Program(const Words& words, const StartOptions& options) {
     p.err = open(folder_.file("err").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   }
   if (!options.memory_group.empty()) {
-    p.group = open((options.memory_group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
+    p.group =
+        open((entry_of(options.memory_group) + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
   }
   pid_ = fork();
   if (pid_ == 0) become(p);
@@ -245,13 +258,34 @@ void Program::type(std::string_view keys) const { send_all(terminal_, keys); }
 
 SmallMachine::SmallMachine(std::int64_t mebibytes) {
   static int count = 0;
-  const auto own = own_memory_group();
-  if (own.empty()) return;
-  const auto path = "/sys/fs/cgroup/memory" + own + "/headroom-e2e-" + std::to_string(getpid()) +
-                    "-" + std::to_string(++count);
+  const auto own = own_group(":memory:");
+  const auto name = "/headroom-e2e-" + std::to_string(getpid()) + "-" + std::to_string(++count);
+  const auto limit = std::to_string(mebibytes * kMiB);
+  if (!own.empty()) {
+    const auto path = "/sys/fs/cgroup/memory" + own + name;
+    if (mkdir(path.c_str(), 0755) != 0) return;
+    group_ = home_ = path;
+    write_text(path + "/memory.limit_in_bytes", limit);
+    return;
+  }
+  constexpr const char* kLeaf = "/home";
+  const auto above = "/sys/fs/cgroup" + own_group("0::");
+  for (const char* controller : {"+memory", "+cpu", "+pids"}) {
+    write_text(above + "/cgroup.subtree_control", controller);
+  }
+  const std::string path = above + name;
   if (mkdir(path.c_str(), 0755) != 0) return;
+  if (access((path + "/memory.max").c_str(), W_OK) != 0 ||
+      mkdir((path + kLeaf).c_str(), 0755) != 0) {
+    rmdir(path.c_str());
+    return;
+  }
   group_ = path;
-  write_text(path + "/memory.limit_in_bytes", std::to_string(mebibytes * kMiB));
+  home_ = path + kLeaf;
+  write_text(path + "/memory.max", limit);
+  for (const char* controller : {"+memory", "+cpu", "+pids"}) {
+    write_text(path + "/cgroup.subtree_control", controller);
+  }
 }
 
 SmallMachine::~SmallMachine() {

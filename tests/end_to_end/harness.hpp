@@ -71,7 +71,7 @@ struct Outcome {
 
 struct StartOptions {
   Variables variables;       ///< over an environment without HEADROOM_*
-  std::string memory_group;  ///< of a v1 memory hierarchy, or ""
+  std::string memory_group;  ///< of a v1 memory hierarchy, or of a cgroup2; or ""
   uid_t uid = 0;             ///< whom it runs as, and the group of the same number
   bool terminal = false;     ///< stdin, stdout and stderr are a terminal of its own
   std::string folder;        ///< where it runs; "" = here
@@ -113,7 +113,7 @@ class Program {
 };
 
 /// A memory group with a limit, so that a test needs little memory to fill a "machine". Made where
-/// the v1 memory hierarchy lets us; else empty.
+/// the v1 memory hierarchy lets us, or a cgroup2 that has the memory controller; else empty.
 class SmallMachine {
  public:
   explicit SmallMachine(std::int64_t mebibytes);
@@ -121,11 +121,13 @@ class SmallMachine {
   SmallMachine(const SmallMachine&) = delete;
   SmallMachine& operator=(const SmallMachine&) = delete;
 
-  /// "" where it could not be made.
-  const std::string& group() const { return group_; }
+  /// Where the programs of the machine start; "" where it could not be made.
+  const std::string& group() const { return home_; }
+  bool v2() const { return home_ != group_; }
 
  private:
-  std::string group_;
+  std::string group_;  ///< has the limit
+  std::string home_;   ///< on v2 a leaf below it: only those may have processes
 };
 
 struct DaemonOptions {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -28,7 +29,7 @@ class Held : public ::testing::Test {
     return options;
   }
   void SetUp() override {
-    if (machine_.group().empty()) GTEST_SKIP() << "no v1 memory group can be made here";
+    if (machine_.group().empty()) GTEST_SKIP() << "no memory group can be made here";
     daemon_.options().memory_group = machine_.group();
     ASSERT_TRUE(daemon_.start());
     if (text(daemon_.get("/api/v1/node"), "tier") == "v1") GTEST_SKIP() << "no cgroup2 hierarchy";
@@ -45,6 +46,7 @@ class Held : public ::testing::Test {
                            job(Words{"touch", mebibytes} + then));
   }
   bool is_frozen() { return boolean(daemon_.lease("grower"), "frozen"); }
+  /// On v2 the kernel holds it first, and it is stopped after 10 s.
   bool stands_still() {
     return eventually([&] { return is_frozen(); });
   }
@@ -53,6 +55,13 @@ class Held : public ::testing::Test {
     std::int64_t number = -1;
     in >> number;
     return number;
+  }
+  /// Bytes that hold the job: the limit behind its fence on v1, the fence on v2; very many where
+  /// nothing does.
+  std::int64_t limit_of(const std::string& group) const {
+    if (!machine_.v2()) return number_in(group + "/memory.limit_in_bytes");
+    const std::int64_t high = number_in(group + "/memory.high");
+    return high < 0 ? std::numeric_limits<std::int64_t>::max() : high;
   }
   static bool boolean(const value& document, const char* name) {
     const auto* object = document.if_object();
@@ -73,9 +82,14 @@ TEST_F(Held, OneThatOutgrowsItsBookingStandsStillUntilThereIsRoomForIt) {
   EXPECT_LT(*whole(lease, "measured.memory_bytes"), 250 * kMiB);
   // Below the limit behind its fence the kernel had nothing to refuse.
   const std::string group = text(lease, "group.path");
-  std::cout << "it stood still at " << number_in(group + "/memory.max_usage_in_bytes") / kMiB
-            << " MiB at most, with a fence from 32 MiB; the kernel refused it memory "
-            << number_in(group + "/memory.failcnt") << " times\n";
+  const char* most = machine_.v2() ? "/memory.peak" : "/memory.max_usage_in_bytes";
+  std::cout << "it stood still at " << number_in(group + most) / kMiB
+            << " MiB at most, with a fence from 32 MiB";
+  if (!machine_.v2()) {
+    std::cout << "; the kernel refused it memory " << number_in(group + "/memory.failcnt")
+              << " times";
+  }
+  std::cout << "\n";
   EXPECT_TRUE(job->running());
   EXPECT_THAT(daemon_.run({"lease"}).out, HasSubstr("FROZEN"));
   EXPECT_THAT(daemon_.run({"event", "--limit", "50"}).out, HasSubstr("stands still"));
@@ -98,7 +112,7 @@ TEST_F(Held, TheNextDaemonHoldsWhatTheKilledOneHeld) {
   daemon_.kill_and_reap();
   ASSERT_TRUE(daemon_.start());
   EXPECT_TRUE(daemon_.lease_is("grower", "active") || is_frozen());
-  const auto limit = [&] { return number_in(group + "/memory.limit_in_bytes"); };
+  const auto limit = [&] { return limit_of(group); };
   EXPECT_TRUE(eventually([&] { return limit() < 700 * kMiB; })) << limit();
   ASSERT_EQ(daemon_.run({"lease", "rm", text(daemon_.lease("blocker"), "id")}).code, 0);
   write_text(daemon_.file("over"), "");
@@ -169,6 +183,8 @@ class OnStep : public Held, public ::testing::WithParamInterface<const char*> {
 };
 
 TEST_P(OnStep, WhatADaemonThatIsKilledHeldRunsByItselfAndTheNextOneHasIt) {
+  // On v2 who is within twice its booking is held by the kernel and need not stand still.
+  if (machine_.v2()) GTEST_SKIP() << "of a v1 memory group";
   const int wanted = number_of(GetParam());
   const auto job =
       daemon_.command(Words{"run", "--mem", std::to_string(kBooked) + "M", "--name", "grower",
@@ -184,7 +200,7 @@ TEST_P(OnStep, WhatADaemonThatIsKilledHeldRunsByItselfAndTheNextOneHasIt) {
                               << daemon_.run({"event", "--limit", "50"}).out;
   const auto before = daemon_.lease("grower");
   const std::string group = text(before, "group.path");
-  const auto limit = [&] { return number_in(group + "/memory.limit_in_bytes"); };
+  const auto limit = [&] { return limit_of(group); };
   ASSERT_LT(limit(), kMachine * kMiB);
   if (wanted >= number_of("throttle")) {
     EXPECT_THAT(daemon_.run({"event", "--limit", "50"}).out, HasSubstr("lease.slowed"));
