@@ -382,6 +382,9 @@ class Control {
   std::optional<Hopeless> find_hopeless(const Sample& sample) const;
   void terminate(LeaseId id, bool hard, std::string reason);
   void raise_fence(LeaseId id, Bytes by);
+  void set_fence(LeaseId id, Bytes at, std::string reason);
+  /// Of what fences were raised by, what nobody takes.
+  void take_back();
   void watch_over(const std::vector<Read>& reads);
   void watch_idle(const Sample& sample, const std::vector<Read>& reads);
   void watch_idle(const HolderReading& reading);

@@ -35,6 +35,8 @@ constexpr int kTurnsUntil = 3;  // times its booking: who takes more than that i
 constexpr auto kBetweenSteps = 5s;
 constexpr auto kAsks = 5s;     // after the kernel told of it
 constexpr auto kInVain = 10s;  // at its fence: nothing comes free for it by itself
+// What was lent and not taken for so long goes back; who comes and goes within it keeps it.
+constexpr auto kUnused = 60s;
 
 }  // namespace
 
@@ -62,6 +64,32 @@ std::int64_t Control::lent_and_not_taken() {
     ++it;
   }
   return lent;
+}
+
+void Control::take_back() {
+  for (const LeaseId id : std::set(state_.lent)) {
+    const auto found = state_.promises.leases.find(id);
+    const auto measured = state_.uses.find(id);
+    if (found == state_.promises.leases.end() || measured == state_.uses.end()) continue;
+    const Lease& lease = found->second;
+    Use& use = measured->second;
+    if (!use.measured || !lease.fence_set || lease.frozen || state_.killing.contains(id)) {
+      use.lent_since.reset();
+      continue;
+    }
+    const bool begins = !use.lent_since;
+    if (begins) use.lent_since = at_.boot;
+    use.most_taken = begins ? use.measured->memory : std::max(use.most_taken, use.measured->memory);
+    if (at_.boot - *use.lent_since < kUnused) continue;
+    use.lent_since.reset();
+    // Not so far that it would be at its fence again.
+    const Bytes clear(
+        static_cast<std::int64_t>(static_cast<double>(use.most_taken.count()) / kAtFence));
+    const Bytes at = std::max(lease.booked.memory, clear + first_step());
+    // A write to a fence is not free: not for less than what it would be raised by.
+    if (lease.fence_at - at < first_step()) continue;
+    set_fence(id, at, "what it was lent and did not use goes back");
+  }
 }
 
 std::vector<LeaseId> Control::at_their_fence(const std::vector<Read>& reads) {
@@ -205,6 +233,7 @@ std::int64_t Control::beside_who_is_held(const std::vector<LeaseId>& there) cons
 }
 
 void Control::credit_fences(const std::vector<Read>& reads) {
+  take_back();
   std::vector<LeaseId> there = at_their_fence(reads);
   if (!there.empty()) {
     const Waited waited = memory_waited_for(beside_who_is_held(there));
@@ -317,18 +346,23 @@ void Control::hold(LeaseId id, const WaitedFor& helped, Bytes lacks) {
 
 void Control::raise_fence(LeaseId id, Bytes by) {
   state_.lent.insert(id);
-  Lease raised = state_.promises.leases.at(id);
-  raised.fence_at += by;
-  raised.fence_set = false;
-  const Bytes at = raised.fence_at;
-  const Group group = raised.group;
+  const Lease& lease = state_.promises.leases.at(id);
+  const Bytes at = lease.fence_at + by;
   say("lease.overrun", id,
-      raised.name + " uses more than it booked (" +
+      lease.name + " uses more than it booked (" +
           decide::amount_text(Resource::memory, state_.uses.at(id).measured->memory.count()) +
-          " of " + decide::amount_text(Resource::memory, raised.booked.memory.count()) +
+          " of " + decide::amount_text(Resource::memory, lease.booked.memory.count()) +
           "); its fence goes to " + decide::amount_text(Resource::memory, at.count()));
-  keep(PutLease{std::move(raised)});
-  effects_.emplace_back(Fence{id, group, at, "it touched its fence, and there is room"});
+  set_fence(id, at, "it touched its fence, and there is room");
+}
+
+void Control::set_fence(LeaseId id, Bytes at, std::string reason) {
+  Lease lease = state_.promises.leases.at(id);
+  lease.fence_at = at;
+  lease.fence_set = false;
+  const Group group = lease.group;
+  keep(PutLease{std::move(lease)});
+  effects_.emplace_back(Fence{id, group, at, std::move(reason)});
   show(id);
 }
 

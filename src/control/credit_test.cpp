@@ -376,5 +376,29 @@ TEST_F(Credit, WhoIsAloneGetsToItsEndAlthoughSomebodyWaitsForMoreThanIsLeft) {
   EXPECT_EQ(b.state(waiter), LeaseState::waiting);
 }
 
+TEST_F(Credit, WhatWasLentAndIsNotTakenAnyMoreGoesBackAfterAMinute) {
+  b.read();
+  const LeaseId grower = job(20_GiB, 11, true);
+  Bytes used;
+  for (int i = 0; i < 60 && fence(grower) < 60_GiB; ++i) {
+    used = fence(grower);
+    b.uses(grower, used);
+    look(98_GiB - used);
+  }
+  ASSERT_GE(fence(grower), 60_GiB);
+  // A peak within the minute: it may come again.
+  b.uses(grower, 30_GiB);
+  for (int i = 0; i < 130; ++i) {
+    b.uses(grower, i % 20 == 0 ? 40_GiB : 30_GiB);
+    look(58_GiB, milliseconds(1'000));
+  }
+  EXPECT_GE(fence(grower), 40_GiB);
+  EXPECT_LE(fence(grower), 42_GiB) << "what it took at most, and a little";
+  b.uses(grower, 10_GiB);
+  for (int i = 0; i < 130; ++i) look(88_GiB, milliseconds(1'000));
+  EXPECT_EQ(fence(grower), 20_GiB) << "its booking is its own";
+  EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0) << "others may have it";
+}
+
 }  // namespace
 }  // namespace headroom::control

@@ -158,16 +158,11 @@ void Control::end_overrunners(const Sample& sample) {
 }
 
 void Control::let_end(LeaseId id) {
-  Lease lease = state_.promises.leases.at(id);
+  const Lease& lease = state_.promises.leases.at(id);
   if (!lease.fence_set) return;
-  lease.fence_at =
-      std::max(lease.fence_at, state_.uses.at(id).measured.value_or(Amounts()).memory) +
-      first_step();
-  lease.fence_set = false;
-  effects_.emplace_back(Fence{id, lease.group, lease.fence_at, "it is asked to end"});
+  const Bytes taken = state_.uses.at(id).measured.value_or(Amounts()).memory;
   state_.lent.insert(id);
-  keep(PutLease{std::move(lease)});
-  show(id);
+  set_fence(id, std::max(lease.fence_at, taken) + first_step(), "it is asked to end");
 }
 
 void Control::terminate(LeaseId id, bool hard, std::string reason) {

@@ -273,13 +273,7 @@ void Control::pull_fences() {
     if (!lease.fence_set || !decide::holds(lease.state)) continue;
     const Bytes at = std::max(lease.booked.memory, use.measured->memory);
     if (lease.fence_at <= at) continue;
-    Lease pulled = lease;
-    pulled.fence_at = at;
-    pulled.fence_set = false;
-    const Group group = lease.group;
-    keep(PutLease{std::move(pulled)});
-    effects_.emplace_back(Fence{id, group, at, "memory runs short: what it was lent goes back"});
-    show(id);
+    set_fence(id, at, "memory runs short: what it was lent goes back");
   }
 }
 

@@ -251,7 +251,7 @@ TEST_F(Tight, AtTheStepHoldWhatWasLentGoesBack) {
   for (int i = 0; i < 6; ++i) look(80_GiB);
   const Bytes raised = b.shadow.leases.at(id).fence_at;
   ASSERT_GT(raised, 20_GiB);
-  look(9_GiB, milliseconds(60'000));
+  look(9_GiB, milliseconds(50'000));
   ASSERT_EQ(b.control.state().ladder.step(), Step::hold);
   EXPECT_EQ(b.shadow.leases.at(id).fence_at, 20_GiB);
   ASSERT_FALSE(moved_.empty());

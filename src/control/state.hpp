@@ -50,6 +50,8 @@ struct Use {
   Bytes credit;     ///< the last step of the soft fence; doubles while it is asked for
   std::optional<BootTime> handed_over;  ///< readings up to then are of another holder
   std::optional<BootTime> credited;     ///< when it was last raised
+  std::optional<BootTime> lent_since;   ///< since when what it takes of what it was lent is watched
+  Bytes most_taken;                     ///< since then
   bool held = false;                    ///< at its fence, and no room to raise it
   std::optional<BootTime> held_since;
   Bytes granted_before;             ///< State::granted when it was held, or its last turn began
