@@ -828,6 +828,29 @@ TEST_F(Components, WhatIsNotLentIsKeptForItsOwner) {
   EXPECT_EQ(has("greedy"), 300) << "conservative keeps a fifth of the node back";
 }
 
+TEST_F(Components, WhenMemoryRunsShortWhoListensIsAskedToDoLess) {
+  QuotaChange change = quota({}, 50'000);
+  change.parts[index_of(Allotted::memory)].least = 5'000;
+  put("server", change, 0,
+      {setter("memory_mb"), setter("batch_size", 1, 64), setter("concurrent_operations", 1, 16)});
+  listen("server");
+  obey();
+  ASSERT_EQ(has("server", Allotted::memory), 50'000);
+  const double batch = view("server").values.at("batch_size");
+  // A stranger takes memory, more with each second: to less than a tenth free.
+  for (int i = 0; i < 30; ++i) {
+    box.sample.memory.available = std::max(8_GiB, 88_GiB - Bytes((i * 5LL) << 30));
+    tell("server", {}, 30'000);
+    run(1);
+  }
+  EXPECT_LT(has("server", Allotted::memory), 50'000);
+  EXPECT_LT(view("server").values.at("batch_size"), batch);
+  // And gets it back when that is gone.
+  box.sample.memory.available = 88_GiB;
+  run(120);
+  EXPECT_EQ(has("server", Allotted::memory), 50'000);
+}
+
 TEST_F(Components, ALimitOfOurOwnIsNotLearnedFromTwice) {
   put("capped", quota(250, 512));
   AskComponent ask;
