@@ -275,6 +275,8 @@ void Control::on(const Configured& event) {
   run_queue();
 }
 
+void Control::on(const ZoneRead& event) { state_.zone = event.rules; }
+
 void Control::on(const Restored& event) {
   for (const Record& record : event.records) {
     if (const auto* put = std::get_if<PutLease>(&record)) {

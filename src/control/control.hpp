@@ -253,6 +253,21 @@ class Control {
   std::optional<CostView> cost_view() const;
 
   // Components (components.cpp).
+  /// Null: it was refused.
+  bool may_change(const Asked& asked, const std::string& name);
+  void put_component(const Asked& asked, const AskComponent& ask);
+  void claim(Component& component, const ComponentRun& run,
+             const std::map<std::string, double>& values);
+  void book_component(Component& component, LeaseId beside);
+  void unregister(const std::string& name, const std::string& why);
+  /// Whose own lease it is; empty: nobody's.
+  std::string component_of(LeaseId id) const;
+  void restore_components(bool same_boot);
+  void measure_components();
+  ComponentView component_view(const Component& component) const;
+  std::vector<ComponentView> component_views() const;
+
+  // Quotas (quotas.cpp).
   /// The quota of a component that is in force now: no bound is 0, least <= amount <= most where
   /// an amount is said.
   struct InForce {
@@ -265,53 +280,46 @@ class Control {
   /// What the configuration says of a component that nobody told of.
   std::optional<Component> preset(const std::string& name) const;
   std::optional<Error> change_quota(Quota& quota, const QuotaChange& change) const;
-  /// Null: it was refused.
-  bool may_change(const Asked& asked, const std::string& name);
-  void put_component(const Asked& asked, const AskComponent& ask);
-  std::optional<Error> put_setters(Component& component, const std::vector<Setter>& setters) const;
-  void book_component(Component& component, LeaseId beside);
-  void unregister(const std::string& name, const std::string& why);
-  /// Whose own lease it is; empty: nobody's.
-  std::string component_of(LeaseId id) const;
-  void adopt(const Component& component, ComponentRun& run);
-  bool takes_part(const Component& component, Allotted what) const;
-  std::array<decide::Allocation, kAllotted>& pool_of_component(const Component& component);
-  const std::array<decide::Allocation, kAllotted>* pool_of_component(
-      const Component& component) const;
-  void measure_components();
-  void cycle_components_when_due();
-  std::chrono::nanoseconds between_cycles() const;
-  std::optional<BootTime> next_wanted_cycle() const;
-  void cycle_components(bool turn);
-  std::int64_t least_change(Allotted what) const;
-  void hold_component(LeaseId id);
-  void follow_enforcement(const Component& component);
-  void refuse_due(const std::string& name, ComponentRun& run);
-  void claim(Component& component, const ComponentRun& run,
-             const std::map<std::string, double>& values);
+
+  // Demands (demands.cpp).
   void restore_foresight(std::string_view saved);
   /// What an earlier run has learned of it, once.
   void remember(const std::string& name, Allotted what, Demand& demand);
   void judge_demand(const Component& component, ComponentRun& run, Allotted what,
                     const QuotaPart& part, const StrategyParameters& now, bool turn);
+
+  // Allocations (allocations.cpp).
+  void adopt(const Component& component, ComponentRun& run);
+  bool takes_part(const Component& component, Allotted what) const;
+  std::array<decide::Allocation, kAllotted>& pool_of_component(const Component& component);
+  const std::array<decide::Allocation, kAllotted>* pool_of_component(
+      const Component& component) const;
+  Level tightness() const;
+  StrategyParameters strategy_now() const;
+  std::int64_t least_change(Allotted what) const;
   /// What can be given out; empty: nobody knows now.
   std::optional<std::int64_t> capacity_for(LeaseId pool, Allotted what,
                                            const StrategyParameters& now) const;
-  StrategyParameters strategy_now() const;
-  Level tightness() const;
+  std::chrono::nanoseconds between_cycles() const;
+  std::optional<BootTime> next_wanted_cycle() const;
+  void cycle_components_when_due();
+  void cycle_components(bool turn);
+  std::string move_reason(const ComponentRun& run, Allotted what, const decide::Move& move) const;
+  void note_lending(const Component& component, ComponentRun& run, Allotted what);
+  void book_allocation(const Component& component);
+  void hold_component(LeaseId id);
+  void follow_enforcement(const Component& component);
+
+  // Setters (setters.cpp).
+  std::optional<Error> put_setters(Component& component, const std::vector<Setter>& setters) const;
   void call_setters(const std::string& name);
   void settle_call(const std::string& name, ComponentRun& run, const Call& call,
                    Decision::Outcome outcome, const std::map<std::string, double>& values,
                    const std::string& said);
   bool answered(const SetterAnswered& event);
-  void drop_call(const std::string& name, ComponentRun& run);
   void expire_calls();
-  void book_allocation(const Component& component);
-  void note_lending(const Component& component, ComponentRun& run, Allotted what);
-  std::string move_reason(const ComponentRun& run, Allotted what, const decide::Move& move) const;
-  ComponentView component_view(const Component& component) const;
-  std::vector<ComponentView> component_views() const;
-  void restore_components(bool same_boot);
+  void refuse_due(const std::string& name, ComponentRun& run);
+  void drop_call(const std::string& name, ComponentRun& run);
 
   // Readings (readings.cpp).
   /// A lease that a sample says something new about, and what: none where it was not read.
