@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,6 +78,7 @@ enum class Resource {
   forecast_low_confidence,  ///< of a component: percent that its forecasts lack to be sure
 };
 inline constexpr Resource kLastResource = Resource::forecast_low_confidence;
+inline constexpr std::size_t kResources = static_cast<std::size_t>(kLastResource) + 1;
 /// Whether it is the state of something that a level of pressure is told of.
 constexpr bool is_pressed(Resource resource) { return resource < Resource::budget; }
 

@@ -147,8 +147,11 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
   }
   const bool again = component.registered;
   if (component.owner == 0 || !again) component.owner = asked.caller.uid;
-  if (const auto wrong = change_quota(component.quota, ask.quota)) {
-    return refuse(asked.request, *wrong);
+  Quota told = component.quota;
+  if (const auto wrong = change_quota(told, ask.quota)) return refuse(asked.request, *wrong);
+  // A program says the same at each of its starts: what a person has set since then stays.
+  if (found == state_.promises.components.end() || component.quota == Quota()) {
+    component.quota = std::move(told);
   }
   if (const auto wrong = put_setters(component, ask.setters)) return refuse(asked.request, *wrong);
   if (const auto others = state_.holders.find(ask.holder); others != state_.holders.end()) {

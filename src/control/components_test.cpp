@@ -828,6 +828,44 @@ TEST_F(Components, WhatIsNotLentIsKeptForItsOwner) {
   EXPECT_EQ(has("greedy"), 300) << "conservative keeps a fifth of the node back";
 }
 
+TEST_F(Components, AProgramThatStartsAgainDoesNotUndoWhatAPersonSet) {
+  put("server", quota(200, 400), 11);
+  AskComponent set;
+  set.what = AskComponent::What::quota;
+  set.name = "server";
+  set.quota = quota(330, {}, Priority::critical);
+  box.ask(set);
+  put("server", quota(200, 600), 12);
+  const Quota& kept = component("server").quota;
+  EXPECT_EQ(kept.parts[index_of(Allotted::cpu)].amount, 330);
+  EXPECT_EQ(kept.parts[index_of(Allotted::memory)].amount, 400);
+  EXPECT_EQ(kept.priority, Priority::critical);
+}
+
+TEST_F(Components, WhatOneKeepsOfWhatItWasToGiveBackIsNotAnothersYet) {
+  put("server", quota({}, 1000), 0, {setter("memory_mb")});
+  listen("server");
+  obey();
+  ASSERT_EQ(has("server", Allotted::memory), 1000);
+  AskComponent less;
+  less.what = AskComponent::What::quota;
+  less.name = "server";
+  less.quota = quota({}, 900);
+  less.quota.parts[index_of(Allotted::memory)].most = 900;
+  box.ask(less);
+  const CallSetter* asked = call("server");
+  for (int i = 0; i < 60 && asked == nullptr; ++i) {
+    box.pass(seconds(1));
+    box.read();
+    asked = call("server");
+  }
+  ASSERT_NE(asked, nullptr);
+  const std::int64_t to = std::llround(asked->values.front().to);
+  ASSERT_LT(to, 1000);
+  answer("server", asked->ask, true, {{"memory_mb", to + 20.0}});
+  EXPECT_EQ(has("server", Allotted::memory), to + 20) << "it still has that";
+}
+
 TEST_F(Components, WhenMemoryRunsShortWhoListensIsAskedToDoLess) {
   QuotaChange change = quota({}, 50'000);
   change.parts[index_of(Allotted::memory)].least = 5'000;

@@ -253,7 +253,7 @@ class Control {
   std::optional<CostView> cost_view() const;
 
   // Components (components.cpp).
-  /// Null: it was refused.
+  /// False: it was refused.
   bool may_change(const Asked& asked, const std::string& name);
   void put_component(const Asked& asked, const AskComponent& ask);
   void claim(Component& component, const ComponentRun& run,

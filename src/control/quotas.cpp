@@ -73,14 +73,17 @@ std::optional<Error> Control::change_quota(Quota& quota, const QuotaChange& chan
       if (!value || *value == 0 || (*value >= bound.least && *value <= bound.most)) continue;
       const AllottedFacts facts = facts_of(what);
       const std::string name(facts.name);
-      return Error{
-          ErrorKind::invalid_request,
-          name + " " + amount_text(what, *value) + " is outside " +
-              number_text(shown(what, bound.least)) + "-" + amount_text(what, bound.most),
-          what == Allotted::cpu || what == Allotted::memory
-              ? "the range is control." + name + "_range"
-              : "nothing is as fast as that",
-          "say a value within it, or widen it: headroom config set control." + name + "_range"};
+      return Error{ErrorKind::invalid_request,
+                   name + " " + amount_text(what, *value) + " is outside " +
+                       number_text(shown(what, bound.least)) + "-" + amount_text(what, bound.most),
+                   what == Allotted::cpu || what == Allotted::memory
+                       ? "the range is control." + name + "_range"
+                       : "nothing is as fast as that",
+                   "say a value within it" +
+                       std::string(what == Allotted::cpu || what == Allotted::memory
+                                       ? ", or widen it: headroom config set control." + name +
+                                             "_range LEAST,MOST"
+                                       : "")};
     }
   }
   const auto take = [&](QuotaParts& parts) {

@@ -145,8 +145,10 @@ void Control::settle_call(const std::string& name, ComponentRun& run, const Call
     std::int64_t value = move.to;
     if (set != values.end()) {
       value = std::min(units_of(what, set->second), std::max(move.from, move.to));
-      // Whoever counts in whole numbers has done it.
-      if (std::abs(value - move.to) <= least_change(what)) value = move.to;
+      // Whoever counts in whole numbers has done it. But what it keeps of more than one is nobody
+      // else's yet.
+      const std::int64_t most_above = std::min(least_change(what), units_of(what, 1));
+      if (value - move.to <= most_above && move.to - value <= least_change(what)) value = move.to;
     }
     ++(did ? demand.changes : demand.failures);
     if (did) {

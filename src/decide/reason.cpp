@@ -208,15 +208,32 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
   }
 }
 
+/// Of those that are kept, for who would need it: the one that is short, or else the first that
+/// they need anything of; -1: they need none.
+int kept_pool(const Books& books, const Keeps& keeps, const Wanted& wanted, int short_pool) {
+  const auto needed = [&](int pool) {
+    return std::any_of(keeps.begin(), keeps.end(), [&](const Kept& kept) {
+      return overlaps(wanted, books.now.boot, kept) && need_in(books.ledger, kept.wanted, pool) > 0;
+    });
+  };
+  if (short_pool < 0 || needed(short_pool)) return short_pool;
+  const Resource resource = books.ledger.pool(short_pool).resource;
+  for (int pool = 0; pool < static_cast<int>(books.ledger.pools().size()); ++pool) {
+    if (books.ledger.pool(pool).resource == resource && needed(pool)) return pool;
+  }
+  return short_pool;
+}
+
 void explain_kept(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
                   const Fit& fit, Verdict& verdict) {
-  const Pool* pool = fit.short_pool < 0 ? nullptr : &books.ledger.pool(fit.short_pool);
+  const int short_pool = kept_pool(books, keeps, wanted, fit.short_pool);
+  const Pool* pool = short_pool < 0 ? nullptr : &books.ledger.pool(short_pool);
   std::int64_t kept_of_it = 0;
   std::string names;
   for (const Kept& kept : keeps) {
     if (!overlaps(wanted, books.now.boot, kept)) continue;
     const std::int64_t amount =
-        pool == nullptr ? 0 : need_in(books.ledger, kept.wanted, fit.short_pool);
+        pool == nullptr ? 0 : need_in(books.ledger, kept.wanted, short_pool);
     if (pool != nullptr ? amount == 0 : kept.wanted.owner != wanted.owner) continue;
     kept_of_it += amount;
     if (verdict.in_the_way.size() >= kNamed) continue;
@@ -253,7 +270,7 @@ void explain_kept(const Books& books, const Keeps& keeps, const Space& space, co
   }
   const auto least = least_room(books, keeps, space, wanted, moment_of(books));
   if (pool == nullptr || !least || wanted.exclusive) return;
-  if (const std::int64_t left = least->room[static_cast<std::size_t>(fit.short_pool)]; left > 0) {
+  if (const std::int64_t left = least->room[static_cast<std::size_t>(short_pool)]; left > 0) {
     verdict.help.push_back(
         {"smaller",
          "ask for at most " + amount_text(pool->resource, left) + " of " + pool->name,

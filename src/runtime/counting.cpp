@@ -76,7 +76,7 @@ void Counting::levels(const control::State& state) {
     Level& before = levels_[key];
     const Level now = gauge.level();
     if (now > before) {
-      ++pressure_[static_cast<std::size_t>(key.first)][static_cast<std::size_t>(now) - 1];
+      ++pressure_.at(static_cast<std::size_t>(key.first)).at(static_cast<std::size_t>(now) - 1);
     }
     before = now;
   }
@@ -87,10 +87,7 @@ void Counting::levels(const control::State& state) {
 
 void Counting::fill(serve::Costs& costs, Instant now) {
   std::copy(std::begin(alerts_), std::end(alerts_), std::begin(costs.alerts_raised));
-  for (std::size_t i = 0; i < std::size(pressure_); ++i) {
-    std::copy(std::begin(pressure_[i]), std::end(pressure_[i]),
-              std::begin(costs.pressure_events[i]));
-  }
+  costs.pressure_events = pressure_;
   if (!counts_.open_files || now.boot - files_counted_ > kFilesKnown) {
     counts_.open_files = count_open_files();
     files_counted_ = now.boot;

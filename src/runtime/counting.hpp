@@ -57,7 +57,7 @@ class Counting {
   std::map<Key, Level> levels_;
   std::map<std::uint64_t, Level> raised_;  ///< open alerts, and the highest level counted
   std::uint64_t alerts_[3] = {};
-  std::uint64_t pressure_[7][3] = {};
+  serve::PressureEvents pressure_{};
   BootTime files_counted_{};
 };
 

@@ -35,6 +35,30 @@ TEST(Counting, ModelsThatComeAndGoAreCounted) {
   EXPECT_EQ(counting.counts().kept, 2U);
 }
 
+// The counts had a row for each resource that can be pressed, and an alert of a component or of the
+// budget was counted beyond them: the daemon died.
+TEST(Counting, AlertsOfEveryResourceAreCountedInARowOfTheirOwn) {
+  control::State state;
+  Counting counting;
+  counting.levels(state);
+  for (std::size_t i = 0; i < kResources; ++i) {
+    const auto resource = static_cast<Resource>(i);
+    judge::GaugeSettings settings;
+    settings.rungs.warning = 1;
+    judge::Gauge gauge(resource, "", settings);
+    gauge.update(5, Instant{});
+    state.gauges.emplace(std::pair(resource, std::string()), gauge);
+  }
+  counting.levels(state);
+  serve::Costs costs;
+  counting.fill(costs, Instant{});
+  for (std::size_t i = 0; i < kResources; ++i) {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t one : costs.pressure_events.at(i)) sum += one;
+    EXPECT_EQ(sum, 1U) << to_string(static_cast<Resource>(i));
+  }
+}
+
 TEST(Counting, CleanupsAreCountedByWhatCameBack) {
   const control::State state;
   Counting counting;

@@ -1096,6 +1096,8 @@ void Loop::follow_leases() {
     if (measured) {
       sense::Target target{id, foreign ? groups_->folders(lease->holder.group) : lease->group,
                            lease->holder, lease->gpu, lease->part_of};
+      // A component was running when it was put into a group of its own.
+      target.moved_in = control_.state().component_leases.contains(id);
       gpu_holders_.track(target);
       // A further device of a lease has no processes of its own to be read.
       if (lease->part_of == 0) sampler_->track(std::move(target));

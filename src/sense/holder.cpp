@@ -230,7 +230,8 @@ void TrackedHolder::read(BootTime now, ReadBuffer& buffer, const ProcessTable* t
   out.lease = target_.lease;
   const bool group = read_group(now, buffer, out);
   const bool tree = !group && target_.holder.pid != 0;
-  needs_processes_ = tree || (group && (!memory_stat_.named() || !cpu_.named()));
+  needs_processes_ =
+      tree || (group && (target_.moved_in || !memory_stat_.named() || !cpu_.named()));
   if (table != nullptr && (group || tree)) {
     if (group) {
       members_of_group(*table);
@@ -242,6 +243,9 @@ void TrackedHolder::read(BootTime now, ReadBuffer& buffer, const ProcessTable* t
     if (!group || !memory_stat_.named()) {
       out.memory = sum.anonymous;
       out.memory_with_cache = sum.resident;
+    } else if (target_.moved_in) {
+      out.memory = std::max(out.memory.value_or(Bytes()), sum.anonymous);
+      out.memory_with_cache = std::max(out.memory_with_cache.value_or(Bytes()), sum.resident);
     }
     if (!out.cpu_total && (!group || !cpu_.named())) {
       std::chrono::nanoseconds cpu = gone_cpu_;

@@ -23,6 +23,9 @@ struct Target {
   Holder holder;
   std::string gpu = {};  ///< UUID of the device the lease is on; "" = none
   LeaseId part_of = 0;   ///< a further device of this lease, whose processes they are
+  /// Its processes had memory before they came into the group: the kernel counts that to the group
+  /// that they came from.
+  bool moved_in = false;
   bool operator==(const Target&) const = default;
 };
 

@@ -295,6 +295,25 @@ TEST_F(RealGroupTest, MeasuresWhatAJobInTheGroupUses) {
   EXPECT_GT(reading.cpu->milli(), 0);
 }
 
+TEST_F(RealGroupTest, OfWhoMovedInCountsWhatItHadBeforeToo) {
+  ReadBuffer buffer;
+  HolderReading reading;
+  Job job(48 << 20, false);
+  ASSERT_GT(job.pid(), 0);
+  ASSERT_TRUE(job.step());  // it takes its memory where it is
+  if (!place(job.pid())) GTEST_SKIP() << "the group takes no process here";
+  Target target{9, group_, {job.pid(), start_time_of(job.pid())}};
+  target.moved_in = true;
+  TrackedHolder holder(target, "", Keep::open);
+  EXPECT_TRUE(holder.needs_processes());
+  ProcessTable table("");
+  table.read(buffer);
+  holder.read(at(0), buffer, &table, reading);
+  EXPECT_TRUE(holder.needs_processes());
+  EXPECT_GE(reading.memory, Bytes(47 << 20));
+  EXPECT_LE(reading.memory, Bytes(80 << 20));
+}
+
 TEST_F(RealGroupTest, CountsWhatTheKernelKilledForMemory) {
   if (group_.v2) GTEST_SKIP() << "written for the v1 memory controller";
   ReadBuffer buffer;

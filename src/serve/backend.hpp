@@ -2,6 +2,7 @@
 // process.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -12,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include <headroom/pressure.hpp>
 #include <headroom/process.hpp>
 #include <headroom/result.hpp>
 #include <headroom/sample.hpp>
@@ -59,6 +61,9 @@ struct EventQuery {
 
 struct MetricCounts;
 
+/// Per Resource and level above ok.
+using PressureEvents = std::array<std::array<std::uint64_t, 3>, kResources>;
+
 /// Counters that are not in the view.
 struct Costs {
   std::uint64_t requests = 0;
@@ -68,10 +73,10 @@ struct Costs {
   std::uint64_t dropped_streams = 0;
   std::uint64_t events_total = 0;
   std::uint64_t journal_failures = 0;
-  std::uint64_t loop_overruns = 0;           ///< turns of the loop over 10 ms
-  std::uint64_t alerts_raised[3] = {};       ///< warnings, criticals, emergencies since the start
-  std::uint64_t pressure_events[7][3] = {};  ///< per Resource and level above ok
-  std::uint64_t history_bytes = 0;           ///< on disk
+  std::uint64_t loop_overruns = 0;      ///< turns of the loop over 10 ms
+  std::uint64_t alerts_raised[3] = {};  ///< warnings, criticals, emergencies since the start
+  PressureEvents pressure_events{};     ///< since the start
+  std::uint64_t history_bytes = 0;      ///< on disk
   std::uint64_t notifications_failed = 0;
   const MetricCounts* counts = nullptr;  ///< the backend's own, if it keeps any
 };

@@ -62,6 +62,21 @@ class Fields {
     }
     out = given;
   }
+  /// Words for people: what would not be shown is a blank, and what is too long is cut. An answer
+  /// is not lost because of how it is worded.
+  void words(std::string_view name, std::string& out) {
+    const json::value* value = find(name);
+    if (value == nullptr || value->is_null()) return;
+    if (!value->is_string()) return wrong(name, "a text is wanted");
+    const std::string_view given = value->get_string();
+    out = given.substr(0, kLongestText);
+    // Not within a character of several bytes.
+    while (out.size() < given.size() && !out.empty() && (out.back() & 0xC0) == 0x80) out.pop_back();
+    if (out.size() < given.size() && !out.empty() && (out.back() & 0x80) != 0) out.pop_back();
+    for (char& c : out) {
+      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
+    }
+  }
   void boolean(std::string_view name, bool& out) {
     const json::value* value = find(name);
     if (value == nullptr) return;
@@ -602,7 +617,7 @@ Result<AskComponent> parse_component_answer(std::string_view text) {
   }
   ask.done = result == "applied";
   read_values(fields, "values", ask.values);
-  fields.text("said", ask.said);
+  fields.words("said", ask.said);
   if (auto done = fields.done({"id", "result", "values", "said"}); !done) {
     return tl::unexpected(done.error());
   }
@@ -754,7 +769,7 @@ Result<HolderAnswer> parse_answer(std::string_view text) {
   } else {
     answer.result = result->second;
   }
-  fields.text("said", answer.said);
+  fields.words("said", answer.said);
   if (auto done = fields.done({"ask", "result", "said"}); !done) {
     return tl::unexpected(done.error());
   }

@@ -177,5 +177,17 @@ TEST(Body, ReadsChanges) {
   EXPECT_TRUE(*parse_alert_change(R"({"acknowledged":true})")->acknowledged);
 }
 
+TEST(Body, AnAnswerIsNotLostBecauseOfHowItIsWorded) {
+  const auto coloured =
+      parse_component_answer(R"({"id":7,"result":"failed","said":"\u001b[31mno\u001b[0m room\n"})");
+  ASSERT_TRUE(coloured);
+  EXPECT_EQ(coloured->said, " [31mno [0m room ");
+  const std::string trace(5000, 'x');
+  const auto cut = parse_component_answer(R"({"id":7,"result":"failed","said":")" + trace + "\"}");
+  ASSERT_TRUE(cut);
+  EXPECT_FALSE(cut->done);
+  EXPECT_LT(cut->said.size(), 5000U);
+}
+
 }  // namespace
 }  // namespace headroom::serve

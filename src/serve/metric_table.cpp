@@ -213,7 +213,7 @@ std::optional<std::int64_t> reserve_of(const Room& room) { return room.reserve; 
 std::optional<std::int64_t> unbooked_of(const Room& room) { return room.unbooked; }
 
 void alerts_open(const MetricFacts& facts, MetricSink& sink) {
-  constexpr std::size_t kLevels = 4, kResources = 7;
+  constexpr std::size_t kLevels = 4;
   std::array<std::array<std::int64_t, kResources>, kLevels> open{};
   for (const Alert& alert : facts.view->alerts) {
     if (alert.ended) continue;
