@@ -11,6 +11,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Option.hpp>
 
 #include "client/json.hpp"
 #include "settings/parse.hpp"
@@ -57,8 +58,66 @@ Description describe(int (*command)(Words words)) {
   return description;
 }
 
+namespace {
+
+/// An option that takes a value, as CLI11 has it.
+struct Valued {
+  std::string names;
+  std::string* to = nullptr;
+  const CLI::Option* option = nullptr;
+};
+
+// CLI11 takes a word such as "[a,b]" or "{}" for a list, and a word is what was typed: it gets such
+// a word with a mark in front.
+constexpr char kMark = '\x01';
+
+Words marked(Words words) {
+  for (auto& word : words) {
+    if (!word.empty() && std::string_view("[{%\x01").find(word.front()) != std::string_view::npos) {
+      word.insert(word.begin(), kMark);
+    }
+  }
+  return words;
+}
+
+void unmark(std::string& word) {
+  if (!word.empty() && word.front() == kMark) word.erase(0, 1);
+}
+
+Words unmarked(Words words) {
+  for (auto& word : words) unmark(word);
+  return words;
+}
+
+/// The name of `names` that stands in `word` in front of its "=" and nothing, or "".
+std::string name_without_value(const std::string& names, const std::string& word) {
+  if (word.size() < 2 || word.back() != '=') return {};
+  const auto name = word.substr(0, word.size() - 1);
+  return ("," + names + ",").find("," + name + ",") != std::string::npos ? name : "";
+}
+
+/// The option that was given with nothing as its value; "" where each has one. `typed`: the words
+/// that were read, for CLI11 takes the word after "--name=" for the value.
+std::string option_with_empty_value(const std::vector<Valued>& all, const Words& typed) {
+  for (const auto& one : all) {
+    const auto& values = one.option->results();
+    if (std::find(values.begin(), values.end(), "") != values.end()) {
+      const auto& names = one.option->get_lnames();
+      return names.empty() ? one.names : "--" + names.front();
+    }
+    const auto end = std::find(typed.begin(), typed.end(), "--");
+    for (auto it = typed.begin(); it != end; ++it) {
+      if (auto name = name_without_value(one.names, *it); !name.empty()) return name;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 struct Options::Parser {
   CLI::App app;
+  std::vector<Valued> valued;
   std::vector<Described> described;
   std::vector<std::string> names;
   bool help = false;
@@ -81,7 +140,7 @@ void Options::flag(const std::string& names, bool& to, const std::string& about)
 }
 
 void Options::value(const std::string& names, std::string& to, const std::string& about) {
-  parser_->app.add_option(names, to)->expected(1);
+  parser_->valued.push_back({names, &to, parser_->app.add_option(names, to)->expected(1)});
   parser_->described.push_back({names, about, true});
 }
 
@@ -170,11 +229,13 @@ std::optional<int> Options::parse(Words args, Common& common) {
     args.erase(std::remove_if(args.begin(), end, is_watch), end);
   }
 
+  Words typed = args;
   try {
+    args = marked(std::move(args));
     std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
     parser.app.parse(args);
     if (command_words_ != nullptr) {
-      const auto rest = parser.app.remaining();
+      const auto rest = unmarked(parser.app.remaining());
       const bool strange = !rest.empty() && rest.front().size() > 1 && rest.front()[0] == '-';
       if (strange || (split && !rest.empty())) {
         return wrong(strange ? "there is no option " + rest.front()
@@ -184,7 +245,7 @@ std::optional<int> Options::parse(Words args, Common& common) {
       *command_words_ = split ? after : rest;
     }
   } catch (const CLI::ExtrasError&) {
-    const auto rest = parser.app.remaining();
+    const auto rest = unmarked(parser.app.remaining());
     for (const auto& word : rest) {
       if (word.size() > 1 && word[0] == '-') {
         return wrong("there is no option " + word, unknown_option(word));
@@ -198,6 +259,14 @@ std::optional<int> Options::parse(Words args, Common& common) {
     return wrong("the options could not be read", error.what());
   }
 
+  if (command_words_ != nullptr) {
+    typed.resize(typed.size() - std::min(typed.size(), parser.app.remaining().size()));
+  }
+  if (const auto option = option_with_empty_value(parser.valued, typed); !option.empty()) {
+    return wrong(option + " has an empty value", "what is not to be said is left out");
+  }
+  for (const auto& one : parser.valued) unmark(*one.to);
+  if (words_ != nullptr) *words_ = unmarked(std::move(*words_));
   if (words_ != nullptr && words_->size() > most_words_) {
     return wrong("'" + (*words_)[most_words_] + "' is one word too many", "");
   }
