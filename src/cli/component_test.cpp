@@ -41,13 +41,14 @@ TEST(QuotaOptions, BecomeTheBodyOfARequest) {
   options.min_cpu = "5%";
   options.max_memory = "2G";
   options.priority = "critical";
+  const std::string bounds = R"({"cpu_percent":30,"memory_mb":600,"disk_iops":500,"network_mb":10,)"
+                             R"("min_cpu_percent":5,"max_memory_mb":2048,"priority":"critical",)";
+  QuotaOptions at_times = options;
+  at_times.during = "Mon-Fri 08:00-18:00";
+  EXPECT_EQ(body_of(at_times), bounds + R"("during":"Mon-Fri 08:00-18:00"})");
   options.buffer = "40";
   options.enforce = true;
-  options.during = "Mon-Fri 08:00-18:00";
-  EXPECT_EQ(body_of(options),
-            R"({"cpu_percent":30,"memory_mb":600,"disk_iops":500,"network_mb":10,)"
-            R"("min_cpu_percent":5,"max_memory_mb":2048,"priority":"critical",)"
-            R"("buffer_percent":40,"enforce":true,"during":"Mon-Fri 08:00-18:00"})");
+  EXPECT_EQ(body_of(options), bounds + R"("buffer_percent":40,"enforce":true})");
 }
 
 TEST(QuotaOptions, AreTakenBackWithNone) {
@@ -72,6 +73,10 @@ TEST(QuotaOptions, ABareMemoryIsBytesAndOnlyInTheOldWordsMegabytes) {
   options.memory = "1.5G";
   EXPECT_EQ(body_of(options, BareMemory::megabytes), R"({"memory_mb":1536})");
   options.memory = "0.5";
+  EXPECT_EQ(quota_of(options, BareMemory::megabytes).error().why,
+            "a number without a unit is MB here");
+  EXPECT_EQ(quota_of(options, BareMemory::megabytes).error().help, "--memory 600");
+  EXPECT_EQ(quota_of(options, BareMemory::bytes).error().help, "--memory 600M");
   EXPECT_EQ(body_of(options, BareMemory::megabytes), "refused: --memory 0.5 is less than 1 MB");
 }
 
@@ -266,6 +271,15 @@ TEST_F(Components, WrongUseIsRefusedWithWhatHelps) {
       {{"quota", "set", "p"}, "it is not said what the quota of p is to be"},
       {{"quota", "show", "p", "--cpu", "3"}, "quota show changes nothing"},
       {{"quota", "set", "p", "--memory", "600"}, "try: --memory 600M"},
+      {{"quota", "set", "p", "--buffer", "40", "--during", "Mon 08:00-18:00"},
+       "--buffer cannot be set for some times only"},
+      {{"quota", "set", "p", "--enforce", "--during", "Mon 08:00-18:00"},
+       "--enforce cannot be set for some times only"},
+      {{"quota", "set", "p", "--no-enforce", "--cpu", "3", "--during", "Mon 08:00-18:00"},
+       "try: headroom quota set NAME --no-enforce, and the rest with --during by itself"},
+      {{"quota", "set", "p", "--cpu", "30", "--during", ""}, "--during has an empty value"},
+      {{"quota", "set", "p", "--cpu", ""}, "--cpu has an empty value"},
+      {{"quota", "set", "p", "--mem=", "--cpu", "30"}, "--mem has an empty value"},
       {{"quota", "set", "p", "--priority", "hihg"}, "did you mean high?"},
       {{"resource-management"}, "try: headroom resource-management start, status"},
       {{"resource-management", "strat"}, "did you mean start?"},
@@ -282,6 +296,32 @@ TEST_F(Components, WrongUseIsRefusedWithWhatHelps) {
     EXPECT_THAT(out, IsEmpty()) << says;
   }
   EXPECT_THAT(daemon.asked(), IsEmpty());
+}
+
+TEST(Quotas, ShowTheBoundsInForceWhereTheirDocumentLeavesThemOpen) {
+  const auto quota = quota_in_force(parsed(R"({"name":"p","window":"daily 22:00-06:00",
+    "resources":[{"resource":"cpu","unit":"%","least":10,"most":80},
+                 {"resource":"network","unit":"MB/s","least":1,"most":1073741824}],
+    "quota":{"component":"p","priority":"high","enforce":false,"buffer_percent":null,
+      "resources":[{"resource":"cpu","unit":"%","amount":30,"least":null,"most":null},
+                   {"resource":"network","unit":"MB/s","amount":5,"least":null,"most":null},
+                   {"resource":"disk_iops","unit":"1/s","amount":5,"least":1,
+                    "most":1099511627776}],
+      "windows":[{"during":"daily 22:00-06:00","priority":null,
+        "resources":[{"resource":"cpu","unit":"%","amount":60,"least":10,"most":null}]},
+       {"during":"Sun 08:00-09:00","priority":null,
+        "resources":[{"resource":"cpu","unit":"%","amount":90,"least":null,"most":90}]}]}})"));
+  Style style;
+  style.output = Output::csv;
+  style.bytes = true;
+  style.header = false;
+  // What is usually the least of cpu is told by no document while another one is in force.
+  EXPECT_EQ(render_quotas(parsed("{\"items\":[" + client::write_json(quota) + "]}"), style),
+            "p,cpu,30,,80,high,,no,always\n"
+            "p,network,5,1,,high,,no,always\n"
+            "p,disk_iops,5,1,,high,,no,always\n"
+            "p,cpu,60,10,80,,,,daily 22:00-06:00\n"
+            "p,cpu,90,,90,,,,Sun 08:00-09:00\n");
 }
 
 /// A daemon that has one component, which applies a quota as soon as it is set.

@@ -80,6 +80,14 @@ Result<value> percent_of(const char* flag, const std::string& text) {
   return number_of(percent);
 }
 
+// An amount of memory that is taken: the number itself in MB, where those are enough.
+std::string enough_for(const std::string& text, bool is_bare, BareMemory bare) {
+  if (is_bare && bare == BareMemory::megabytes) return "600";
+  const auto bytes = settings::parse_bytes(text + "M");
+  const bool enough = is_bare && bytes && static_cast<double>(bytes->count()) >= kMega;
+  return enough ? text + "M" : "600M";
+}
+
 Result<value> megabytes_of(const char* flag, const std::string& text, BareMemory bare) {
   const bool is_bare = text.find_first_not_of("0123456789. ") == std::string::npos;
   const auto bytes =
@@ -88,8 +96,10 @@ Result<value> megabytes_of(const char* flag, const std::string& text, BareMemory
   if (bytes->count() <= 0) return not_above_0(flag, text);
   if (static_cast<double>(bytes->count()) < kMega) {
     return fail(ErrorKind::invalid_request, std::string(flag) + " " + text + " is less than 1 MB",
-                is_bare ? "a number without a unit is bytes" : "nothing runs within so little",
-                std::string(flag) + " " + (is_bare ? text + "M" : "600M"));
+                !is_bare                    ? "nothing runs within so little"
+                : bare == BareMemory::bytes ? "a number without a unit is bytes"
+                                            : "a number without a unit is MB here",
+                std::string(flag) + " " + enough_for(text, is_bare, bare));
   }
   return number_of(static_cast<double>(bytes->count()) / kMega);
 }
@@ -120,11 +130,65 @@ Error wrong(std::string what, std::string why, std::string help) {
   return Error{ErrorKind::invalid_request, std::move(what), std::move(why), std::move(help)};
 }
 
+// Of some times there are bounds and a priority. Else the daemon would take the quota of all times
+// to be meant, and the one of these times to be forgotten.
+std::optional<Error> not_of_times(const QuotaOptions& options) {
+  if (options.during.empty()) return std::nullopt;
+  std::string flag, typed;
+  if (!options.buffer.empty()) {
+    flag = "--buffer";
+    typed = "--buffer " + printable(options.buffer);
+  } else if (options.enforce || options.no_enforce) {
+    flag = typed = options.enforce ? "--enforce" : "--no-enforce";
+  } else {
+    return std::nullopt;
+  }
+  return wrong(flag + " cannot be set for some times only",
+               "--during takes bounds and --priority; " + flag + " holds at all times",
+               "headroom quota set NAME " + typed + ", and the rest with --during by itself");
+}
+
 const value* window_of(const value& quota, const std::string& during) {
   for (const auto& window : client::list(quota, "windows")) {
     if (client::text(window, "during") == during) return &window;
   }
   return nullptr;
+}
+
+// What the resource of a document says of `field`, or nothing where it is null or not there.
+std::optional<double> said_of(const value* document, std::string_view resource, const char* field) {
+  if (document == nullptr) return std::nullopt;
+  for (const auto& one : client::list(*document, "resources")) {
+    if (client::text(one, "resource") == resource) return client::number(one, field);
+  }
+  return std::nullopt;
+}
+
+// What is not said of a bound in the rows of `bounds`: asks `otherwise` for it.
+template <class Otherwise>
+void complete(value& bounds, const Otherwise& otherwise) {
+  auto* const resources =
+      bounds.is_object() ? bounds.get_object().if_contains("resources") : nullptr;
+  if (resources == nullptr || !resources->is_array()) return;
+  for (auto& one : resources->get_array()) {
+    for (const char* field : {"least", "most"}) {
+      if (client::number(one, field) || !one.is_object()) continue;
+      if (const auto bound = otherwise(client::text(one, "resource"), field)) {
+        one.get_object()[field] = *bound;
+      }
+    }
+  }
+}
+
+// The daemon has a number for a bound that nobody has said, 2^40 of its own units.
+bool is_unbounded(double amount, const std::string& unit) {
+  if (unit == "1/s") return amount >= 1099511627776.0;
+  return unit == "MB/s" && amount >= 1073741824.0;
+}
+
+std::string bound_cell(const Style& style, std::optional<double> amount, const std::string& unit) {
+  if (amount && is_unbounded(*amount, unit)) return kNone;
+  return amount_cell(style, amount, unit);
 }
 
 std::int64_t newest_of(const value& decisions) {
@@ -153,20 +217,19 @@ int print_quotas(const Common& common, const value& quotas) {
 int show_quotas(const Common& common, const std::string& name) {
   Source source(common);
   return repeat(common, [&] {
-    const auto body = source.kept(
-        name.empty() ? "/api/v1/components" : component_target(name) + "/quota", "quotas");
+    const bool raw = common.output == Output::json || common.output == Output::jsonl;
+    // The table says which bounds are in force: only the component itself knows.
+    const std::string one = name.empty() ? "" : component_target(name) + (raw ? "/quota" : "");
+    const auto body = source.kept(name.empty() ? "/api/v1/components" : one, "quotas");
     if (!body) return report(body.error());
+    if (!name.empty() && print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);
     if (!document) return report(document.error());
-    if (!name.empty()) {
-      if (print_document(common, *body)) return 0;
-      write_out(stdout,
-                render_quotas(object{{"items", array{*document}}}, style_for(common, stdout)));
-      return 0;
-    }
     array items;
+    if (!name.empty()) items.push_back(quota_in_force(*document));
     for (const auto& component : client::list(*document)) {
-      if (const auto* const quota = client::find(component, "quota")) items.push_back(*quota);
+      const auto* const quota = client::find(component, "quota");
+      if (quota != nullptr) items.push_back(raw ? *quota : quota_in_force(component));
     }
     return print_quotas(common, object{{"items", std::move(items)}, {"next", nullptr}});
   });
@@ -258,7 +321,29 @@ Result<object> quota_of(const QuotaOptions& options, BareMemory bare) {
   }
   if (options.enforce || options.no_enforce) body["enforce"] = options.enforce;
   if (!options.during.empty()) body["during"] = options.during;
+  if (auto mistake = not_of_times(options)) return tl::unexpected<Error>(std::move(*mistake));
   return body;
+}
+
+value quota_in_force(const value& component) {
+  const auto* const kept = client::find(component, "quota");
+  if (kept == nullptr) return {};
+  value quota = *kept;
+  const auto during = client::text(component, "window");
+  const value* const window = during.empty() ? nullptr : window_of(*kept, during);
+  complete(quota, [&](const std::string& resource, const char* field) {
+    // What these times say is not so at the others.
+    return said_of(window, resource, field) ? std::nullopt : said_of(&component, resource, field);
+  });
+  auto* const windows = quota.is_object() ? quota.get_object().if_contains("windows") : nullptr;
+  if (windows == nullptr || !windows->is_array()) return quota;
+  for (auto& one : windows->get_array()) {
+    const bool now = !during.empty() && client::text(one, "during") == during;
+    complete(one, [&](const std::string& resource, const char* field) {
+      return said_of(now ? &component : &quota, resource, field);
+    });
+  }
+  return quota;
 }
 
 std::string render_quotas(const value& quotas, const Style& style) {
@@ -281,7 +366,7 @@ std::string render_quotas(const value& quotas, const Style& style) {
       for (const auto& resource : client::list(bounds, "resources")) {
         const auto unit = client::text(resource, "unit");
         const auto cell = [&](const char* field) {
-          return amount_cell(style, client::number(resource, field), unit);
+          return bound_cell(style, client::number(resource, field), unit);
         };
         any = true;
         table.row({name, text_cell(client::text(resource, "resource")), cell("amount"),
@@ -340,9 +425,10 @@ std::string render_quota_change(const std::string& name, const value& before, co
       std::string part = std::string(one.resource) + word + " ";
       if (wanted->is_null()) {
         // A bound that is taken back is the configured one again, an amount is none.
-        part += set ? amount_cell(style, set, one.unit) + " as configured" : "not set";
+        const auto bound = bound_cell(style, set, one.unit);
+        part += bound != kNone ? bound + " as configured" : "not set";
       } else {
-        const bool other = old && set && *old != *set;
+        const bool other = old && set && *old != *set && !is_unbounded(*old, one.unit);
         part +=
             (other ? amount_cell(style, old, "") + " → " : "") + amount_cell(style, set, one.unit);
       }
