@@ -61,6 +61,68 @@ TEST_F(CommandLine, AWordTooManyIsNamed) {
   EXPECT_THAT(err, StartsWith("headroom: 'b' is one word too many\n"));
 }
 
+TEST_F(CommandLine, AnEmptyValueIsRefusedWithItsOption) {
+  const std::vector<std::pair<Words, std::string>> rows{
+      {{"run", "--at", "", "--", "true"}, "--at has an empty value"},
+      {{"run", "--at=", "--no-fence", "--", "true"}, "--at has an empty value"},
+      {{"forecast", "--horizon", ""}, "--horizon has an empty value"},
+      {{"forecast", ""}, "forecast was given an empty name"},
+      {{"event", "--type", ""}, "--type has an empty value"},
+      {{"event", "-n", ""}, "--limit has an empty value"},
+      {{"status", "--timeout", ""}, "--timeout has an empty value"}};
+  for (const auto& [words, says] : rows) {
+    Process process(folder, words, {{"HEADROOM_URL", daemon.url()}});
+    EXPECT_EQ(process.wait(), 2) << says;
+    EXPECT_THAT(process.err(), AllOf(StartsWith("headroom: " + says), HasSubstr("  try: ")));
+  }
+}
+
+TEST_F(CommandLine, WordsArriveAsTheyWereTyped) {
+  for (const char* word : {R"(["100MiB","8GiB"])", "[a,b]", "[]", "{}", "[[a,b]]", "a,b"}) {
+    EXPECT_EQ(run({"config", "set", "some.key", word, "--json"}, {200, "{}"}), 0) << err;
+    const auto body = client::parse_json(daemon.asked().back().body);
+    ASSERT_TRUE(body) << word;
+    EXPECT_EQ(body->at("changes").at("some.key").as_string(), word);
+    daemon.stop();
+    daemon.listen_again();
+  }
+  // In front of the "--" of a command they are named as they are, too.
+  Process process(folder, {"run", "[a,b]", "--", "true"}, {{"HEADROOM_URL", daemon.url()}});
+  EXPECT_EQ(process.wait(), 2);
+  EXPECT_THAT(process.err(), StartsWith("headroom: '[a,b]' stands before --\n"));
+}
+
+TEST_F(CommandLine, AForecastOfANameIsAskedForByIt) {
+  EXPECT_EQ(run({"forecast", "a b", "--horizon", "1h", "--json"}, {200, R"({"items":[]})"}), 0);
+  EXPECT_EQ(daemon.asked().back().target, "/api/v1/forecasts/a%20b?horizon=3600");
+  daemon.stop();
+  daemon.listen_again();
+  Process process(folder, {"forecast", "memroy", "--json"}, {{"HEADROOM_URL", daemon.url()}});
+  daemon.serve([](const Asked& asked) {
+    if (asked.target == "/api/v1/forecasts") {
+      return Told{200, R"({"items":[{"resource":"memory","device":null}]})"};
+    }
+    return Told{404, R"({"title":"there is no forecast of memroy","status":404})"};
+  });
+  EXPECT_EQ(process.wait(), 4);
+  EXPECT_EQ(process.err(),
+            "headroom: there is no forecast of 'memroy'\n  did you mean memory?\n"
+            "  try: headroom forecast lists them\n");
+}
+
+TEST_F(CommandLine, WhoStartsAtATimeWaitsForIt) {
+  EXPECT_EQ(run({"run", "--at", "+1h", "--no-wait", "--", "true"}, {}), 2);
+  EXPECT_THAT(err, AllOf(StartsWith("headroom: --at and --no-wait exclude each other\n"),
+                         HasSubstr("who starts at a time waits for it")));
+}
+
+TEST_F(CommandLine, ASessionFolderBesideADaemonIsReadWithLocal) {
+  const Told none{404, R"({"title":"no folder is set that holds sessions","status":404,
+    "help":"write sessions.roots, or headroom session --root DIR without a daemon"})"};
+  EXPECT_EQ(run({"session", "--root", "/srv/tmp"}, none), 4);
+  EXPECT_THAT(err, HasSubstr("or headroom session --root DIR --local\n"));
+}
+
 TEST_F(CommandLine, AProblemIsToldInItsOwnWords) {
   EXPECT_EQ(
       run({"lease", "rm", "l-9"}, {404, R"({"type":"/problems/not-found","title":"No such thing",
@@ -204,6 +266,9 @@ TEST_F(CommandLine, AnUnknownTypeOfEventGetsTheNearestOne) {
   daemon.listen_again();
   EXPECT_EQ(run({"event", "--type", "foo", "--json"}, none), 2);
   EXPECT_THAT(out, IsEmpty());
+  EXPECT_THAT(err, HasSubstr("try: --type alert, allocation, anomaly, cleanup, component, daemon, "
+                             "decision, device, hook, ladder, lease, model, quota, sensor, "
+                             "session, or one of them as a whole"));
   daemon.stop();
   daemon.listen_again();
   EXPECT_EQ(run({"event", "--type", "alert"}, none), 0);
@@ -305,6 +370,17 @@ TEST(WaitLine, NamesAResourceADeviceAndAValue) {
   EXPECT_FALSE(parse_line("memroy<80%"));
   EXPECT_FALSE(parse_line("memory<much"));
   EXPECT_FALSE(parse_line("train-b").value().has_value());
+}
+
+TEST(WaitLine, KnowsOnlyBelow) {
+  for (const char* text : {"memory>80%", "memory>=80%"}) {
+    const auto line = parse_line(text);
+    ASSERT_FALSE(line);
+    EXPECT_THAT(line.error().why, HasSubstr("only < is understood"));
+    EXPECT_EQ(line.error().help, "headroom wait 'memory<80%'");
+  }
+  EXPECT_EQ(parse_line("cpu>50%").error().help, "headroom wait 'cpu<50%'");
+  EXPECT_EQ(parse_line("who>").error().help, "headroom wait 'memory<80%'");
 }
 
 TEST(WaitLine, UnknownIsNotBelow) {

@@ -45,6 +45,88 @@ std::string text_of(const value& event, const value& room) {
   return text_cell(text);
 }
 
+// Types that have not happened yet are no mistake; those that have are right whatever stands here.
+constexpr std::array<std::string_view, 66> kTypes{{"alert.acknowledged",
+                                                   "alert.ended",
+                                                   "alert.escalated",
+                                                   "alert.lowered",
+                                                   "alert.muted",
+                                                   "alert.opened",
+                                                   "alert.reminded",
+                                                   "alert.unmuted",
+                                                   "allocation",
+                                                   "allocation.lent",
+                                                   "allocation.returned",
+                                                   "anomaly",
+                                                   "cleanup.finished",
+                                                   "component.answers",
+                                                   "component.gone",
+                                                   "component.limit",
+                                                   "component.registered",
+                                                   "component.unresponsive",
+                                                   "daemon.configured",
+                                                   "daemon.guardian",
+                                                   "daemon.history",
+                                                   "daemon.journal",
+                                                   "daemon.listening",
+                                                   "daemon.notify",
+                                                   "daemon.otlp",
+                                                   "daemon.reload",
+                                                   "daemon.restored",
+                                                   "daemon.started",
+                                                   "daemon.token",
+                                                   "decision.refused",
+                                                   "device.drained",
+                                                   "device.opened",
+                                                   "hook.answers",
+                                                   "hook.silent",
+                                                   "ladder.step",
+                                                   "lease.allocation_failed",
+                                                   "lease.ended",
+                                                   "lease.frozen",
+                                                   "lease.granted",
+                                                   "lease.handed_over",
+                                                   "lease.held",
+                                                   "lease.hopeless",
+                                                   "lease.idle",
+                                                   "lease.killed",
+                                                   "lease.late",
+                                                   "lease.moved",
+                                                   "lease.orphans",
+                                                   "lease.over",
+                                                   "lease.overrun",
+                                                   "lease.quarantined",
+                                                   "lease.returned",
+                                                   "lease.slowed",
+                                                   "lease.thawed",
+                                                   "lease.waiting",
+                                                   "lease.within",
+                                                   "model.asked",
+                                                   "model.forgotten",
+                                                   "model.kept",
+                                                   "model.loaded",
+                                                   "model.pinned",
+                                                   "model.unloaded",
+                                                   "model.unpinned",
+                                                   "quota.changed",
+                                                   "quota.window",
+                                                   "sensor.",
+                                                   "session."}};
+
+/// "alert, allocation, …": what all types begin with.
+std::string families() {
+  std::string text;
+  std::string_view last;
+  for (const auto type : kTypes) {  // in the order of the alphabet
+    const auto family = type.substr(0, type.find('.'));
+    if (family == last) continue;
+    if (!last.empty()) text += ", ";
+    text += family;
+    last = family;
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string render_events(const value& events, const value& room, const Style& style) {
@@ -77,56 +159,6 @@ std::string render_event(const value& event, const value& room, const Style& sty
 }
 
 std::optional<Error> wrong_type(const std::string& type, const value& seen) {
-  // Types that have not happened yet are no mistake; those that have are right whatever stands
-  // here.
-  static constexpr std::array kTypes{"allocation",
-                                     "allocation.lent",
-                                     "allocation.returned",
-                                     "anomaly",
-                                     "alert.opened",
-                                     "alert.escalated",
-                                     "alert.lowered",
-                                     "alert.reminded",
-                                     "alert.ended",
-                                     "alert.muted",
-                                     "alert.unmuted",
-                                     "alert.acknowledged",
-                                     "component.gone",
-                                     "component.registered",
-                                     "component.unresponsive",
-                                     "daemon.started",
-                                     "daemon.restored",
-                                     "daemon.reload",
-                                     "daemon.configured",
-                                     "daemon.listening",
-                                     "daemon.journal",
-                                     "daemon.history",
-                                     "daemon.notify",
-                                     "daemon.otlp",
-                                     "daemon.token",
-                                     "decision.refused",
-                                     "lease.granted",
-                                     "lease.waiting",
-                                     "lease.ended",
-                                     "lease.handed_over",
-                                     "lease.held",
-                                     "lease.returned",
-                                     "lease.over",
-                                     "lease.overrun",
-                                     "lease.within",
-                                     "lease.orphans",
-                                     "lease.quarantined",
-                                     "lease.idle",
-                                     "lease.hopeless",
-                                     "lease.killed",
-                                     "lease.late",
-                                     "lease.slowed",
-                                     "lease.frozen",
-                                     "lease.thawed",
-                                     "ladder.step",
-                                     "quota.changed",
-                                     "session.",
-                                     "sensor."};
   std::vector<std::string> known(kTypes.begin(), kTypes.end());
   for (const auto& event : client::list(seen)) known.push_back(client::text(event, "type"));
   std::vector<std::string_view> words;
@@ -138,9 +170,7 @@ std::optional<Error> wrong_type(const std::string& type, const value& seen) {
   const auto near = settings::nearest(type, words);
   return Error{ErrorKind::invalid_request, "there is no type of event '" + printable(type) + "'",
                near ? "did you mean " + *near + "?" : "",
-               "--type alert, lease, session, daemon, decision or sensor, or one of them as a "
-               "whole, such as "
-               "lease.granted"};
+               "--type " + families() + ", or one of them as a whole, such as lease.granted"};
 }
 
 int event_command(Words words) {

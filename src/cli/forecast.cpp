@@ -1,6 +1,5 @@
 #include "cli/forecast.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include "cli/source.hpp"
 #include "cli/table.hpp"
 #include "cli/units.hpp"
+#include "http/query.hpp"
 #include "settings/parse.hpp"
 
 namespace headroom::cli {
@@ -42,6 +42,24 @@ std::string full_cell(const value& forecast) {
   const auto in = client::number(forecast, "full_in_seconds");
   const auto sure = client::number(forecast, "full_confidence");
   return in && sure.value_or(0) >= kWorthSaying ? show_span(*in) : kNone;
+}
+
+// Why there is none of `name`: asks which there are.
+Error no_forecast_of(Source& source, const std::string& name) {
+  std::vector<std::string> names;
+  const auto all = source.document("/api/v1/forecasts");
+  const value document = all ? *all : value();
+  for (const auto& one : client::list(document)) {
+    for (const char* field : {"resource", "device"}) {
+      if (auto known = client::text(one, field); !known.empty()) names.push_back(std::move(known));
+    }
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const auto near = settings::nearest(name, views);
+  std::string why = near ? "did you mean " + *near + "?" : "";
+  if (all && names.empty()) why = "nothing is forecast yet";
+  return Error{ErrorKind::not_found, "there is no forecast of '" + printable(name) + "'",
+               std::move(why), "headroom forecast lists them"};
 }
 
 }  // namespace
@@ -91,7 +109,13 @@ int forecast_command(Words words) {
   options.value("--horizon", horizon, "how far ahead, such as 1h");
   options.words("resource", given, 1);
   if (const auto over = options.parse(std::move(words), common)) return *over;
+  const std::string name = given.empty() ? "" : given.front();
+  if (!given.empty() && name.empty()) {
+    return report(Error{ErrorKind::invalid_request, "forecast was given an empty name",
+                        "without a name it tells of all", "headroom forecast lists them"});
+  }
   std::string target = "/api/v1/forecasts";
+  if (!name.empty()) target += "/" + http::encode_segment(name);
   if (!horizon.empty()) {
     const auto time = settings::parse_duration(horizon);
     if (!time) return report(time.error());
@@ -100,26 +124,14 @@ int forecast_command(Words words) {
   }
   Source source(common);
   const auto body = source.get(target);
+  if (!body && !name.empty() && body.error().kind == ErrorKind::not_found) {
+    return report(no_forecast_of(source, name));
+  }
   if (!body) return report(body.error());
   if (print_document(common, *body)) return 0;
   const auto document = client::parse_json(*body);
   if (!document) return report(document.error());
-  if (!given.empty()) {
-    std::vector<std::string> names;
-    for (const auto& one : client::list(*document)) {
-      names.push_back(client::text(one, "resource"));
-      names.push_back(client::text(one, "device"));
-    }
-    const std::vector<std::string_view> views(names.begin(), names.end());
-    if (!names.empty() && std::ranges::find(names, given.front()) == names.end()) {
-      const auto near = settings::nearest(given.front(), views);
-      return report(Error{ErrorKind::not_found, "there is no forecast of '" + given.front() + "'",
-                          near ? "did you mean " + *near + "?" : "",
-                          "headroom forecast lists them"});
-    }
-  }
-  write_out(stdout, render_forecasts(*document, given.empty() ? "" : given.front(),
-                                     style_for(common, stdout)));
+  write_out(stdout, render_forecasts(*document, name, style_for(common, stdout)));
   return 0;
 }
 

@@ -541,6 +541,11 @@ int run_command(Words words) {
     return report(Error{ErrorKind::invalid_request, "--wait and --no-wait exclude each other", "",
                         "one of them"});
   }
+  if (no_wait && !at.empty()) {
+    return report(Error{ErrorKind::invalid_request, "--at and --no-wait exclude each other",
+                        "who starts at a time waits for it",
+                        "--at by itself, or --no-wait to start now or not at all"});
+  }
   const auto whole_seconds = [](const std::string& text) -> Result<std::int64_t> {
     const auto time = settings::parse_duration(text);
     if (!time) return tl::unexpected<Error>(time.error());

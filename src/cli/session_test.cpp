@@ -88,6 +88,8 @@ TEST_F(Session, WithoutAnAgeNothingIsRemoved) {
 TEST_F(Session, MistakesAreNamed) {
   EXPECT_EQ(run({"sweep"}), 2);
   EXPECT_EQ(run({"rm"}), 2);
+  EXPECT_EQ(run({"add"}), 2);
+  EXPECT_THAT(err_, HasSubstr("try: headroom session add run-1"));
   EXPECT_EQ(run({"ls", "x"}), 2);
   EXPECT_EQ(run({"clean", "--older", "soon", "--local"}), 2);
   EXPECT_EQ(run({"add", "x", "--pid", "1x"}), 2);

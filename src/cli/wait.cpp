@@ -1,5 +1,6 @@
 #include "cli/wait.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <ctime>
 
@@ -32,10 +33,23 @@ double seconds_now() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
+// "memory>80%" is the name of nothing; what it begins with is looked at for the help.
+tl::unexpected<Error> other_sign(std::string_view word, std::size_t sign) {
+  const auto left = word.substr(0, sign);
+  auto right = word.substr(sign);
+  right.remove_prefix(std::min(right.find_first_not_of(">="), right.size()));
+  const auto line = std::string(left) + "<" + std::string(right);
+  const auto read = right.empty() ? tl::unexpected<Error>(Error{}) : parse_line(line);
+  return fail(ErrorKind::invalid_request, "'" + printable(word) + "' is no line to wait for",
+              "only < is understood: it is waited until the reading is below",
+              "headroom wait '" + (read ? printable(line) : std::string("memory<80%")) + "'");
+}
+
 }  // namespace
 
 Result<std::optional<Line>> parse_line(std::string_view word) {
   const auto sign = word.find('<');
+  if (const auto other = word.find('>'); other < sign) return other_sign(word, other);
   if (sign == std::string_view::npos) return std::optional<Line>();
   Line line;
   auto left = word.substr(0, sign);
