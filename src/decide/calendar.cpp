@@ -82,6 +82,19 @@ std::optional<minutes> parse_clock(std::string_view text, minutes most) {
   return time;
 }
 
+/// Why "8-18" or "08:00-9:00" is no span of times: names the one that is not a time.
+std::string no_times(std::string_view times, bool from, bool to) {
+  const auto dash = times.find('-');
+  if (dash == std::string_view::npos || times.find_first_of("0123456789") != 0) {
+    return "it does not end with two times, as in 08:00-18:00";
+  }
+  std::string text;
+  if (!from) text = "\"" + std::string(times.substr(0, dash)) + "\"";
+  if (!to) text += (from ? "\"" : " and \"") + std::string(times.substr(dash + 1)) + "\"";
+  return text + (from || to ? " is no time: " : " are no times: ") +
+         "hours and minutes have two figures each, from 00:00 to " + (from ? "24:00" : "23:59");
+}
+
 Result<During> parse_one(std::string_view text) {
   const auto blank = text.rfind(' ');
   const std::string_view times = blank == std::string_view::npos ? text : text.substr(blank + 1);
@@ -92,7 +105,7 @@ Result<During> parse_one(std::string_view text) {
   const auto from = parse_clock(times.substr(0, dash), hours(24) - minutes(1));
   const auto to = dash == std::string_view::npos ? std::nullopt
                                                  : parse_clock(times.substr(dash + 1), hours(24));
-  if (!from || !to) return wrong(text, "it does not end with two times, as in 08:00-18:00");
+  if (!from || !to) return wrong(text, no_times(times, from.has_value(), to.has_value()));
   if (*to == minutes(0)) return wrong(text, "midnight at the end of a day is 24:00");
   if (*from == *to) return wrong(text, "it begins when it ends; a whole day is 00:00-24:00");
   return During{*set, *from, *to};

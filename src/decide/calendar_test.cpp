@@ -66,6 +66,14 @@ TEST(Calendar, WhatIsNoTimeIsRefusedWithAnExample) {
     EXPECT_EQ(read.error().kind, ErrorKind::invalid_request);
     EXPECT_THAT(read.error().help, HasSubstr("Mon-Fri 08:00-18:00"));
   }
+  const auto why = [](const char* text) { return parse_during(text).error().why; };
+  EXPECT_EQ(why("Mon,Wed 08:00-9:00"),
+            "\"9:00\" is no time: hours and minutes have two figures each, from 00:00 to 24:00");
+  EXPECT_EQ(why("24:00-08:00"),
+            "\"24:00\" is no time: hours and minutes have two figures each, from 00:00 to 23:59");
+  EXPECT_THAT(why("Mon 25:00-26:00"), HasSubstr("\"25:00\" and \"26:00\" are no times: "));
+  EXPECT_THAT(why("mon-fri 8-18"), HasSubstr("\"8\" and \"18\" are no times: "));
+  EXPECT_EQ(why("Mon-Fri"), "it does not end with two times, as in 08:00-18:00");
   std::string many = "Mon 08:00-09:00";
   for (int i = 0; i < 32; ++i) many += ";Mon 08:00-09:00";
   EXPECT_FALSE(parse_during(many));
