@@ -116,13 +116,6 @@ TEST_F(CommandLine, WhoStartsAtATimeWaitsForIt) {
                          HasSubstr("who starts at a time waits for it")));
 }
 
-TEST_F(CommandLine, ASessionFolderBesideADaemonIsReadWithLocal) {
-  const Told none{404, R"({"title":"no folder is set that holds sessions","status":404,
-    "help":"write sessions.roots, or headroom session --root DIR without a daemon"})"};
-  EXPECT_EQ(run({"session", "--root", "/srv/tmp"}, none), 4);
-  EXPECT_THAT(err, HasSubstr("or headroom session --root DIR --local\n"));
-}
-
 TEST_F(CommandLine, AProblemIsToldInItsOwnWords) {
   EXPECT_EQ(
       run({"lease", "rm", "l-9"}, {404, R"({"type":"/problems/not-found","title":"No such thing",

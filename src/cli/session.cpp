@@ -77,16 +77,6 @@ Result<std::string> ask_daemon(client::Daemon& daemon, const Asked& asked) {
   return client::write_json(*answer);
 }
 
-// A daemon says that a folder can be read without one; here a daemon answers, and the flag for it
-// is
-// --local.
-Error in_words_of_command(Error error) {
-  static constexpr std::string_view kWithout = " without a daemon";
-  const auto at = error.help.find(kWithout);
-  if (at != std::string::npos) error.help.replace(at, kWithout.size(), " --local");
-  return error;
-}
-
 Result<std::string> ask_locally(const Asked& asked) {
   settings::Input input;
   input.environment = environment();
@@ -254,7 +244,7 @@ int session_command(Words words) {
     return 0;
   }
   const auto body = local ? ask_locally(*asked) : ask_daemon(daemon, *asked);
-  if (!body) return report(in_words_of_command(body.error()));
+  if (!body) return report(body.error());
   const auto sessions = client::parse_json(*body);
   if (!sessions) return report(sessions.error());
   if (!print_document(common, *body)) {

@@ -50,7 +50,7 @@ void Control::ask(const Asked& asked, const AskSessions& ask) {
         asked.request,
         {ErrorKind::not_found, "no folder is set that holds sessions", "sessions.roots is empty",
          "write sessions.roots into a file in /etc/headroom/conf.d, or headroom session --root DIR "
-         "without a daemon"});
+         "--local"});
   }
   if (!ask.root.empty() &&
       std::find(settings.roots.begin(), settings.roots.end(), ask.root) == settings.roots.end()) {

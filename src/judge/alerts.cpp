@@ -22,7 +22,7 @@ const char* alert_text(Resource resource) {
     case Resource::network:
       return "High network usage";
     case Resource::budget:
-      return "The month's budget is nearly spent";
+      return "Much of the month's budget is spent";
     case Resource::allocation_failures:
       return "Allocations fail";
     case Resource::component_unresponsive:
