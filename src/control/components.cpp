@@ -25,6 +25,14 @@ constexpr std::chrono::hours kKnown{1};        // of a series, from then on it m
 constexpr std::chrono::hours kStillCounts{1};  // what was asked last
 constexpr std::uint64_t kEnough = 20;          // asks, to say that too many fail
 
+// A program says the same at each of its starts: what a person has set since then stays.
+void fill_in(Quota& quota, const Quota& told) {
+  for (std::size_t i = 0; i < kAllotted; ++i) {
+    if (quota.parts[i] == QuotaPart()) quota.parts[i] = told.parts[i];
+  }
+  if (!quota.buffer) quota.buffer = told.buffer;
+}
+
 bool is_name(std::string_view name) {
   const auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -149,9 +157,10 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
   if (component.owner == 0 || !again) component.owner = asked.caller.uid;
   Quota told = component.quota;
   if (const auto wrong = change_quota(told, ask.quota)) return refuse(asked.request, *wrong);
-  // A program says the same at each of its starts: what a person has set since then stays.
-  if (found == state_.promises.components.end() || component.quota == Quota()) {
+  if (found == state_.promises.components.end()) {
     component.quota = std::move(told);
+  } else {
+    fill_in(component.quota, told);
   }
   if (const auto wrong = put_setters(component, ask.setters)) return refuse(asked.request, *wrong);
   if (const auto others = state_.holders.find(ask.holder); others != state_.holders.end()) {

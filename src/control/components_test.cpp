@@ -842,6 +842,19 @@ TEST_F(Components, AProgramThatStartsAgainDoesNotUndoWhatAPersonSet) {
   EXPECT_EQ(kept.priority, Priority::critical);
 }
 
+TEST_F(Components, WhatAProgramSaysCountsWhereNobodySaidAnything) {
+  AskComponent set;
+  set.what = AskComponent::What::quota;
+  set.name = "server";
+  set.quota = quota(330, {}, Priority::high);
+  box.ask(set);
+  put("server", quota(200, 600), 12);
+  const Quota& kept = component("server").quota;
+  EXPECT_EQ(kept.parts[index_of(Allotted::cpu)].amount, 330);
+  EXPECT_EQ(kept.parts[index_of(Allotted::memory)].amount, 600);
+  EXPECT_EQ(kept.priority, Priority::high);
+}
+
 TEST_F(Components, WhatOneKeepsOfWhatItWasToGiveBackIsNotAnothersYet) {
   put("server", quota({}, 1000), 0, {setter("memory_mb")});
   listen("server");
