@@ -192,7 +192,7 @@ complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l cpu -x -d 
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l memory -l mem -x -d 'memory, such as 600M or 2G'
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l disk-iops -x -d 'disk operations per second, such as 500'
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l net -l network -x -d 'bytes per second over the network, such as 10M'
-complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l min-cpu -x -d 'it is never given less'
+complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l min-cpu -x -d 'the least that it is given while there is as much'
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l max-cpu -x -d 'it is never given more'
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l min-memory -x -d 'likewise'
 complete -c headroom -n '__fish_seen_subcommand_from quota quotas' -l max-memory -x -d 'likewise'

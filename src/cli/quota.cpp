@@ -242,7 +242,7 @@ void QuotaOptions::add_to(Options& options) {
   options.value("--memory,--mem", memory, "memory, such as 600M or 2G");
   options.value("--disk-iops", disk_iops, "disk operations per second, such as 500");
   options.value("--net,--network", network, "bytes per second over the network, such as 10M");
-  options.value("--min-cpu", min_cpu, "it is never given less");
+  options.value("--min-cpu", min_cpu, "the least that it is given while there is as much");
   options.value("--max-cpu", max_cpu, "it is never given more");
   options.value("--min-memory", min_memory, "likewise");
   options.value("--max-memory", max_memory, "likewise");

@@ -881,7 +881,7 @@ TEST_F(Components, WhatOneKeepsOfWhatItWasToGiveBackIsNotAnothersYet) {
 
 TEST_F(Components, WhenMemoryRunsShortWhoListensIsAskedToDoLess) {
   QuotaChange change = quota({}, 50'000);
-  change.parts[index_of(Allotted::memory)].least = 5'000;
+  change.parts[index_of(Allotted::memory)].least = 20'000;
   put("server", change, 0,
       {setter("memory_mb"), setter("batch_size", 1, 64), setter("concurrent_operations", 1, 16)});
   listen("server");
@@ -896,6 +896,7 @@ TEST_F(Components, WhenMemoryRunsShortWhoListensIsAskedToDoLess) {
   }
   EXPECT_LT(has("server", Allotted::memory), 50'000);
   EXPECT_LT(view("server").values.at("batch_size"), batch);
+  EXPECT_THAT(box.shadow.decisions.rbegin()->second.reason, HasSubstr("the least that it should"));
   // And gets it back when that is gone.
   box.sample.memory.available = 88_GiB;
   run(120);

@@ -97,6 +97,10 @@ void Control::call_setters(const std::string& name) {
     decision.from = move.from;
     decision.to = move.to;
     decision.reason = move_reason(run, what, move);
+    if (const auto least = quota.parts[index_of(what)].least; move.to < least) {
+      decision.reason += "; the node has no more for it, although " + amount_text(what, least) +
+                         " is the least that it should have";
+    }
     decision.confidence = run.demands[index_of(what)].confidence;
     if (!reasons.empty()) reasons += "; ";
     reasons += std::string(facts_of(what).name) + " " + number_text(shown(what, move.from)) +
