@@ -61,6 +61,13 @@ bool Referee::may_change(const Caller& caller, LeaseId id) const {
          (caller.trusted || (caller.known && caller.uid == lease->second.owner));
 }
 
+bool Referee::has_to_hold(LeaseId id) const {
+  const auto found = shadow_.leases.find(id);
+  return found != shadow_.leases.end() && !ending(found->second.state) &&
+         found->second.state != LeaseState::draining && !found->second.use &&
+         !may_end_.contains(id) && !everything_may_end_;
+}
+
 std::string Referee::endings(const Lease& before, const Lease& now, Instant at) {
   if (before.state == LeaseState::ended && now.state != LeaseState::ended) {
     return lease_name(now.id) + " lives again after its end";

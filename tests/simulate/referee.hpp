@@ -29,6 +29,8 @@ class Referee {
 
   /// A lease may end from now on: its owner ended it, its time ran out.
   void may_end(LeaseId id) { may_end_.insert(id); }
+  /// Its end now would be a fault.
+  bool has_to_hold(LeaseId id) const;
   /// Nothing that lived before lives now.
   void rebooted() { everything_may_end_ = true; }
 

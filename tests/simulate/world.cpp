@@ -1052,7 +1052,8 @@ void World::break_something() {
   if (sabotage_ == Sabotage::double_grant) lying_ = true;
   if (sabotage_ == Sabotage::busy_victim && !sabotaged_) {
     for (const auto& [id, told] : referee_.promised()) {
-      if (!told.granted || !machine_.alive(told.holder)) continue;
+      // The end of one that may end is no fault.
+      if (!told.granted || !referee_.has_to_hold(id) || !machine_.alive(told.holder)) continue;
       sabotaged_ = true;
       apply(Exited{told.holder}, true);
       return;
