@@ -100,6 +100,18 @@ TEST(Starts, WhatCannotBeKeptIsRefusedAndSaysWho) {
             ErrorKind::too_many_requests);
 }
 
+// The device that is short was named, and nobody for whom anything is kept there.
+TEST(Starts, WhereAnotherDeviceIsKeptTheRefusalNamesForWhom) {
+  Bench b;
+  b.read();
+  b.ask(later(b, gpu_memory(20_GiB), hours(1), hours(2), 50));
+  b.ask(want(gpu_memory(18_GiB)));
+  const RequestId other = b.ask(want(gpu_memory(10_GiB)));
+  ASSERT_NE(b.refusal(other), nullptr);
+  EXPECT_NE(b.refusal(other)->error.why.find("kept for lease nightly"), std::string::npos)
+      << b.refusal(other)->error.why;
+}
+
 TEST(Starts, OneThatNobodySaidTheLengthOfIsKeptForGoodAndSaysSo) {
   Bench b;
   b.read();

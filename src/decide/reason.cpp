@@ -74,6 +74,22 @@ std::string span_text(std::chrono::nanoseconds span) {
   return text;
 }
 
+// Of which pool something is kept: of the one that is short, or else of the first of its kind. The
+// device that is short need not be the one that is kept; -1: none is short.
+int kept_pool(const Books& books, const Keeps& keeps, const Wanted& wanted, int short_pool) {
+  const auto needed = [&](int pool) {
+    return std::any_of(keeps.begin(), keeps.end(), [&](const Kept& kept) {
+      return overlaps(wanted, books.now.boot, kept) && need_in(books.ledger, kept.wanted, pool) > 0;
+    });
+  };
+  if (short_pool < 0 || needed(short_pool)) return short_pool;
+  const Resource resource = books.ledger.pool(short_pool).resource;
+  for (int pool = 0; pool < static_cast<int>(books.ledger.pools().size()); ++pool) {
+    if (books.ledger.pool(pool).resource == resource && needed(pool)) return pool;
+  }
+  return short_pool;
+}
+
 }  // namespace
 
 std::string amount_text(Resource resource, std::int64_t amount) {
@@ -206,22 +222,6 @@ void explain(const Books& books, const Wanted& wanted, const Fit& fit, LeaseId e
     verdict.why += lease_text(books, id) + " holds " +
                    amount_text(pool.resource, amount_in(books, id, fit.short_pool));
   }
-}
-
-/// Of those that are kept, for who would need it: the one that is short, or else the first that
-/// they need anything of; -1: they need none.
-int kept_pool(const Books& books, const Keeps& keeps, const Wanted& wanted, int short_pool) {
-  const auto needed = [&](int pool) {
-    return std::any_of(keeps.begin(), keeps.end(), [&](const Kept& kept) {
-      return overlaps(wanted, books.now.boot, kept) && need_in(books.ledger, kept.wanted, pool) > 0;
-    });
-  };
-  if (short_pool < 0 || needed(short_pool)) return short_pool;
-  const Resource resource = books.ledger.pool(short_pool).resource;
-  for (int pool = 0; pool < static_cast<int>(books.ledger.pools().size()); ++pool) {
-    if (books.ledger.pool(pool).resource == resource && needed(pool)) return pool;
-  }
-  return short_pool;
 }
 
 void explain_kept(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
