@@ -67,7 +67,7 @@ std::int64_t Control::lent_and_not_taken() {
 }
 
 void Control::take_back() {
-  for (const LeaseId id : std::set(state_.lent)) {
+  for (const LeaseId id : state_.lent) {
     const auto found = state_.promises.leases.find(id);
     const auto measured = state_.uses.find(id);
     if (found == state_.promises.leases.end() || measured == state_.uses.end()) continue;
@@ -353,6 +353,7 @@ void Control::raise_fence(LeaseId id, Bytes by) {
           decide::amount_text(Resource::memory, state_.uses.at(id).measured->memory.count()) +
           " of " + decide::amount_text(Resource::memory, lease.booked.memory.count()) +
           "); its fence goes to " + decide::amount_text(Resource::memory, at.count()));
+  state_.uses.at(id).lent_since.reset();  // what it takes of that is watched anew
   set_fence(id, at, "it touched its fence, and there is room");
 }
 

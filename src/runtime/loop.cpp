@@ -186,6 +186,7 @@ class Loop final : public serve::Backend {
   /// per-CPU free lists too.
   enum class Look { whole, between, after_release };
   void note_changes(const Effects& effects);
+  bool holds_component(LeaseId id) const;
   void follow_leases();
   void sample(Look look);
   bool memory_is_tight() const;
@@ -1079,6 +1080,16 @@ bool Loop::gpus_owe() const {
   return false;
 }
 
+// Its own lease, and not one that it runs in: it was there before its group was.
+bool Loop::holds_component(LeaseId id) const {
+  const control::State& state = control_.state();
+  const auto names = state.component_leases.find(id);
+  return names != state.component_leases.end() &&
+         std::any_of(names->second.begin(), names->second.end(), [&](const std::string& name) {
+           return state.promises.components.at(name).books;
+         });
+}
+
 // What changed since the last sample, of whose use is measured.
 void Loop::follow_leases() {
   const auto& leases = control_.state().promises.leases;
@@ -1096,8 +1107,7 @@ void Loop::follow_leases() {
     if (measured) {
       sense::Target target{id, foreign ? groups_->folders(lease->holder.group) : lease->group,
                            lease->holder, lease->gpu, lease->part_of};
-      // A component was running when it was put into a group of its own.
-      target.moved_in = control_.state().component_leases.contains(id);
+      target.moved_in = lease->group != Group() && holds_component(id);
       gpu_holders_.track(target);
       // A further device of a lease has no processes of its own to be read.
       if (lease->part_of == 0) sampler_->track(std::move(target));
