@@ -1,6 +1,7 @@
 #include "cli/run.hpp"
 
 #include <csignal>
+#include <memory>
 
 #include <gmock/gmock.h>
 
@@ -346,14 +347,15 @@ class Gate {
 
 TEST_F(RunProcess, LeavesTheQueueAtAnInterrupt) {
   Process run(folder, words({"--", "touch", folder / "touched"}));
-  Gate gate;
-  daemon.serve([&](const Asked& asked) {
+  // It outlives the test: the last question may come when that has ended.
+  const auto gate = std::make_shared<Gate>();
+  daemon.serve([gate](const Asked& asked) {
     if (asked.method == "POST") return Told{202, kWaiting};
     if (asked.method == "DELETE") {
-      gate.open();
+      gate->open();
       return Told{200, kEnded};
     }
-    gate.pass();
+    gate->pass();
     return Told{200, kEnded};
   });
   ASSERT_TRUE(daemon.was_asked("GET", "/api/v1/leases/l-73?wait="));

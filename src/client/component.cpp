@@ -333,7 +333,10 @@ struct Component::Shared {
       }
       Daemon listener(url, options.answer_within);
       const auto ended = listener.follow(target + "/stream",
-                                         [this](const StreamEvent& event) { return asked(event); },
+                                         [this](const StreamEvent& event) {
+                                           set_connected(true);
+                                           return asked(event);
+                                         },
                                          {timer.get(), [this, &rest](bool came) {
                                             if (came) {
                                               rest = kFirstPause;

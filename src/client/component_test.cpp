@@ -1,6 +1,7 @@
 #include "client/component.hpp"
 
 #include <future>
+#include <optional>
 #include <stdexcept>
 
 #include <gmock/gmock.h>
@@ -16,7 +17,6 @@ using std::chrono::milliseconds;
 using test::Asked;
 using test::StandIn;
 using test::Told;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
@@ -102,6 +102,22 @@ TEST_F(ComponentClient, CallsSettersAndAcknowledgesWhatWasApplied) {
   EXPECT_EQ(status.asked, 1u);
   EXPECT_EQ(status.failed, 0u);
   EXPECT_THAT(status.values, ElementsAre(Pair("batch_size", 12), Pair("cpu_percent", 30)));
+}
+
+// What it is asked came in one piece with the beginning of the stream, and it was not connected
+// yet.
+TEST_F(ComponentClient, IsConnectedWhenItsFirstSetterIsCalled) {
+  daemon.start();
+  daemon.ask(R"({"id":17,"values":{"batch_size":12},"within_seconds":5})");
+  std::optional<Component> component;
+  std::promise<void> there;
+  Box<bool> connected;
+  component.emplace(must({{"batch_size", [&](double) {
+                             there.get_future().wait();
+                             connected.put(component->status().connected);
+                           }}}));
+  there.set_value();
+  EXPECT_THAT(connected.wait(), ElementsAre(true));
 }
 
 TEST(SetterCall, TakesWhatProgramsReturn) {

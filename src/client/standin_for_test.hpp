@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <poll.h>
@@ -123,20 +124,17 @@ class StandIn {
 
   // Streams what is asked until the other side closes, or the daemon "dies".
   void stream(int fd, const std::string& target) {
-    if (!write_all(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1\n\n")) {
-      return;
-    }
+    // What was to be asked before it came is in the first piece that it gets.
+    std::string text = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nretry: 1\n\n";
     while (!stopping_) {
-      pollfd waiting{fd, POLLIN, 0};
-      if (poll(&waiting, 1, 2) > 0) return;
-      std::vector<std::string> events;
       {
         const std::lock_guard lock(mutex_);
-        events.swap(events_[target]);
+        for (const auto& one : std::exchange(events_[target], {})) text += one;
       }
-      for (const auto& one : events) {
-        if (!write_all(fd, one)) return;
-      }
+      if (!text.empty() && !write_all(fd, text)) return;
+      text.clear();
+      pollfd waiting{fd, POLLIN, 0};
+      if (poll(&waiting, 1, 2) > 0) return;
     }
   }
 
