@@ -371,7 +371,7 @@ class Contain {
     const Way bare = [&] {
       return in([&](const Group& group) {
         const auto file = std::make_shared<Bare>(fence_file(group), O_WRONLY);
-        const Bytes limit = v2() ? higher : Groups::backstop(higher);
+        const Bytes limit = v2() ? higher : groups_.backstop(higher);
         return [file, text = std::to_string(limit.count())] { return file->write(text); };
       });
     };
@@ -484,7 +484,7 @@ class Contain {
     line("beyond its fence, alone", alone, "MiB");
     if (!v2()) {
       std::printf("%-28s %.1f MiB\n", "the limit behind the fence",
-                  static_cast<double>((Groups::backstop(fence) - fence).count()) / (1 << 20));
+                  static_cast<double>((groups_.backstop(fence) - fence).count()) / (1 << 20));
     }
     return true;
   }

@@ -18,6 +18,7 @@ namespace headroom::act {
 namespace {
 
 constexpr std::uint64_t kInotify = ~std::uint64_t{0};  // in place of a lease
+constexpr Bytes kBeyond(2 << 20);
 
 /// An eventfd that the v1 group signals whenever its use crosses a place a little above `at`;
 /// negative: -errno.
@@ -33,7 +34,7 @@ int threshold(const std::string& folder, Bytes at) {
   // By the kernel's statistics a job has taken a little less than what it is charged: whoever looks
   // at the signal is to find it beyond its fence. One place only: the kernel takes 10 to 20 ms for
   // each that it is asked for.
-  const Bytes place = at + Bytes((Groups::backstop(at) - at).count() / 32);
+  const Bytes place = at + std::max(kBeyond, Bytes(at.count() / 256));
   const auto asked = write_small(
       folder + "/cgroup.event_control",
       std::to_string(event) + " " + std::to_string(usage) + " " + std::to_string(place.count()));

@@ -247,23 +247,28 @@ std::optional<Bytes> amount_in(const std::string& folder, const char* name) {
   return text ? parse_amount(*text) : std::nullopt;
 }
 
-/// What happens in a v1 group at its limit.
+/// What happens in a v1 group at its limit, and where that is.
 enum class AtLimit {
   nothing,  ///< there is none
   stopped,  ///< our fence: it waits
   ended,    ///< a hard limit
 };
 
-AtLimit at_limit(const std::string& folder) {
+struct Limit {
+  AtLimit then = AtLimit::nothing;
+  Bytes at;  ///< 0: there is none
+};
+
+Limit limit_of(const std::string& folder) {
   constexpr std::int64_t kNoLimit = 1LL << 60;  // v1 says "none" by a number about 2^63
   const auto limit = amount_in(folder, "memory.limit_in_bytes");
-  if (!limit || limit->count() >= kNoLimit) return AtLimit::nothing;
+  if (!limit || limit->count() >= kNoLimit) return {};
   const auto control = read_small(file_in(folder, "memory.oom_control"));
   const bool waits = control && parse_keyed(*control, "oom_kill_disable").value_or(0) == 1;
-  return waits ? AtLimit::stopped : AtLimit::ended;
+  return {waits ? AtLimit::stopped : AtLimit::ended, *limit};
 }
 
-bool has_hard_limit(const std::string& folder) { return at_limit(folder) == AtLimit::ended; }
+bool has_hard_limit(const std::string& folder) { return limit_of(folder).then == AtLimit::ended; }
 
 /// A file of v1's freezer, by which a group is told from one of cgroup2.
 std::string freezer_file(const std::string& folder) { return file_in(folder, "freezer.state"); }
@@ -295,6 +300,7 @@ Groups::Groups(Groups&& other) noexcept
       reasons_(std::move(other.reasons_)),
       proc_(std::move(other.proc_)),
       started_us_(std::move(other.started_us_)),
+      machine_(other.machine_),
       memory_(std::exchange(other.memory_, {})),
       cpu_(std::exchange(other.cpu_, {})),
       unified_(std::exchange(other.unified_, {})),
@@ -318,6 +324,7 @@ Groups Groups::probe(const GroupsConfig& config) {
   const std::string prefix = config.root == "/" ? std::string() : config.root;
   groups.proc_ = prefix + "/proc";
   groups.started_us_ = ancestry();
+  groups.machine_ = Bytes(::sysconf(_SC_PHYS_PAGES) * ::sysconf(_SC_PAGESIZE));
   constexpr std::size_t kMountinfo = 4 << 20;  // container hosts have thousands of mounts
   const auto mountinfo = read_small(groups.proc_ + "/self/mountinfo", kMountinfo);
   const auto membership = read_small(groups.proc_ + "/self/cgroup");
@@ -419,6 +426,11 @@ void Groups::probe_v1(const std::vector<Mount>& mounts, const std::vector<Member
     };
   };
   memory_ = take("memory groups", with("memory"));
+  if (const auto stat = read_small(file_in(memory_.parent, "memory.stat")); stat) {
+    const auto limit = parse_keyed(*stat, "hierarchical_memory_limit");
+    const auto all = static_cast<std::uint64_t>(machine_.count());
+    if (limit) machine_ = Bytes(static_cast<std::int64_t>(std::min(*limit, all)));
+  }
   cpu_ = take("cpu limits", with("cpu"));
   if (memory_.parent.empty() && cpu_.parent.empty()) return;
   unified_ = take("pressure, freeze and kill", is_v2);
@@ -547,20 +559,29 @@ Result<void> Groups::place(const Group& group, pid_t pid) const {
   return {};
 }
 
-Bytes Groups::backstop(Bytes at) { return at + std::max(64_MiB, Bytes(at.count() / 8)); }
+Bytes Groups::backstop(Bytes at, Bytes machine) {
+  const Bytes least = std::clamp(Bytes(machine.count() / 32), 8_MiB, 64_MiB);
+  return at + std::max(least, std::min(Bytes(at.count() / 8), Bytes(machine.count() / 16)));
+}
 
 Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
-  const auto folders = ours(group);
-  if (!folders) return tl::unexpected(folders.error());
   if (group.memory.empty()) {
+    if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
     return fail(ErrorKind::unavailable, "cannot set a soft fence", "there is no memory group",
                 "headroom doctor says why");
   }
-  const char* charged = group.v2 ? "memory.current" : "memory.usage_in_bytes";
-  const auto now = amount_in(group.memory, charged).value_or(Bytes());
+  if (auto own = is_ours(group.memory); !own) return tl::unexpected(own.error());
+  const Limit limit = group.v2 ? Limit() : limit_of(group.memory);
+  const AtLimit before = limit.then;
   const bool wanted = at > Bytes(0);
-  if (wanted) at = std::max(at, now + Bytes(now.count() / 50));
-  const AtLimit before = group.v2 ? AtLimit::nothing : at_limit(group.memory);
+  // A job that stands at its fence waits for this: where the limit behind it only goes up there is
+  // nothing to reclaim, whatever is charged.
+  const bool goes_up = before == AtLimit::stopped && backstop(at) >= limit.at;
+  if (wanted && !goes_up) {
+    const char* charged = group.v2 ? "memory.current" : "memory.usage_in_bytes";
+    const auto now = amount_in(group.memory, charged).value_or(Bytes());
+    at = std::max(at, now + Bytes(now.count() / 50));
+  }
   Result<void> set;
   if (group.v2) {
     set = write_small(file_in(group.memory, "memory.high"),

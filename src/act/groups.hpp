@@ -104,11 +104,14 @@ class Groups {
   /// at which the job waits in the kernel; a system call that needs memory then may fail or come
   /// back early, so the fence should be raised, or the job frozen, before it gets there (FenceWatch
   /// tells in time). A group that has a hard limit of its own on v1 keeps that: its fence is only
-  /// memory.soft_limit_in_bytes. 0 removes the fence. Never below what is charged now, so that it
-  /// does not wait for reclaim: returns where it stands, which then is more than `at`; 0: none.
+  /// memory.soft_limit_in_bytes. 0 removes the fence. Never waits for reclaim: where the kernel
+  /// would have to take something back, it stands a little above what is charged now. Returns where
+  /// it stands, which then is more than `at`; 0: none.
   Result<Bytes> fence(const Group& group, Bytes at) const;
-  /// Where v1 stops a job whose fence stands there: room for what it takes until it is told.
-  static Bytes backstop(Bytes at);
+  /// Where v1 stops a job whose fence stands there: room for what it takes until the daemon has
+  /// stopped it, 64 MiB or an eighth, on a small machine less: several may be beyond at once.
+  Bytes backstop(Bytes at) const { return backstop(at, machine_); }
+  static Bytes backstop(Bytes at, Bytes machine);
 
   /// Stops all processes of the lease where they are, or lets them go on. They keep their memory.
   /// After a SIGKILL they are gone all the same; with v1's freezer only once they are let go.
@@ -176,6 +179,7 @@ class Groups {
   std::vector<std::string> reasons_;
   std::string proc_;               ///< "/proc" behind the root prefix
   std::vector<pid_t> started_us_;  ///< and ourselves
+  Bytes machine_;                  ///< all memory that our jobs could have when we looked
   Hierarchy memory_;               ///< v1, or the v2 one
   Hierarchy cpu_;                  ///< v1; on v2 the same as memory_, or without parent
   Hierarchy unified_;              ///< the v2 one, or v1's freezer
