@@ -85,12 +85,17 @@ Step Ladder::update(const Strain& strain, BootTime at) {
   return step_;
 }
 
-std::vector<LeaseId> who_stops(std::vector<Runner> runners, std::int64_t available) {
+std::vector<Runner> in_order(std::vector<Runner> runners) {
   const auto order = [](const Runner& r) {
     return std::tuple(r.over, -static_cast<int>(r.priority), r.granted, r.lease);
   };
   std::sort(runners.begin(), runners.end(),
             [&](const Runner& a, const Runner& b) { return order(a) < order(b); });
+  return runners;
+}
+
+std::vector<LeaseId> who_stops(std::vector<Runner> runners, std::int64_t available) {
+  runners = in_order(std::move(runners));
   std::vector<LeaseId> stop;
   bool first = true;
   bool within_stops = false;  // then nobody beyond his booking runs on

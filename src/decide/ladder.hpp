@@ -81,10 +81,12 @@ struct Runner {
   Priority priority = Priority::normal;
   BootTime granted{};
 };
+/// In the order in which they run on: those within their booking before the others, then the higher
+/// class, then the older.
+std::vector<Runner> in_order(std::vector<Runner> runners);
 /// Those who must stop, in the order in which they should: with the others running on, everybody
 /// may take all that was promised to him, and it fits. `available`: bytes that may still be taken.
-/// The first of the order always runs on, whoever it is: somebody has to end. Those within their
-/// booking go before the others, then the higher class, then the older.
+/// The first of the order always runs on, whoever it is: somebody has to end.
 std::vector<LeaseId> who_stops(std::vector<Runner> runners, std::int64_t available);
 
 }  // namespace headroom::decide

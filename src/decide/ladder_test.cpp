@@ -317,6 +317,15 @@ TEST(WhoStops, ThenTheLowerClassAndTheYounger) {
               ElementsAre(2, 1));
 }
 
+TEST(WhoStops, AndTheyGoOnInTheOppositeOrder) {
+  Runner important = runner(9, 1, 4);
+  important.priority = Priority::high;
+  std::vector<LeaseId> order;
+  for (const Runner& one : in_order({runner(1, 8, 4), runner(3, 1, 4), runner(2, 1, 4), important}))
+    order.push_back(one.lease);
+  EXPECT_THAT(order, ElementsAre(9, 2, 3, 1));
+}
+
 TEST(WhoStops, TheFirstAlwaysRunsOn) {
   EXPECT_THAT(who_stops({runner(1, 1, 8), runner(2, 1, 8)}, 0), ElementsAre(2));
   Runner held = runner(1, 9, 4);

@@ -212,16 +212,18 @@ void Ledger::refuse(int index, Bytes bytes) {
 
 void Ledger::count_amounts(const Entry& entry, int sign) {
   const Amounts used = within(entry.measured, entry.booked);
-  const Slots booked = slots(entry.booked, entry.gpu, entry.disk);
-  for (const Slot& slot : booked) {
+  const auto of = [&](const Amounts& amounts, int pool) -> std::int64_t {
+    if (pool == kMemory) return amounts.memory.count();
+    if (pool == kCpu) return amounts.cpu.milli();
+    if (pool == entry.gpu) return amounts.gpu_memory.count();
+    return amounts.disk.count();
+  };
+  for (const Slot& slot : slots(entry.booked, entry.gpu, entry.disk)) {
     Pool& pool = pools_[static_cast<std::size_t>(slot.pool)];
-    std::int64_t measured = 0;
-    if (slot.pool == kMemory) measured = used.memory.count();
-    if (slot.pool == kCpu) measured = used.cpu.milli();
-    if (slot.pool == entry.gpu) measured = used.gpu_memory.count();
-    if (slot.pool == entry.disk) measured = used.disk.count();
+    const std::int64_t measured = of(used, slot.pool);
     pool.booked += sign * slot.amount;
     pool.measured += sign * measured;
+    pool.beyond += sign * std::max<std::int64_t>(0, of(entry.measured, slot.pool) - measured);
     pool.unmaterialised += sign * (slot.amount - measured);
     if (slot.pool == kCpu) pool.free -= sign * measured;
   }

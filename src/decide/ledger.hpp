@@ -45,7 +45,8 @@ struct Pool {
   /// GPU: what was used when its first lease came; empty where nobody looked before (a restart).
   std::optional<std::int64_t> used_idle;
   std::int64_t booked = 0;
-  std::int64_t measured = 0;
+  std::int64_t measured = 0;  ///< of `booked`, what is used
+  std::int64_t beyond = 0;    ///< used by leases beyond what they booked
   std::int64_t unmaterialised = 0;
   /// Given up by leases since the machine was read, while it may have been taken since: not free
   /// until a sample from after `unseen_at` shows what of it is.
@@ -88,6 +89,10 @@ struct Pool {
   }
   /// The most that can ever be booked at once.
   std::int64_t most() const { return capacity - reserve - margin; }
+  /// The most that could be booked now if every lease ended: what others use stays.
+  std::int64_t most_beside_others() const {
+    return std::min(capacity - reserve, free + measured + beyond) - margin;
+  }
 };
 
 /// One amount against one pool.

@@ -8,14 +8,15 @@
 #include <set>
 #include <utility>
 
+#include "decide/space.hpp"
+
 namespace headroom::decide {
 namespace {
 
 using std::chrono::seconds;
 
-// Most waiters that are put in an order of their own, and most ends that are looked at.
+// Most waiters that are put in an order of their own.
 constexpr std::size_t kPlanned = 256;
-constexpr std::size_t kEnds = 256;
 // What one call may cost: an order that is begun when this is reached is the last one. A step is
 // one waiter or one end looked at, a few nanoseconds.
 constexpr std::size_t kSteps = 100'000;
@@ -439,6 +440,7 @@ std::vector<Queue::Key> plan(const Books& books) {
   std::optional<Priority> priority;
   bool known = books.ledger.by_end().size() <= kEnds;
   std::vector<Queue::Key> aside;  // they wait for nothing that others could take
+  const Keeps keeps = keeps_of(books);
   for (const auto& [key, place] : first) {
     if (keys.size() >= kPlanned) break;
     if (!known) {
@@ -447,7 +449,7 @@ std::vector<Queue::Key> plan(const Books& books) {
     }
     const Lease& waiter = books.promises.leases.at(key.second);
     auto wanted = wanted_of(books, waiter);
-    if (!wanted || waiter.parent != 0 || is_shut_out(books, *wanted)) {
+    if (!wanted || waiter.parent != 0 || keeps_nobody(books, keeps, *wanted)) {
       keys.push_back(key);
       aside.push_back(key);
       continue;

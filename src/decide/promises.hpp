@@ -62,6 +62,17 @@ constexpr bool holds(LeaseState state) {
   return state != LeaseState::waiting && state != LeaseState::ended;
 }
 
+/// Whether its holder is gone, whatever is left of it.
+constexpr bool is_ending(LeaseState state) {
+  return state == LeaseState::releasing || state == LeaseState::quarantined ||
+         state == LeaseState::ended;
+}
+
+/// Whether it holds what somebody who lives may use.
+constexpr bool holds_for_somebody(LeaseState state) {
+  return state != LeaseState::waiting && !is_ending(state);
+}
+
 /// Whether it waits for its own time, outside of the queue.
 inline bool waits_for_start(const Lease& lease) {
   return lease.state == LeaseState::waiting && lease.starts.has_value();

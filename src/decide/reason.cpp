@@ -286,6 +286,14 @@ bool never(const Books& books, const Wanted& wanted, Verdict& verdict) {
     if (amount <= 0 || !pool.unknown.empty() || amount <= pool.most()) return false;
     verdict.why = amount_text(pool.resource, amount) + " of " + pool.name +
                   " is more than can ever be booked: " + amount_text(pool.resource, pool.most());
+    if (const std::int64_t there = pool.most_beside_others(); there > 0) {
+      verdict.help.push_back(
+          {"smaller",
+           "ask for at most " + amount_text(pool.resource, there) + " of " + pool.name +
+               (there < pool.most() ? ": the rest is used by what nobody booked for" : ""),
+           0,
+           {}});
+    }
     return true;
   };
   if (too_large(Ledger::kMemory, wanted.amounts.memory.count())) {

@@ -217,6 +217,17 @@ Fit fit_now(const Books& books, const Space& space, const Wanted& wanted) {
   return fit;
 }
 
+Space emptied(const Ledger& ledger, std::int64_t (Pool::*room)() const) {
+  static const std::map<uid_t, UserSum> kNobody;
+  Space space(ledger);
+  space.users = &kNobody;
+  for (std::size_t i = 0; i < ledger.pools().size(); ++i) {
+    space.room[i] = (ledger.pools()[i].*room)();
+    space.leases[i] = space.exclusive[i] = 0;
+  }
+  return space;
+}
+
 Kept keep_for(const Books& books, const Lease& lease, Wanted wanted) {
   Kept kept;
   kept.lease = lease.id;
@@ -289,6 +300,37 @@ Fit fit_into(const Books& books, const Keeps& keeps, const Space& space, const W
     if (beside.fits || ends != 0) return beside;
   }
   return fit;
+}
+
+bool keeps_nobody(const Books& books, const Keeps& keeps, const Wanted& wanted) {
+  if (is_shut_out(books, wanted)) return true;
+  const Ledger& ledger = books.ledger;
+  const Space empty = emptied(ledger, &Pool::most_beside_others);
+  Keeps for_good;
+  for (const Kept& kept : keeps) {
+    if (!kept.until) for_good.push_back(kept);
+  }
+  const Space space =
+      least_room(books, for_good, empty, wanted, {books.now.boot, ledger.by_end().end()})
+          .value_or(empty);
+  // A device of which nothing is known, or which is too hot, may be back at any moment.
+  const auto enough = [&](int index, std::int64_t need) {
+    const Pool& pool = ledger.pool(index);
+    return need <= 0 || !pool.unknown.empty() || pool.unified ||
+           space.room[static_cast<std::size_t>(index)] >= need;
+  };
+  const Amounts& a = wanted.amounts;
+  if (!enough(Ledger::kMemory, a.memory.count()) || !enough(Ledger::kCpu, a.cpu.milli())) {
+    return true;
+  }
+  if (wanted.disk >= 0 && !enough(wanted.disk, a.disk.count())) return true;
+  const auto could_be_had = [&](int gpu) {
+    const auto i = static_cast<std::size_t>(gpu);
+    return space.exclusive[i] == 0 && !(wanted.exclusive && space.leases[i] > 0) &&
+           enough(gpu, least_on(ledger.pool(gpu), wanted));
+  };
+  return !wanted.gpus.empty() &&
+         std::count_if(wanted.gpus.begin(), wanted.gpus.end(), could_be_had) < wanted.count;
 }
 
 Fit fit_into_parent(const Books& books, const Wanted& wanted) {

@@ -102,6 +102,9 @@ struct Space {
   }
 };
 
+/// As if there were no leases, with what `room` says of each pool.
+Space emptied(const Ledger& ledger, std::int64_t (Pool::*room)() const);
+
 struct Fit {
   bool fits = false;
   int gpu = -1;             // where
@@ -184,6 +187,10 @@ std::optional<Space> least_room(const Books& books, const Keeps& keeps, const Sp
 /// Whether the request fits into the space at this moment, beside all that is kept for others.
 Fit fit_into(const Books& books, const Keeps& keeps, const Space& space, const Wanted& wanted,
              const Moment& when);
+/// Whether it could not start even if every lease ended: too much is used that nobody booked, or is
+/// kept for good for those who start at a time. The end of no lease helps it, so that it keeps
+/// nobody behind it from the room that there is; nor does one that is_shut_out().
+bool keeps_nobody(const Books& books, const Keeps& keeps, const Wanted& wanted);
 /// What a nested request may still take of its parent's booking.
 Fit fit_into_parent(const Books& books, const Wanted& wanted);
 /// What one lease wants of a pool, where it is placed on these devices.

@@ -68,19 +68,15 @@ StartPlan plan_start(const Books& books, const Lease& lease) {
   fill_place(books, wanted, Fit(), plan.verdict);
   if (never(books, wanted, plan.verdict)) {
     plan.never = true;
-    plan.verdict.help.push_back({"smaller", "ask for less", 0, {}});
+    if (plan.verdict.help.empty()) {
+      plan.verdict.help.push_back({"smaller", "ask for less", 0, {}});
+    }
     return plan;
   }
   // The machine as it is then if nobody is left but those who have said that they stay longer. Who
   // is late, or has not said, is not counted: why_not_yet() names them.
   const BootTime from = books.now.boot + (*lease.starts - books.now.wall);
-  static const std::map<uid_t, UserSum> kNobody;
-  Space space(ledger);
-  space.users = &kNobody;
-  for (std::size_t i = 0; i < ledger.pools().size(); ++i) {
-    space.room[i] = ledger.pools()[i].most();
-    space.leases[i] = space.exclusive[i] = 0;
-  }
+  Space space = emptied(ledger, &Pool::most);
   const auto stays = ledger.by_end().upper_bound({from, std::numeric_limits<LeaseId>::max()});
   for (auto it = stays; it != ledger.by_end().end(); ++it) {
     const Entry& entry = *ledger.entry(it->second);

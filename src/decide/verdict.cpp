@@ -276,7 +276,7 @@ Verdict decide(const Books& books, const Wanted& wanted) {
   fill_place(books, wanted, Fit(), verdict);
   if (never(books, wanted, verdict)) {
     verdict.answer = Answer::never;
-    verdict.help.push_back({"smaller", "ask for less", 0, {}});
+    if (verdict.help.empty()) verdict.help.push_back({"smaller", "ask for less", 0, {}});
     return verdict;
   }
 
@@ -301,9 +301,8 @@ Verdict decide(const Books& books, const Wanted& wanted) {
       const Lease& waiter = books.promises.leases.at(books.queue.in_order()[looked++].second);
       // Nested waiters stand in the queue too, but wait for nothing that others could take.
       if (waiter.parent != 0) continue;
-      // One whose device is gone waits for that, and keeps nobody.
       auto other = wanted_of(books, waiter);
-      if (other && !is_shut_out(books, *other)) return std::move(*other);
+      if (other && !keeps_nobody(books, keeps, *other)) return std::move(*other);
     }
     return std::nullopt;
   };
@@ -474,7 +473,7 @@ std::optional<Start> next_start(const Books& books) {
     const Fit fit = fit_into(books, keeps, space, *wanted, moment_of(books));
     if (!head) {
       if (fit.fits) return Start{waiter.id, fit.gpu, fit.others};
-      head = look_at_head(books, keeps, space, *wanted);
+      if (!keeps_nobody(books, keeps, *wanted)) head = look_at_head(books, keeps, space, *wanted);
     } else if (fit.fits && leaves_head_alone(books, keeps, space, *head, *wanted, fit)) {
       return Start{waiter.id, fit.gpu, fit.others};
     }
@@ -492,7 +491,7 @@ std::vector<Outlook> outlook(const Books& books) {
     const Lease& waiter = books.promises.leases.at(key.second);
     Outlook one{waiter.id, ++place, {}};
     const auto wanted = wanted_of(books, waiter);
-    if (wanted && waiter.parent == 0 && known && !is_shut_out(books, *wanted)) {
+    if (wanted && waiter.parent == 0 && known && !keeps_nobody(books, keeps, *wanted)) {
       if (const auto fit = future.until_fits(*wanted)) {
         one.earliest = wall(books, future.at());
         future.start(*wanted, *fit);

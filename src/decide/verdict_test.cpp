@@ -594,6 +594,12 @@ TEST(Verdict, NeverIsForWhatIsLargerThanTheMachine) {
   EXPECT_EQ(box.ask(memory(96_GiB)).answer, Answer::never) << "5 % are kept back";
   EXPECT_EQ(box.ask(memory(95_GiB)).answer, Answer::now);
   EXPECT_EQ(box.ask(gpu_memory(1_GiB)).answer, Answer::never);
+  box.sample_.memory.available = 90_GiB;
+  box.refresh(2);
+  const Verdict verdict = box.ask(memory(96_GiB));
+  ASSERT_EQ(verdict.help.size(), 1U);
+  EXPECT_EQ(verdict.help[0].text,
+            "ask for at most 90.0 GiB of memory: the rest is used by what nobody booked for");
 }
 
 TEST(Verdict, OneUserIsCappedAndRootIsNot) {
@@ -677,6 +683,66 @@ TEST(Backfill, TakesOnlyWhatDoesNotDelayTheHead) {
       << "it would be in the way";
   EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::queued) << "nobody knows how long";
   EXPECT_EQ(box.ask(memory(15_GiB)).answer, Answer::now) << "that is left beside the head";
+}
+
+// Somebody who wanted nearly all of a machine of which a little was used by nobody's lease stood
+// first, and it stood idle for ever: nobody behind him was let in.
+TEST(Backfill, AHeadThatTheEndOfNoLeaseHelpsKeepsNobodyFromTheRest) {
+  Box box;
+  box.sample_.memory.available = 90_GiB;
+  box.refresh();
+  const LeaseId head = box.waiter(memory(94_GiB), Priority::normal, 1);
+  const LeaseId behind = box.waiter(memory(50_GiB), Priority::normal, 2);
+  auto start = next_start(box.books());
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->lease, behind);
+  EXPECT_EQ(box.ask(memory(45_GiB)).answer, Answer::queued) << "one that can start is before it";
+  EXPECT_TRUE(outlook(box.books())[1].earliest);
+  box.sample_.memory.available = 95_GiB;
+  box.refresh(2);
+  start = next_start(box.books());
+  ASSERT_TRUE(start);
+  EXPECT_EQ(start->lease, head) << "it was first all the time";
+}
+
+TEST(Backfill, WhatALeaseTakesBeyondItsBookingIsBackWhenItEnds) {
+  Box box;
+  box.refresh();
+  const LeaseId over = box.lease(memory(10_GiB));
+  box.ledger_.measure(over, {40_GiB, {}, {}, {}});
+  box.sample_.memory.available = 60_GiB;
+  box.refresh(2);
+  box.waiter(memory(80_GiB), Priority::normal, 1);
+  EXPECT_EQ(box.ask(memory(30_GiB)).answer, Answer::queued)
+      << "the end of that lease helps him who is first";
+  box.sample_.memory.available = 50_GiB;
+  box.refresh(3);
+  box.waiter(memory(95_GiB), Priority::high, 2);
+  EXPECT_EQ(box.ask(memory(5_GiB)).answer, Answer::queued) << "it helps one of them still";
+}
+
+TEST(Backfill, AHeadThatADeviceUsedByOthersIsTooSmallForKeepsNobody) {
+  Box box;
+  box.gpu("A", 24_GiB, 4_GiB);
+  box.refresh();
+  box.waiter(gpu_memory(22_GiB), Priority::normal, 1);
+  EXPECT_EQ(box.ask(gpu_memory(10_GiB)).answer, Answer::now);
+  box.sample_.gpus[0].memory_used = Bytes();
+  box.refresh(2);
+  EXPECT_EQ(box.ask(gpu_memory(10_GiB)).answer, Answer::queued);
+}
+
+TEST(Backfill, AHeadThatNeverFitsBesideWhatIsKeptForGoodKeepsNobody) {
+  Box box;
+  box.refresh();
+  box.later(memory(60_GiB), 5000);
+  box.waiter(memory(50_GiB), Priority::normal, 1);
+  EXPECT_EQ(box.ask(memory(20_GiB)).answer, Answer::now);
+  box.starts_.clear();
+  box.later(memory(60_GiB), 5000, seconds(100));
+  box.lease(memory(60_GiB));
+  EXPECT_EQ(box.ask(memory(20_GiB), 1000, false, seconds(100)).answer, Answer::queued)
+      << "what is kept ends: it waits for that";
 }
 
 TEST(Backfill, LeavesADeviceToAHeadThatWantsItAlone) {
