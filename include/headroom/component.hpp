@@ -167,7 +167,8 @@ constexpr const char* to_string(ComponentState state) {
 /// One amount of a component, as it is shown. In units.
 struct AllottedView {
   Allotted what = Allotted::cpu;
-  std::int64_t amount = 0, least = 0, most = 0;  ///< of the quota in force
+  std::int64_t amount = 0, least = 0;  ///< of the quota in force; amount 0: not said
+  std::optional<std::int64_t> most;    ///< likewise; empty: nothing bounds it
   std::int64_t has = 0;
   std::optional<std::int64_t> asked;
   std::optional<std::int64_t> demand;  ///< what it would be given if there were enough
@@ -188,6 +189,10 @@ struct ComponentView {
   ComponentState state = ComponentState::known;
   Priority priority = Priority::normal;  ///< in force now
   std::string window;                    ///< the times whose bounds are in force; or empty
+  /// The quota as it counts outside of its windows, and in each of them: what is not said of a
+  /// bound is as configured. A most of 0: nothing bounds it.
+  QuotaParts bounds{};
+  std::vector<QuotaParts> window_bounds;
   std::vector<AllottedView> allotted;
   std::map<std::string, double> values;  ///< of its setters, as it has applied them
   std::uint64_t asked = 0, applied = 0, failed = 0, timed_out = 0;  ///< asks, since the start

@@ -332,12 +332,14 @@ std::string render_component(const value& component, const value& decisions, con
   };
   line("problem", printable(client::text(component, "problem")));
   if (client::text(component, "problem").empty()) line("state", meaning_of(state));
-  std::string holder;
-  if (const auto pid = client::whole(component, "pid")) holder = "pid " + std::to_string(*pid);
-  if (const auto owner = client::whole(component, "owner")) {
-    holder += (holder.empty() ? "" : " of ") + ("uid " + std::to_string(*owner));
+  const auto pid = client::whole(component, "pid");
+  const auto uid = client::whole(component, "owner");
+  const std::string owner = uid ? "uid " + std::to_string(*uid) : "";
+  if (pid) {
+    line("process", "pid " + std::to_string(*pid) + (uid ? " of " + owner : ""));
+  } else {
+    line("owner", owner);
   }
-  line("process", holder);
   line("lease", printable(client::text(component, "lease")));
   const auto ago = [&](const char* name, const char* field) {
     const auto time = client::text(component, field);

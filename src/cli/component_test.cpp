@@ -298,32 +298,6 @@ TEST_F(Components, WrongUseIsRefusedWithWhatHelps) {
   EXPECT_THAT(daemon.asked(), IsEmpty());
 }
 
-TEST(Quotas, ShowTheBoundsInForceWhereTheirDocumentLeavesThemOpen) {
-  const auto quota = quota_in_force(parsed(R"({"name":"p","window":"daily 22:00-06:00",
-    "resources":[{"resource":"cpu","unit":"%","least":10,"most":80},
-                 {"resource":"network","unit":"MB/s","least":1,"most":1073741824}],
-    "quota":{"component":"p","priority":"high","enforce":false,"buffer_percent":null,
-      "resources":[{"resource":"cpu","unit":"%","amount":30,"least":null,"most":null},
-                   {"resource":"network","unit":"MB/s","amount":5,"least":null,"most":null},
-                   {"resource":"disk_iops","unit":"1/s","amount":5,"least":1,
-                    "most":1099511627776}],
-      "windows":[{"during":"daily 22:00-06:00","priority":null,
-        "resources":[{"resource":"cpu","unit":"%","amount":60,"least":10,"most":null}]},
-       {"during":"Sun 08:00-09:00","priority":null,
-        "resources":[{"resource":"cpu","unit":"%","amount":90,"least":null,"most":90}]}]}})"));
-  Style style;
-  style.output = Output::csv;
-  style.bytes = true;
-  style.header = false;
-  // What is usually the least of cpu is told by no document while another one is in force.
-  EXPECT_EQ(render_quotas(parsed("{\"items\":[" + client::write_json(quota) + "]}"), style),
-            "p,cpu,30,,80,high,,no,always\n"
-            "p,network,5,1,,high,,no,always\n"
-            "p,disk_iops,5,1,,high,,no,always\n"
-            "p,cpu,60,10,80,,,,daily 22:00-06:00\n"
-            "p,cpu,90,,90,,,,Sun 08:00-09:00\n");
-}
-
 /// A daemon that has one component, which applies a quota as soon as it is set.
 StandIn::Handler one_component() {
   auto set = std::make_shared<std::atomic<bool>>(false);

@@ -155,42 +155,6 @@ const value* window_of(const value& quota, const std::string& during) {
   return nullptr;
 }
 
-// What the resource of a document says of `field`, or nothing where it is null or not there.
-std::optional<double> said_of(const value* document, std::string_view resource, const char* field) {
-  if (document == nullptr) return std::nullopt;
-  for (const auto& one : client::list(*document, "resources")) {
-    if (client::text(one, "resource") == resource) return client::number(one, field);
-  }
-  return std::nullopt;
-}
-
-// What is not said of a bound in the rows of `bounds`: asks `otherwise` for it.
-template <class Otherwise>
-void complete(value& bounds, const Otherwise& otherwise) {
-  auto* const resources =
-      bounds.is_object() ? bounds.get_object().if_contains("resources") : nullptr;
-  if (resources == nullptr || !resources->is_array()) return;
-  for (auto& one : resources->get_array()) {
-    for (const char* field : {"least", "most"}) {
-      if (client::number(one, field) || !one.is_object()) continue;
-      if (const auto bound = otherwise(client::text(one, "resource"), field)) {
-        one.get_object()[field] = *bound;
-      }
-    }
-  }
-}
-
-// The daemon has a number for a bound that nobody has said, 2^40 of its own units.
-bool is_unbounded(double amount, const std::string& unit) {
-  if (unit == "1/s") return amount >= 1099511627776.0;
-  return unit == "MB/s" && amount >= 1073741824.0;
-}
-
-std::string bound_cell(const Style& style, std::optional<double> amount, const std::string& unit) {
-  if (amount && is_unbounded(*amount, unit)) return kNone;
-  return amount_cell(style, amount, unit);
-}
-
 std::int64_t newest_of(const value& decisions) {
   std::int64_t newest = 0;
   for (const auto& one : client::list(decisions)) {
@@ -217,19 +181,16 @@ int print_quotas(const Common& common, const value& quotas) {
 int show_quotas(const Common& common, const std::string& name) {
   Source source(common);
   return repeat(common, [&] {
-    const bool raw = common.output == Output::json || common.output == Output::jsonl;
-    // The table says which bounds are in force: only the component itself knows.
-    const std::string one = name.empty() ? "" : component_target(name) + (raw ? "/quota" : "");
-    const auto body = source.kept(name.empty() ? "/api/v1/components" : one, "quotas");
+    const auto body = source.kept(
+        name.empty() ? "/api/v1/components" : component_target(name) + "/quota", "quotas");
     if (!body) return report(body.error());
     if (!name.empty() && print_document(common, *body)) return 0;
     const auto document = client::parse_json(*body);
     if (!document) return report(document.error());
     array items;
-    if (!name.empty()) items.push_back(quota_in_force(*document));
+    if (!name.empty()) items.push_back(*document);
     for (const auto& component : client::list(*document)) {
-      const auto* const quota = client::find(component, "quota");
-      if (quota != nullptr) items.push_back(raw ? *quota : quota_in_force(component));
+      if (const auto* const quota = client::find(component, "quota")) items.push_back(*quota);
     }
     return print_quotas(common, object{{"items", std::move(items)}, {"next", nullptr}});
   });
@@ -325,27 +286,6 @@ Result<object> quota_of(const QuotaOptions& options, BareMemory bare) {
   return body;
 }
 
-value quota_in_force(const value& component) {
-  const auto* const kept = client::find(component, "quota");
-  if (kept == nullptr) return {};
-  value quota = *kept;
-  const auto during = client::text(component, "window");
-  const value* const window = during.empty() ? nullptr : window_of(*kept, during);
-  complete(quota, [&](const std::string& resource, const char* field) {
-    // What these times say is not so at the others.
-    return said_of(window, resource, field) ? std::nullopt : said_of(&component, resource, field);
-  });
-  auto* const windows = quota.is_object() ? quota.get_object().if_contains("windows") : nullptr;
-  if (windows == nullptr || !windows->is_array()) return quota;
-  for (auto& one : windows->get_array()) {
-    const bool now = !during.empty() && client::text(one, "during") == during;
-    complete(one, [&](const std::string& resource, const char* field) {
-      return said_of(now ? &component : &quota, resource, field);
-    });
-  }
-  return quota;
-}
-
 std::string render_quotas(const value& quotas, const Style& style) {
   if (client::list(quotas).empty() && style.output != Output::csv) return "no quotas\n";
   Table table({{"COMPONENT", Align::left, false, true, 0, 16},
@@ -366,7 +306,7 @@ std::string render_quotas(const value& quotas, const Style& style) {
       for (const auto& resource : client::list(bounds, "resources")) {
         const auto unit = client::text(resource, "unit");
         const auto cell = [&](const char* field) {
-          return bound_cell(style, client::number(resource, field), unit);
+          return amount_cell(style, client::number(resource, field), unit);
         };
         any = true;
         table.row({name, text_cell(client::text(resource, "resource")), cell("amount"),
@@ -425,10 +365,10 @@ std::string render_quota_change(const std::string& name, const value& before, co
       std::string part = std::string(one.resource) + word + " ";
       if (wanted->is_null()) {
         // A bound that is taken back is the configured one again, an amount is none.
-        const auto bound = bound_cell(style, set, one.unit);
+        const auto bound = amount_cell(style, set, one.unit);
         part += bound != kNone ? bound + " as configured" : "not set";
       } else {
-        const bool other = old && set && *old != *set && !is_unbounded(*old, one.unit);
+        const bool other = old && set && *old != *set;
         part +=
             (other ? amount_cell(style, old, "") + " → " : "") + amount_cell(style, set, one.unit);
       }

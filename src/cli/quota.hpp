@@ -31,10 +31,6 @@ enum class BareMemory : bool { bytes, megabytes };
 /// The body of PUT …/quota. Fails with `invalid_request` and the flag at fault.
 Result<client::json::object> quota_of(const QuotaOptions& options, BareMemory bare);
 
-/// The quota of a component with the bounds that it leaves open: those that are in force, and for
-/// its other times those of the quota. A bound that no document tells stays null. Pure.
-client::json::value quota_in_force(const client::json::value& component);
-
 /// Quotas, a row for each resource and for each of their windows: {"items":[QUOTA…]}. Pure.
 std::string render_quotas(const client::json::value& quotas, const Style& style);
 

@@ -303,7 +303,7 @@ int export_all(const Common& common) {
     const auto components = components_of(source);
     client::json::array quotas;
     for (const auto& component : client::list(components)) {
-      if (client::find(component, "quota") != nullptr) quotas.push_back(quota_in_force(component));
+      if (const auto* const quota = client::find(component, "quota")) quotas.push_back(*quota);
     }
     text += render_components(components, style) + "\n";
     if (!quotas.empty()) {

@@ -359,7 +359,13 @@ std::string Control::move_reason(const ComponentRun& run, Allotted what,
     case Why::demand:
       break;
   }
-  if (!demand.used) return "its quota says so, and nobody knows what it uses";
+  // A step of less than a twentieth is not worth a word.
+  const bool is_short =
+      demand.wanted && move.to > move.from && 20 * (*demand.wanted - move.to) > *demand.wanted;
+  const std::string lack =
+      is_short ? "; it would get " + amount_text(what, *demand.wanted) + " if as much were free"
+               : "";
+  if (!demand.used) return "its quota says so, and nobody knows what it uses" + lack;
   std::string text = "it uses " + amount_text(what, *demand.used);
   if (demand.method == "use") {
     text += "; with a buffer it needs " + more;
@@ -380,7 +386,7 @@ std::string Control::move_reason(const ComponentRun& run, Allotted what,
     text += ", and the node's " + std::string(facts_of(what).name) + " is at " +
             std::string(to_string(level));
   }
-  return text;
+  return text + lack;
 }
 
 void Control::note_lending(const Component& component, ComponentRun& run, Allotted what) {
@@ -410,8 +416,7 @@ void Control::note_lending(const Component& component, ComponentRun& run, Allott
 void Control::book_allocation(const Component& component) {
   if (!component.books || state_.config->control.shadow) return;
   const auto found = state_.promises.leases.find(component.lease);
-  if (found == state_.promises.leases.end() || !decide::holds(found->second.state) ||
-      found->second.state == LeaseState::releasing) {
+  if (found == state_.promises.leases.end() || !decide::holds_for_somebody(found->second.state)) {
     return;
   }
   std::int64_t cpu = 0;
@@ -435,6 +440,10 @@ void Control::book_allocation(const Component& component) {
   const Amounts booked{Bytes(memory * kMiB), lease.booked.gpu_memory, Cores(cpu * cores / kWhole),
                        lease.booked.disk};
   if (lease.booked == booked) return;
+  // What it is lent on top stays with it, unless it is to have less: that was not lent to it.
+  const bool lent = lease.fence_at > lease.booked.memory && lease.booked.memory.count() > 0 &&
+                    booked.memory >= lease.booked.memory;
+  const Bytes fence = lent ? std::max(lease.fence_at, booked.memory) : booked.memory;
   lease.booked = booked;
   lease.needs.memory = memory > 0 ? std::optional(booked.memory) : std::nullopt;
   lease.needs.cpu = cpu > 0 ? std::optional(booked.cpu) : std::nullopt;
@@ -442,12 +451,12 @@ void Control::book_allocation(const Component& component) {
   bookings_moved_ = true;
   const LeaseId id = lease.id;
   keep(PutLease{std::move(lease)});
-  hold_component(id);
+  hold_component(id, fence);
   show(id);
 }
 
-// What it has been given is where its fence stands, and its limit of the processors.
-void Control::hold_component(LeaseId id) {
+// The fence, and the limit of the processors that it has been given.
+void Control::hold_component(LeaseId id, Bytes at) {
   const auto found = state_.promises.leases.find(id);
   if (found == state_.promises.leases.end() || !found->second.fence ||
       found->second.group == Group() || !decide::holds(found->second.state)) {
@@ -455,7 +464,6 @@ void Control::hold_component(LeaseId id) {
   }
   Lease lease = found->second;
   const Group group = lease.group;
-  const Bytes at = lease.booked.memory;
   const auto cores = lease.booked.cpu.milli() > 0 ? std::optional(lease.booked.cpu) : std::nullopt;
   if (lease.fence_at != at) {
     lease.fence_at = at;
@@ -497,7 +505,7 @@ void Control::follow_enforcement(const Component& component) {
   const Holder holder = lease.holder;
   const uid_t owner = lease.owner;
   keep(PutLease{std::move(lease)});
-  if (placed) return hold_component(id);
+  if (placed) return hold_component(id, state_.promises.leases.at(id).booked.memory);
   state_.placing.insert(id);
   effects_.emplace_back(PlaceHolder{id, holder, owner, Bytes(), {}, {}});
 }

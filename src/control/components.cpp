@@ -25,12 +25,31 @@ constexpr std::chrono::hours kKnown{1};        // of a series, from then on it m
 constexpr std::chrono::hours kStillCounts{1};  // what was asked last
 constexpr std::uint64_t kEnough = 20;          // asks, to say that too many fail
 
-// A program says the same at each of its starts: what a person has set since then stays.
-void fill_in(Quota& quota, const Quota& told) {
+// A program says the same at each of its starts: what was set since then, or by a person before
+// the first, stays, and what it says lies within that.
+QuotaChange left_open(const Component& known, QuotaChange said) {
+  const Quota& quota = known.quota;
+  const auto fill = [](std::optional<std::int64_t>& value, std::int64_t kept) {
+    if (kept != 0) value.reset();
+  };
   for (std::size_t i = 0; i < kAllotted; ++i) {
-    if (quota.parts[i] == QuotaPart()) quota.parts[i] = told.parts[i];
+    const QuotaPart& part = quota.parts[i];
+    QuotaChange::Part& told = said.parts[i];
+    fill(told.amount, part.amount);
+    fill(told.least, part.least);
+    fill(told.most, part.most);
+    for (auto* value : {&told.amount, &told.least, &told.most}) {
+      if (!*value || **value == 0) continue;
+      if (part.most != 0) **value = std::min(**value, part.most);
+      if (part.least != 0) **value = std::max(**value, part.least);
+    }
   }
-  if (!quota.buffer) quota.buffer = told.buffer;
+  if (quota.buffer) said.buffer.reset();
+  // These two always say something; before it was ever there, what is usual was said by nobody.
+  const bool first = known.since == WallTime{};
+  if (!first || quota.priority != Priority::normal) said.priority.reset();
+  if (!first || quota.enforce) said.enforce.reset();
+  return said;
 }
 
 bool is_name(std::string_view name) {
@@ -155,13 +174,9 @@ void Control::put_component(const Asked& asked, const AskComponent& ask) {
   }
   const bool again = component.registered;
   if (component.owner == 0 || !again) component.owner = asked.caller.uid;
-  Quota told = component.quota;
-  if (const auto wrong = change_quota(told, ask.quota)) return refuse(asked.request, *wrong);
-  if (found == state_.promises.components.end()) {
-    component.quota = std::move(told);
-  } else {
-    fill_in(component.quota, told);
-  }
+  const bool known = found != state_.promises.components.end();
+  const QuotaChange said = known ? left_open(component, ask.quota) : ask.quota;
+  if (const auto wrong = change_quota(component.quota, said)) return refuse(asked.request, *wrong);
   if (const auto wrong = put_setters(component, ask.setters)) return refuse(asked.request, *wrong);
   if (const auto others = state_.holders.find(ask.holder); others != state_.holders.end()) {
     for (const LeaseId id : others->second) {
@@ -241,8 +256,8 @@ void Control::book_component(Component& component, LeaseId beside) {
   if (beside == 0 && shared) {
     for (const LeaseId id : others->second) {
       const Lease& one = state_.promises.leases.at(id);
-      if (one.use || one.parent != 0 || !decide::holds(one.state)) continue;
-      if (one.state != LeaseState::releasing && one.state != LeaseState::quarantined) beside = id;
+      if (one.use || one.parent != 0 || !decide::holds_for_somebody(one.state)) continue;
+      beside = id;
     }
   }
   if (beside != 0) {
@@ -322,8 +337,7 @@ void Control::unregister(const std::string& name, const std::string& why) {
   if (left != nullptr) {
     book_allocation(*left);
   } else if (const auto own = state_.promises.leases.find(lease);
-             own != state_.promises.leases.end() && decide::holds(own->second.state) &&
-             own->second.state != LeaseState::releasing) {
+             own != state_.promises.leases.end() && decide::holds_for_somebody(own->second.state)) {
     if (own->second.group != Group()) {
       effects_.emplace_back(
           LimitCpu{lease, own->second.group, std::nullopt, "its component is gone"});
@@ -483,12 +497,27 @@ void Control::judge_components(
 
 // -------------------------------------------------------------------------------------------- view
 
+namespace {
+
+QuotaParts shown_bounds(QuotaParts parts) {
+  for (QuotaPart& part : parts) {
+    if (part.most == kUnbounded) part.most = 0;
+  }
+  return parts;
+}
+
+}  // namespace
+
 ComponentView Control::component_view(const Component& component) const {
   ComponentView view;
   view.component = component;
   const InForce quota = in_force(component.quota);
   view.priority = quota.priority;
   view.window = quota.during;
+  view.bounds = shown_bounds(bounds_in(component.quota, nullptr));
+  for (const QuotaWindow& window : component.quota.windows) {
+    view.window_bounds.push_back(shown_bounds(bounds_in(component.quota, &window)));
+  }
   const auto found = state_.component_runs.find(component.name);
   const ComponentRun* run = found == state_.component_runs.end() ? nullptr : &found->second;
   if (run != nullptr) {
@@ -521,7 +550,7 @@ ComponentView Control::component_view(const Component& component) const {
     one.what = what;
     one.amount = part.amount;
     one.least = part.least;
-    one.most = part.most;
+    if (part.most != kUnbounded) one.most = part.most;
     one.has = component.has[index_of(what)];
     if (run == nullptr) continue;
     if (pool != nullptr) one.asked = (*pool)[index_of(what)].asked(run->number);

@@ -596,6 +596,11 @@ TEST_F(Components, OtherBoundsHoldAtTheirTimes) {
   run(60 * 17 + 10);
   EXPECT_EQ(has("day"), 400);
   EXPECT_EQ(view("day").window, "Tue 22:30-23:00");
+  const QuotaPart usual = view("day").bounds[0];
+  EXPECT_EQ(usual.amount, 200) << "also while another one is in force";
+  const QuotaPart then = view("day").window_bounds.at(0)[0];
+  EXPECT_EQ(std::pair(then.amount, then.least), std::pair(std::int64_t{400}, std::int64_t{400}));
+  EXPECT_EQ(then.most, usual.most) << "what these times do not say is as at the others";
   // The clock is set back by an hour: its usual bounds again.
   box.wall_ms -= 3'600'000;
   run(25);
@@ -607,6 +612,21 @@ TEST_F(Components, OtherBoundsHoldAtTheirTimes) {
   box.apply(ZoneRead{east});
   run(25);
   EXPECT_EQ(view("day").window, "Tue 22:30-23:00");
+}
+
+TEST_F(Components, ABoundThatNobodySaidIsNoNumber) {
+  put("fast", quota(200));
+  AskComponent ask;
+  ask.what = AskComponent::What::quota;
+  ask.name = "fast";
+  ask.quota.parts[index_of(Allotted::disk_iops)].amount = 500;
+  ASSERT_EQ(box.refusal(box.ask(ask)), nullptr);
+  const ComponentView shown = view("fast");
+  EXPECT_EQ(shown.bounds[index_of(Allotted::disk_iops)].most, 0);
+  for (const AllottedView& one : shown.allotted) {
+    EXPECT_EQ(one.most.has_value(), one.what == Allotted::cpu || one.what == Allotted::memory);
+  }
+  EXPECT_EQ(shown.allotted.back().amount, 500);
 }
 
 TEST_F(Components, KnobsFollowTheAllocationThatTheyAreSaidToFollow) {
@@ -855,6 +875,41 @@ TEST_F(Components, WhatAProgramSaysCountsWhereNobodySaidAnything) {
   EXPECT_EQ(kept.priority, Priority::high);
 }
 
+// A person had said the least and the most, and the program's own amount and class were lost.
+TEST_F(Components, WhatAProgramIsMeantToHaveCountsBetweenThePersonsBounds) {
+  AskComponent set;
+  set.what = AskComponent::What::quota;
+  set.name = "server";
+  set.quota.parts[index_of(Allotted::cpu)] = {{}, 100, 250};
+  box.ask(set);
+  QuotaChange said = quota(200, 600, Priority::high);
+  said.enforce = true;
+  put("server", said, 11);
+  const auto part = [&] { return component("server").quota.parts[index_of(Allotted::cpu)]; };
+  EXPECT_EQ(part(), (QuotaPart{200, 100, 250}));
+  EXPECT_EQ(component("server").quota.priority, Priority::high);
+  EXPECT_TRUE(component("server").quota.enforce);
+  // Later it is the person who took the class back.
+  set.quota = {};
+  set.quota.priority = Priority::normal;
+  set.quota.enforce = false;
+  box.ask(set);
+  put("server", said, 12);
+  EXPECT_EQ(component("server").quota.priority, Priority::normal);
+  EXPECT_FALSE(component("server").quota.enforce);
+}
+
+TEST_F(Components, WhatAProgramSaysBeyondThePersonsBoundsIsBroughtWithinThem) {
+  AskComponent set;
+  set.what = AskComponent::What::quota;
+  set.name = "server";
+  set.quota.parts[index_of(Allotted::cpu)].most = 150;
+  box.ask(set);
+  put("server", quota(200, 600), 11);
+  EXPECT_TRUE(component("server").registered) << "it starts, with what it may have";
+  EXPECT_EQ(component("server").quota.parts[index_of(Allotted::cpu)], (QuotaPart{150, 0, 150}));
+}
+
 TEST_F(Components, WhatOneKeepsOfWhatItWasToGiveBackIsNotAnothersYet) {
   put("server", quota({}, 1000), 0, {setter("memory_mb")});
   listen("server");
@@ -877,6 +932,21 @@ TEST_F(Components, WhatOneKeepsOfWhatItWasToGiveBackIsNotAnothersYet) {
   ASSERT_LT(to, 1000);
   answer("server", asked->ask, true, {{"memory_mb", to + 20.0}});
   EXPECT_EQ(has("server", Allotted::memory), to + 20) << "it still has that";
+}
+
+TEST_F(Components, WhoGetsLessThanItNeedsIsToldWhatItWouldGet) {
+  put("first", quota(700));
+  put("second", quota(700));
+  listen("first");
+  listen("second");
+  obey();
+  run(25);
+  ASSERT_LT(has("second"), 700);
+  std::string reason;
+  for (const auto& [key, one] : box.shadow.decisions) {
+    if (one.component == "second" && one.what == Allotted::cpu) reason = one.reason;
+  }
+  EXPECT_THAT(reason, HasSubstr("it would get 70 % if as much were free"));
 }
 
 TEST_F(Components, WhenMemoryRunsShortWhoListensIsAskedToDoLess) {
@@ -1092,6 +1162,41 @@ TEST_F(Components, TheKernelHoldsItWhileItsQuotaSaysSo) {
   }
   EXPECT_TRUE(lifted);
   EXPECT_EQ(box.count<EndListening>(), 1) << "who listened for it listens for nobody";
+}
+
+// Each change of its processors took back the memory that it was lent, and it was lent anew.
+TEST_F(Components, WhatItIsLentStaysWithItWhileItsMemoryIsNotLess) {
+  QuotaChange change = quota(250, 512);
+  change.enforce = true;
+  put("held", change, 41);
+  listen("held");
+  obey();
+  const LeaseId lease = component("held").lease;
+  Group made = group(lease);
+  made.cpu = "/c/held";
+  box.apply(Placed{lease, made, true, ""});
+  box.apply(Fenced{lease, true, 700_MiB});
+  const auto fence = [&] { return box.shadow.leases.at(lease).fence_at; };
+  ASSERT_EQ(fence(), 700_MiB);
+  const auto set = [&](std::optional<std::int64_t> cpu, std::optional<std::int64_t> memory) {
+    AskComponent ask;
+    ask.what = AskComponent::What::quota;
+    ask.name = "held";
+    ask.quota = quota(cpu, memory);
+    if (memory) ask.quota.parts[index_of(Allotted::memory)].most = *memory;
+    box.ask(ask);
+    obey();
+    run(25);
+  };
+  set(300, {});
+  ASSERT_EQ(has("held"), 300);
+  EXPECT_EQ(fence(), 700_MiB);
+  set({}, 1024);
+  EXPECT_EQ(fence(), 1024_MiB);
+  set({}, 300);
+  run(200);
+  ASSERT_EQ(has("held", Allotted::memory), 300);
+  EXPECT_EQ(fence(), 300_MiB) << "it is to have less";
 }
 
 TEST_F(Components, LessIsGivenAtEachTurnAndNotAtEachAnswer) {

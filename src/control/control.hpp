@@ -276,6 +276,8 @@ class Control {
     std::string during;  ///< the times it is of; or empty
   };
   InForce in_force(const Quota& quota) const;
+  /// The bounds of a quota as they count in one of its windows; null: outside of them.
+  QuotaParts bounds_in(const Quota& quota, const QuotaWindow* window) const;
   QuotaParts configured_bounds() const;
   /// What the configuration says of a component that nobody told of.
   std::optional<Component> preset(const std::string& name) const;
@@ -307,7 +309,7 @@ class Control {
   std::string move_reason(const ComponentRun& run, Allotted what, const decide::Move& move) const;
   void note_lending(const Component& component, ComponentRun& run, Allotted what);
   void book_allocation(const Component& component);
-  void hold_component(LeaseId id);
+  void hold_component(LeaseId id, Bytes fence);
   void follow_enforcement(const Component& component);
 
   // Setters (setters.cpp).

@@ -42,7 +42,7 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     const Lease& lease = state_.promises.leases.at(id);
     const auto use = state_.uses.find(id);
     const bool agreed = lease.fence && lease.part_of == 0 && lease.group != Group();
-    if (!agreed || !decide::holds(lease.state) || lease.state == LeaseState::releasing) return;
+    if (!agreed || !decide::holds_for_somebody(lease.state)) return;
     if (use == state_.uses.end() || !use->second.measured) return;
     found.who.push_back({id, use->second.measured->memory.count(), lease.booked.memory.count(),
                          lease.priority, lease.granted.boot, is_hopeless(id)});
@@ -58,7 +58,7 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
   const auto& entries = state_.ledger.entries();
   const bool others_run = std::any_of(entries.begin(), entries.end(), [&](const auto& one) {
     return one.second.booked.memory.count() > 0 && !state_.at_fence.contains(one.first) &&
-           state_.promises.leases.at(one.first).state != LeaseState::releasing;
+           decide::holds_for_somebody(state_.promises.leases.at(one.first).state);
   });
   // Those who stand at their fence and have had their turn. Whoever waits for them is counted, or
   // nobody has anything of their end.
@@ -80,14 +80,17 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     const Lease& one = state_.promises.leases.at(key.second);
     return memory_wanted_by(one).value_or(0) - pool.terms();
   };
-  const auto waiting =
-      std::find_if(queue.begin(), queue.end(), [&](const auto& key) { return lacks(key) > 0; });
-  if (waiting != queue.end()) {
-    found.deficit = lacks(*waiting);
-    found.why = state_.promises.leases.at(waiting->second).name + " waits for memory";
-    std::int64_t all = 0;
-    for (const auto& one : found.who) all += decide::overran(one) ? one.measured : 0;
-    if (all < found.deficit) return {};  // it would wait on
+  const auto waits = [&](const auto& key) { return lacks(key) > 0; };
+  std::int64_t all = 0;
+  for (const auto& one : found.who) all += decide::overran(one) ? one.measured : 0;
+  // Whoever wants more than that would wait on; those behind him may not.
+  const auto helped = std::find_if(
+      queue.begin(), queue.end(), [&](const auto& key) { return waits(key) && lacks(key) <= all; });
+  if (helped != queue.end()) {
+    found.deficit = lacks(*helped);
+    found.why = state_.promises.leases.at(helped->second).name + " waits for memory";
+  } else if (std::any_of(queue.begin(), queue.end(), waits)) {
+    return {};
   } else if (const auto held = state_.at_fence.size(); held > 1) {
     found.deficit = pool.capacity / kLeastPart;
     found.why = std::to_string(held) + " stand at their fence, and none can go on";
@@ -105,19 +108,25 @@ void Control::end_overrunners(const Sample& sample) {
       continue;
     }
     Killing& killing = it->second;
+    if (killing.hard) {
+      ++it;
+      continue;
+    }
+    const bool over = at_.boot - killing.since >= state_.config->pressure.grace;
     const auto use = state_.uses.find(it->first);
     const bool within =
-        use != state_.uses.end() && use->second.measured && decide::holds(lease->second.state) &&
-        lease->second.state != LeaseState::releasing &&
+        use != state_.uses.end() && use->second.measured &&
+        decide::holds_for_somebody(lease->second.state) &&
         !decide::overran({it->first, use->second.measured->memory.count(),
                           lease->second.booked.memory.count(), lease->second.priority,
                           lease->second.granted.boot, is_hopeless(it->first)});
-    // It has made room after all, its booking was raised, or a person took it back.
-    if (!killing.hard && (within || state_.config->pressure.most < Step::kill)) {
+    // It has made room after all, its booking was raised, or a person took it back. Who has made
+    // room may be about to end: before its time is over nobody can tell.
+    if ((over && within) || state_.config->pressure.most < Step::kill) {
       it = state_.killing.erase(it);
       continue;
     }
-    if (!killing.hard && at_.boot - killing.since >= state_.config->pressure.grace) {
+    if (over) {
       killing.hard = true;
       killing.since = at_.boot;
       terminate(it->first, true, killing.reason);
@@ -152,9 +161,11 @@ void Control::end_overrunners(const Sample& sample) {
   }
   state_.killed = at_.boot;
   state_.killing[*chosen] = {at_.boot, false, reason};
-  thaw(*chosen, "it is asked to end");
-  let_end(*chosen);
+  // The signal first: let go before that, it may be at the limit behind its fence before it is
+  // told, and who is stopped there hears nothing.
   terminate(*chosen, false, std::move(reason));
+  let_end(*chosen);
+  thaw(*chosen, "it is asked to end");
 }
 
 void Control::let_end(LeaseId id) {

@@ -81,6 +81,61 @@ TEST_F(Killing, WhoEndsWhenAskedIsNotEndedHard) {
   EXPECT_EQ(ended(milliseconds(20'000)), Moves());
 }
 
+// Its memory was gone before its process was: it had "ended by itself", and its owner was not told
+// why.
+TEST_F(Killing, WhoIsSeenEmptyWhileItEndsWasEndedByUs) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(asked(), (Moves{{grower_, false}}));
+  b.uses(grower_, 1_MiB);
+  look(70_GiB, milliseconds(500));
+  b.sample.holders.pop_back();
+  b.apply(Exited{holder(12)});
+  // Until the group is empty it is on its way out, and that is told too.
+  EXPECT_EQ(b.state(grower_), LeaseState::releasing);
+  EXPECT_THAT(b.shadow.leases.at(grower_).reason, testing::HasSubstr("headroom ended it"));
+  b.apply(Released{grower_, true, 0, Bytes(), 0});
+  EXPECT_THAT(b.shadow.leases.at(grower_).reason, testing::HasSubstr("headroom ended it"));
+}
+
+TEST_F(Killing, WhoMakesRoomInItsGraceIsLetBe) {
+  allow(Step::kill);
+  overrun();
+  ASSERT_EQ(asked(), (Moves{{grower_, false}}));
+  b.uses(grower_, 1_MiB);
+  used_ = 1_MiB;
+  EXPECT_EQ(ended(milliseconds(30'000)), Moves());
+  EXPECT_TRUE(decide::holds(b.state(grower_)));
+}
+
+// It was let go first, took all up to the limit behind its fence within milliseconds, and stood
+// there in the kernel, where nobody hears of a signal, until it was ended hard.
+TEST_F(Killing, WhoIsStoppedIsToldToEndBeforeItIsLetGo) {
+  allow(Step::kill);
+  overrun(false, 12_GiB);
+  ASSERT_EQ(asked(), (Moves{{grower_, false}}));
+  std::string order;
+  for (const Effect& effect : last_read_) {
+    if (std::get_if<Terminate>(&effect) != nullptr) order += "told ";
+    const auto* fence = std::get_if<Fence>(&effect);
+    if (fence != nullptr && fence->lease == grower_) order += "raised ";
+    const auto* freeze = std::get_if<Freeze>(&effect);
+    if (freeze != nullptr && !freeze->frozen) order += "let go ";
+  }
+  EXPECT_EQ(order, "told raised let go ");
+}
+
+// Two waited behind one who wanted nearly all of the machine, which was never there: nobody was
+// ended for any of them.
+TEST_F(Killing, WhoseEndHelpsSomebodyBehindTheFirstIsEndedForHim) {
+  allow(Step::kill);
+  overrun();
+  AskLease ask = patient(control::memory(90_GiB), 14);
+  ask.priority = Priority::high;
+  b.granted(ask);
+  EXPECT_EQ(asked(), (Moves{{grower_, false}}));
+}
+
 TEST_F(Killing, WhereNobodyElseRunsNobodyIsWaitedFor) {
   allow(Step::kill);
   overrun();

@@ -44,11 +44,6 @@ void as_lead(Lease& part, const Lease& lead) {
   if (lead.needs.gpu_memory) part.booked.gpu_memory = *lead.needs.gpu_memory;
 }
 
-bool is_ending(LeaseState state) {
-  return state == LeaseState::releasing || state == LeaseState::quarantined ||
-         state == LeaseState::ended;
-}
-
 // When a lease was meant to start, by the clocks as they were when it asked.
 BootTime from_start(const Lease& lease) {
   return lease.asked.boot + (*lease.starts - lease.asked.wall);
@@ -224,7 +219,7 @@ void Control::on(const Placed& event) {
     lease.reason = event.group.error().what +
                    (event.group.error().why.empty() ? "" : ": " + event.group.error().why);
   }
-  const bool over = is_ending(lease.state);
+  const bool over = decide::is_ending(lease.state);
   const Group group = lease.group;
   keep(PutLease{std::move(lease)});
   // Its holder may have died while the groups were made.
@@ -234,13 +229,18 @@ void Control::on(const Placed& event) {
   }
   show(event.lease);
   answer_polls(event.lease);
-  if (event.group && !over && !component_of(event.lease).empty()) hold_component(event.lease);
+  if (event.group && !over && !component_of(event.lease).empty()) {
+    hold_component(event.lease, state_.promises.leases.at(event.lease).booked.memory);
+  }
 }
 
 void Control::on(const Fenced& event) {
   const auto found = state_.promises.leases.find(event.lease);
   if (found == state_.promises.leases.end() || found->second.state == LeaseState::ended) return;
-  if (!event.done) leave_fence(event.lease);  // until it stands nothing is kept for it
+  if (!event.done) {  // until it stands nothing is kept for it
+    state_.lent.erase(event.lease);
+    leave_fence(event.lease);
+  }
   const bool higher = event.done && event.at > found->second.fence_at;
   if (found->second.fence_set == event.done && !higher) return;
   Lease lease = found->second;
@@ -368,17 +368,19 @@ void Control::try_end(LeaseId id, bool gone) {
       continue;
     }
     Lease device = state_.promises.leases.at(part);
-    if (is_ending(device.state)) continue;
+    if (decide::is_ending(device.state)) continue;
     device.state = LeaseState::releasing;
     keep(PutLease{std::move(device)});
   }
   const Lease& lease = state_.promises.leases.at(id);
   const bool held = somebody || state_.owed.contains(id) || state_.parts.contains(id);
+  const auto ours = state_.killing.find(id);
+  const std::string by_us =
+      ours != state_.killing.end() ? "headroom ended it: " + ours->second.reason : "";
   if (!held) {
     const std::uint64_t killed = lease.oom_kills;
-    const auto ours = state_.killing.find(id);
     return end(id,
-               ours != state_.killing.end() ? "headroom ended it: " + ours->second.reason
+               !by_us.empty() ? by_us
                : killed == 0
                    ? gone_text(lease.holder)
                    : "the kernel killed " + std::to_string(killed) +
@@ -386,9 +388,11 @@ void Control::try_end(LeaseId id, bool gone) {
                gone);
   }
   Lease releasing = lease;
-  if (lease.state != LeaseState::releasing && lease.state != LeaseState::quarantined) {
+  if (!decide::is_ending(lease.state)) {
     releasing.state = LeaseState::releasing;
-    if (releasing.reason.empty() && state_.nested.contains(id)) {
+    if (!by_us.empty()) {
+      releasing.reason = by_us;
+    } else if (releasing.reason.empty() && state_.nested.contains(id)) {
       releasing.reason = "a command inside it still runs";
     }
   }
@@ -636,7 +640,7 @@ Bytes Control::measured_gpu(LeaseId id) const {
 }
 
 void Control::follow(const Lease& lead) {
-  if (!decide::holds(lead.state) || is_ending(lead.state)) return;
+  if (!decide::holds_for_somebody(lead.state)) return;
   for (const LeaseId id : parts_of(lead.id)) {
     Lease part = state_.promises.leases.at(id);
     as_lead(part, lead);
@@ -680,7 +684,7 @@ void Control::drop_incomplete() {
       }
       continue;
     }
-    if (!decide::holds(lease.state) || is_ending(lease.state)) continue;
+    if (!decide::holds_for_somebody(lease.state)) continue;
     if (lease.needs.gpus <= 1 || lease.parent != 0) continue;
     if (parts_of(id).size() + 1 < static_cast<std::size_t>(lease.needs.gpus)) {
       short_of_some.push_back(id);

@@ -181,8 +181,8 @@ bool Control::deserves_less(LeaseId id) const {
   const Lease& lease = found->second;
   // Who was asked to end should be able to.
   const bool may = lease.fence && !lease.group.cpu.empty() && lease.part_of == 0 &&
-                   decide::holds(lease.state) && lease.state != LeaseState::releasing &&
-                   !use->second.no_weight && !state_.killing.contains(id);
+                   decide::holds_for_somebody(lease.state) && !use->second.no_weight &&
+                   !state_.killing.contains(id);
   return may && (use->second.over || lease.priority == Priority::low);
 }
 
@@ -279,8 +279,8 @@ void Control::pull_fences() {
 
 bool Control::may_freeze(const Lease& lease) const {
   // Who was asked to end has to run for that, and so has what a dead holder left.
-  return lease.state != LeaseState::releasing && lease.fence && !lease.group.unified.empty() &&
-         lease.part_of == 0 && decide::holds(lease.state) && !state_.killing.contains(lease.id);
+  return decide::holds_for_somebody(lease.state) && lease.fence && !lease.group.unified.empty() &&
+         lease.part_of == 0 && !state_.killing.contains(lease.id);
 }
 
 void Control::freeze(LeaseId id, std::string reason) {
@@ -344,8 +344,10 @@ void Control::contain(const Sample& sample) {
     runner.booked = entry.booked.memory.count();
     runner.over = decide::is_over(Amounts{use->second.measured->memory, {}, {}, {}},
                                   Amounts{entry.booked.memory, {}, {}, {}});
-    runner.most = std::max({runner.booked, lease.fence_set ? lease.fence_at.count() : 0});
-    runner.held = runner.over && !lease.fence_set;
+    // Until a higher fence stands, the one that there is holds it.
+    const bool fenced = lease.fence_set || state_.lent.contains(id);
+    runner.most = std::max({runner.booked, fenced ? lease.fence_at.count() : 0});
+    runner.held = runner.over && !fenced;
     runner.priority = lease.priority;
     runner.granted = lease.granted.boot;
     const bool rests = use->second.rests_until && at_.boot < *use->second.rests_until;
@@ -356,6 +358,7 @@ void Control::contain(const Sample& sample) {
       available -= std::max<std::int64_t>(0, runner.most - runner.measured);
     }
   }
+  runners = decide::in_order(std::move(runners));
   const std::vector<LeaseId> stop = decide::who_stops(runners, available);
   if (freezing) {
     for (const LeaseId id : stop) {
@@ -377,13 +380,16 @@ void Control::contain(const Sample& sample) {
     if (below_line(Step::freeze) <= 0) return;
   }
   if (state_.thawed && at_.boot - *state_.thawed < kBetweenThaws) return;
+  bool thawed = false;
   for (const decide::Runner& runner : runners) {
     const Lease& lease = state_.promises.leases.at(runner.lease);
     if (!lease.frozen || must_stand(lease, state_.uses[runner.lease])) continue;
     if (std::find(stop.begin(), stop.end(), runner.lease) != stop.end()) continue;
+    // Those within their booking go on together: what they may take is known.
+    if (thawed && runner.over) return;
+    thawed = true;
     state_.thawed = at_.boot;
     thaw(runner.lease, "there is memory for all that it may still take");
-    return;
   }
 }
 

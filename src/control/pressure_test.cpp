@@ -113,6 +113,35 @@ TEST_F(Tight, NobodyStandsStillForLongerThanAPersonSaid) {
   EXPECT_EQ(frozen_and_thawed(), (Moves{{grower, true}}));
 }
 
+// Its group was let go of while it stood still, and nobody would have let it run again.
+TEST_F(Tight, WhatADeadHolderLeftBehindIsNotStoppedEvenWhereADeviceKeepsTheMemory) {
+  b.read();
+  job(40_GiB, 11);
+  AskLease ask = fenced(40_GiB, 12);
+  ask.needs.gpu_memory = 20_GiB;
+  b.ask(ask);
+  const LeaseId id = ++last_;
+  Group made;
+  made.memory = "/g/l-2";
+  made.unified = "/u/l-2";
+  b.apply(Placed{id, made, true, {}});
+  const std::string gpu = b.shadow.leases.at(id).gpu;
+  b.sample.gpus[gpu == "GPU-A" ? 0 : 1].memory_used = 20_GiB;
+  b.uses(1, 30_GiB);
+  b.uses(id, 30_GiB, 20_GiB, gpu);
+  look(40_GiB, milliseconds(1000));
+  b.apply(Exited{holder(12)});  // a child lives in its group
+  b.apply(Released{id, false, 1, 30_GiB, 0});
+  look(40_GiB, milliseconds(20'000));
+  ASSERT_EQ(b.state(id), LeaseState::quarantined);
+  (void)frozen_and_thawed();
+  look(4_GiB, milliseconds(60'000));
+  EXPECT_FALSE(is_frozen(id)) << "it may end";
+  b.apply(Released{id, true, 0, Bytes(), 0});
+  EXPECT_TRUE(b.shadow.leases.at(id).group == Group());
+  EXPECT_FALSE(is_frozen(id));
+}
+
 TEST_F(Tight, WhereAStrangerTakesTheMemoryTheYoungerStopsAndTheOlderRunsOn) {
   b.read();
   const LeaseId old = job(40_GiB, 11);
@@ -141,6 +170,45 @@ TEST_F(Tight, WhoIsBeyondItsBookingStopsAndNobodyWithin) {
   b.uses(beyond, 77_GiB);
   look(4_GiB, milliseconds(1000));  // and 5 are promised to the one within
   EXPECT_EQ(frozen_and_thawed(), (Moves{{beyond, true}}));
+}
+
+// One who kept to its booking stood for 11 s while one who had twice its own was let go twice: who
+// came first went first.
+TEST_F(Tight, ThoseWhoKeepToTheirBookingGoOnTogetherAndWhoIsBeyondAfterThem) {
+  b.read();
+  const LeaseId beyond = job(10_GiB, 11, true);
+  const LeaseId first = job(20_GiB, 12, true);
+  const LeaseId second = job(20_GiB, 13, true, Priority::low);
+  const LeaseId third = job(20_GiB, 14, true, Priority::low);
+  b.apply(Fenced{beyond, true, 20_GiB});
+  b.uses(beyond, 14_GiB);
+  for (const LeaseId id : {first, second, third}) b.uses(id, 15_GiB);
+  look(4_GiB, milliseconds(1000));
+  look(4_GiB);
+  ASSERT_EQ(frozen_and_thawed(), (Moves{{beyond, true}, {third, true}, {second, true}}));
+  // What was lent has gone back: it stands at its fence, and there is none to raise it.
+  for (int i = 0; i < 300 && is_frozen(second); ++i) look(17_GiB, milliseconds(100));
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{second, false}, {third, false}}));
+  EXPECT_TRUE(is_frozen(beyond));
+}
+
+// At a step where jobs stop, one whose fence was raised was let go and stopped again in one breath,
+// because the kernel had not taken the new fence yet, and stood for 5 s more.
+TEST_F(Tight, WhoseFenceIsBeingRaisedIsNotWithoutOne) {
+  b.read();
+  const LeaseId within = job(20_GiB, 11, true);
+  const LeaseId younger = job(20_GiB, 12, true);
+  const LeaseId beyond = job(10_GiB, 13, true);
+  b.uses(within, 15_GiB);
+  b.uses(younger, 15_GiB);
+  b.apply(Fenced{beyond, true, 14_GiB});
+  b.uses(beyond, 14_GiB);
+  look(4_GiB, milliseconds(1000));
+  look(4_GiB);
+  ASSERT_EQ(frozen_and_thawed(), (Moves{{beyond, true}, {younger, true}}));
+  look(56_GiB);
+  EXPECT_EQ(moved_.size(), 1U) << "its fence is raised";
+  EXPECT_EQ(frozen_and_thawed(), (Moves{{beyond, false}, {younger, false}}));
 }
 
 TEST_F(Tight, ALeaseThatDeclinedItsFenceIsNotFrozen) {

@@ -20,30 +20,38 @@ QuotaParts Control::configured_bounds() const {
   return all;
 }
 
-Control::InForce Control::in_force(const Quota& quota) const {
-  InForce now{quota.parts, quota.priority, ""};
-  for (const QuotaWindow& window : quota.windows) {
-    const auto during = decide::parse_during(window.during);
-    if (!during || !decide::is_during(*during, at_.wall, state_.zone)) continue;
-    now.during = window.during;
-    if (window.priority) now.priority = *window.priority;
-    for (std::size_t i = 0; i < kAllotted; ++i) {
-      const QuotaPart& other = window.parts[i];
-      if (other.amount != 0) now.parts[i].amount = other.amount;
-      if (other.least != 0) now.parts[i].least = other.least;
-      if (other.most != 0) now.parts[i].most = other.most;
-    }
-    break;
-  }
+QuotaParts Control::bounds_in(const Quota& quota, const QuotaWindow* window) const {
+  QuotaParts parts = quota.parts;
   const QuotaParts bounds = configured_bounds();
   for (std::size_t i = 0; i < kAllotted; ++i) {
-    QuotaPart& part = now.parts[i];
+    QuotaPart& part = parts[i];
+    if (window != nullptr) {
+      const QuotaPart& other = window->parts[i];
+      if (other.amount != 0) part.amount = other.amount;
+      if (other.least != 0) part.least = other.least;
+      if (other.most != 0) part.most = other.most;
+    }
     if (part.least == 0) part.least = bounds[i].least;
     if (part.most == 0) part.most = bounds[i].most;
     part.least = std::clamp(part.least, bounds[i].least, bounds[i].most);
     part.most = std::clamp(part.most, part.least, bounds[i].most);
     if (part.amount != 0) part.amount = std::clamp(part.amount, part.least, part.most);
   }
+  return parts;
+}
+
+Control::InForce Control::in_force(const Quota& quota) const {
+  InForce now{{}, quota.priority, ""};
+  const QuotaWindow* in = nullptr;
+  for (const QuotaWindow& window : quota.windows) {
+    const auto during = decide::parse_during(window.during);
+    if (!during || !decide::is_during(*during, at_.wall, state_.zone)) continue;
+    in = &window;
+    now.during = window.during;
+    if (window.priority) now.priority = *window.priority;
+    break;
+  }
+  now.parts = bounds_in(quota, in);
   return now;
 }
 

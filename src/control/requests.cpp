@@ -162,9 +162,7 @@ std::optional<Error> Control::counted_twice(const AskLease& ask) const {
     if (!lies_in(other, group) && !lies_in(group, other)) continue;
     for (const LeaseId id : it->second) {
       const Lease& lease = state_.promises.leases.at(id);
-      const bool over =
-          lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined;
-      if (!lease.use && !over) return measured_beside(group, id);
+      if (!lease.use && !decide::is_ending(lease.state)) return measured_beside(group, id);
     }
   }
   if (ask.beside != 0) return measured_beside(group, ask.beside);
@@ -476,7 +474,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   }
   if (ask.failed_gpu_memory) return move_after_failure(asked, *found, *ask.failed_gpu_memory);
   if (ask.holder) {
-    if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
+    if (decide::is_ending(lease.state)) {
       return refuse(asked.request,
                     {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " is ending",
                      lease.reason, "book a new one"});
@@ -511,7 +509,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   if (ask.needs) {
     auto wanted = decide::want(state_.ledger, *ask.needs);
     if (!wanted) return refuse(asked.request, wanted.error());
-    if (lease.state == LeaseState::releasing || lease.state == LeaseState::quarantined) {
+    if (decide::is_ending(lease.state)) {
       return refuse(asked.request,
                     {ErrorKind::conflict, "lease l-" + std::to_string(lease.id) + " is ending",
                      lease.reason, "book a new one"});

@@ -326,8 +326,8 @@ void Control::on(const SessionsCleaned& event) {
     if (root.bytes) *root.bytes -= std::min(*root.bytes, removal.bytes);
     say("session.removed", 0,
         "Cleaned up old session: " + place_of(item->folder) + " (" + why + "; " +
-            std::to_string(removal.entries) + " entries, " + std::to_string(removal.bytes.count()) +
-            " bytes)");
+            std::to_string(removal.entries) + (removal.entries == 1 ? " entry, " : " entries, ") +
+            std::to_string(removal.bytes.count()) + " bytes)");
   }
   for (const SessionRemoval& removal : event.finished) {
     if (removal.gone) {

@@ -36,7 +36,8 @@ class Tight : public testing::Test {
     b.pass(time);
     b.sample.memory.available = available;
     b.read();
-    for (const Effect& effect : b.effects) {
+    last_read_ = b.effects;
+    for (const Effect& effect : last_read_) {
       if (const auto* fence = std::get_if<Fence>(&effect)) fences_.push_back(*fence);
       if (const auto* freeze = std::get_if<Freeze>(&effect)) freezes_.push_back(*freeze);
       if (const auto* weigh = std::get_if<Weigh>(&effect))
@@ -58,6 +59,7 @@ class Tight : public testing::Test {
 
   Bench b;
   LeaseId last_ = 0;
+  Effects last_read_;  ///< of the last look, in their order
   std::vector<Fence> fences_;
   std::vector<Fence> moved_;
   std::vector<Freeze> freezes_;

@@ -619,7 +619,9 @@ Result<AskComponent> parse_component_answer(std::string_view text) {
   read_values(fields, "values", ask.values);
   fields.words("said", ask.said);
   if (auto done = fields.done({"id", "result", "values", "said"}); !done) {
-    return tl::unexpected(done.error());
+    Error error = done.error();
+    if (error.help.empty()) error.help = R"({"id":7,"result":"applied"} says that ask 7 was done)";
+    return tl::unexpected(std::move(error));
   }
   return ask;
 }

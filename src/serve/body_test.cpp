@@ -189,5 +189,12 @@ TEST(Body, AnAnswerIsNotLostBecauseOfHowItIsWorded) {
   EXPECT_LT(cut->said.size(), 5000U);
 }
 
+TEST(Body, AnAnswerThatDoesNotSayWhetherItWasDoneIsToldHow) {
+  const auto wrong = parse_component_answer(R"({"id":7,"done":true})");
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().help.find(R"("result":"applied")"), std::string::npos)
+      << wrong.error().help;
+}
+
 }  // namespace
 }  // namespace headroom::serve

@@ -38,7 +38,7 @@ struct SetterDocument {
 struct AsksDocument {
   const ComponentView& view;
 };
-/// Bounds: of a quota as it is in force outside of its times, or of these times, with nulls.
+/// Bounds of a quota as they count, in one of its windows or outside of them.
 struct BoundsDocument {
   Allotted what = Allotted::cpu;
   std::optional<double> amount, least, most;
@@ -71,31 +71,23 @@ struct TakenCall {
   std::uint64_t id = 0;
 };
 
-inline std::vector<BoundsDocument> bounds_of(const QuotaParts& parts) {
-  std::vector<BoundsDocument> all;
-  for (const Allotted what : kAllAllotted) {
-    const QuotaPart& part = parts[index_of(what)];
-    if (part == QuotaPart()) continue;
-    all.push_back({what, in_unit_unless_zero(what, part.amount),
-                   in_unit_unless_zero(what, part.least), in_unit_unless_zero(what, part.most)});
-  }
-  return all;
+inline BoundsDocument bounds_document(Allotted what, const QuotaParts& parts) {
+  const QuotaPart& part = parts[index_of(what)];
+  return {what, in_unit_unless_zero(what, part.amount), in_unit_unless_zero(what, part.least),
+          in_unit_unless_zero(what, part.most)};
 }
 inline QuotaDocument quota_document(const ComponentView& view) {
   QuotaDocument document{view.component, {}, {}};
-  const QuotaParts& said = view.component.quota.parts;
   for (const AllottedView& one : view.allotted) {
-    const QuotaPart& part = said[index_of(one.what)];
-    BoundsDocument bounds{one.what, in_unit_unless_zero(one.what, part.amount),
-                          in_unit_unless_zero(one.what, part.least),
-                          in_unit_unless_zero(one.what, part.most)};
-    // What is not said is as configured, and that is what is in force unless it is a special time.
-    if (!bounds.least && view.window.empty()) bounds.least = in_unit(one.what, one.least);
-    if (!bounds.most && view.window.empty()) bounds.most = in_unit(one.what, one.most);
-    document.bounds.push_back(bounds);
+    document.bounds.push_back(bounds_document(one.what, view.bounds));
   }
-  for (const QuotaWindow& window : view.component.quota.windows) {
-    document.windows.push_back({window, bounds_of(window.parts)});
+  const std::vector<QuotaWindow>& windows = view.component.quota.windows;
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    QuotaWindowDocument& window = document.windows.emplace_back(windows[i]);
+    for (const Allotted what : kAllAllotted) {
+      if (windows[i].parts[index_of(what)] == QuotaPart()) continue;
+      window.bounds.push_back(bounds_document(what, view.window_bounds[i]));
+    }
   }
   return document;
 }
@@ -151,7 +143,7 @@ struct Described<AmountDocument> {
             [](const D& d) { return in_unit_unless_zero(d.view.what, d.view.amount); }},
       Field{"least", "Of its quota now.",
             [](const D& d) { return in_unit(d.view.what, d.view.least); }},
-      Field{"most", "Of its quota now.",
+      Field{"most", "Of its quota now; null: nothing bounds it.",
             [](const D& d) { return in_unit(d.view.what, d.view.most); }},
       Field{"lent", "Of its amount, that others may use until it is wanted back.",
             [](const D& d) { return in_unit(d.view.what, d.view.lent); }},
@@ -212,8 +204,8 @@ struct Described<BoundsDocument> {
       Field{"unit", "", [](const D& d) { return facts_of(d.what).unit; }},
       Field{"amount", "What it is meant to have while nothing better is known; null: not said.",
             &D::amount},
-      Field{"least", "null: not said.", &D::least},
-      Field{"most", "null: not said.", &D::most},
+      Field{"least", "As configured where it is not said.", &D::least},
+      Field{"most", "Likewise; null: nothing bounds it.", &D::most},
   };
 };
 
@@ -226,7 +218,8 @@ struct Described<QuotaWindowDocument> {
             [](const D& d) -> const auto& { return d.window.during; }},
       Field{"priority", "null: as at other times.",
             [](const D& d) -> const auto& { return d.window.priority; }},
-      Field{"resources", "What is other than at other times.", &D::bounds},
+      Field{"resources", "What is other than at other times, with all its bounds then.",
+            &D::bounds},
   };
 };
 
@@ -244,7 +237,7 @@ struct Described<QuotaDocument> {
               const auto& buffer = d.component.quota.buffer;
               return buffer ? std::optional(100 * *buffer) : std::nullopt;
             }},
-      Field{"resources", "", &D::bounds},
+      Field{"resources", "As they count outside of these times.", &D::bounds},
       Field{"windows", "Other bounds at times of the week; the first one whose time it is counts.",
             &D::windows},
   };

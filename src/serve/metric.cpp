@@ -121,7 +121,7 @@ void count_components(MetricFacts& facts) {
       auto& amount = out.amounts[one.what];
       amount.has += one.has;
       amount.least += one.least;
-      amount.most += one.most;
+      if (one.most) amount.most = amount.most.value_or(0) + *one.most;
       if (one.demand) amount.demand = amount.demand.value_or(0) + *one.demand;
       if (one.forecast) amount.forecast = amount.forecast.value_or(0) + *one.forecast;
       if (one.sure) amount.sure = std::min(amount.sure.value_or(1), *one.sure);

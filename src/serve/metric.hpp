@@ -66,7 +66,8 @@ struct MetricFacts {
   struct ComponentGroup {
     std::string_view name;
     struct Amount {
-      std::int64_t has = 0, least = 0, most = 0;  ///< units of the Allotted
+      std::int64_t has = 0, least = 0;   ///< units of the Allotted
+      std::optional<std::int64_t> most;  ///< empty: nothing bounds it
       std::optional<std::int64_t> demand;
       std::optional<std::int64_t> forecast;
       std::optional<double> sure, error;      ///< of the forecast; of several the worst

@@ -289,8 +289,6 @@ template <std::int64_t ComponentAmount::* kMember>
 void component_amount(const MetricFacts& facts, MetricSink& sink) {
   for (const MetricFacts::ComponentGroup& one : facts.components) {
     for (const auto& [what, amount] : one.amounts) {
-      // A most that nobody has said is no number.
-      if (amount.*kMember >= std::int64_t{1} << 40) continue;
       sink.real({one.name, facts_of(what).setter}, in_unit(what, amount.*kMember));
     }
   }
@@ -918,7 +916,7 @@ constexpr Row kRows[] = {
      "",
      "The most that it is given, in the unit of its setter.",
      {"component", "setter"},
-     component_amount<&ComponentAmount::most>},
+     known_amount<&ComponentAmount::most>},
     {"headroom.forecast.demand",
      gauge,
      "",

@@ -125,7 +125,7 @@ void Routes::handle(const Request& request, Client client) {
     Response response = problem({ErrorKind::invalid_request,
                                  std::string(request.method_text.substr(0, 16)) + " is not for " +
                                      std::string(path.substr(0, kShown)),
-                                 "", ""},
+                                 "", found.allowed},
                                 nullptr, nullptr, kMethodNotAllowed);
     response.headers.emplace_back("Allow", found.allowed);
     return client.send(std::move(response));

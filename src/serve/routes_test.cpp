@@ -741,6 +741,8 @@ TEST(Routes, EveryWriteAnswersAsPromised) {
   EXPECT_EQ(status("PATCH", "/api/v1/alerts/a12", "{}"), 400);
   EXPECT_EQ(status("POST", "/api/v1/config/check", "nonsense"), 400);
   EXPECT_EQ(status("PUT", "/api/v1/leases", ""), 405);
+  EXPECT_NE(send(routes, {"PUT", "/api/v1/leases", "", with}).body.find(R"("try":"GET)"),
+            std::string::npos);
   EXPECT_EQ(header(send(routes, {"PUT", "/api/v1/leases/l-73", "", with}), "Allow"),
             "GET, HEAD, PATCH, DELETE");
   const auto conflict = json::parse(send(routes, {"DELETE", "/api/v1/leases/l-73", "", with}).body);

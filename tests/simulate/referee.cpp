@@ -14,11 +14,6 @@ decide::Books books_of(const control::State& state, Instant at) {
           state.revision, &state.starts, &state.zone};
 }
 
-bool ending(LeaseState state) {
-  return state == LeaseState::releasing || state == LeaseState::quarantined ||
-         state == LeaseState::ended;
-}
-
 std::size_t resource_of(const decide::Pool& pool, const Machine& machine) {
   if (pool.resource == Resource::memory) return kMemory;
   if (pool.resource == Resource::cpu) return kCpu;
@@ -63,7 +58,7 @@ bool Referee::may_change(const Caller& caller, LeaseId id) const {
 
 bool Referee::has_to_hold(LeaseId id) const {
   const auto found = shadow_.leases.find(id);
-  return found != shadow_.leases.end() && !ending(found->second.state) &&
+  return found != shadow_.leases.end() && !decide::is_ending(found->second.state) &&
          found->second.state != LeaseState::draining && !found->second.use &&
          !may_end_.contains(id) && !everything_may_end_;
 }
@@ -72,8 +67,9 @@ std::string Referee::endings(const Lease& before, const Lease& now, Instant at) 
   if (before.state == LeaseState::ended && now.state != LeaseState::ended) {
     return lease_name(now.id) + " lives again after its end";
   }
-  if (ending(before.state) && !ending(now.state)) return lease_name(now.id) + " went back to life";
-  if (!ending(now.state) || ending(before.state)) {
+  if (decide::is_ending(before.state) && !decide::is_ending(now.state))
+    return lease_name(now.id) + " went back to life";
+  if (!decide::is_ending(now.state) || decide::is_ending(before.state)) {
     if (before.state != LeaseState::ended && now.state == LeaseState::ended) {
       // It was on its way out; what ran in its groups must be gone, unless somebody ended it.
       if (before.group != Group() && !may_end_.contains(now.id) && !everything_may_end_ &&
@@ -166,7 +162,7 @@ std::string Referee::weights(const control::Control& control, const Effects& eff
 }
 
 // Who is ended: only where a person said so, only who agreed to be held, and never who keeps to its
-// booking.
+// booking; for a little more than that only who keeps all others waiting by it.
 std::string Referee::killings(const control::Control& control, const Effects& effects) const {
   const control::State& state = control.state();
   for (const Effect& effect : effects) {
@@ -180,12 +176,27 @@ std::string Referee::killings(const control::Control& control, const Effects& ef
       return lease_name(end->lease) + " is ended, and nobody allowed that";
     }
     const auto use = state.uses.find(end->lease);
-    if (use == state.uses.end() || !use->second.measured ||
-        4 * use->second.measured->memory.count() <= 5 * lease->second.booked.memory.count()) {
-      return lease_name(end->lease) + " is ended while it keeps to its booking";
+    const std::int64_t booked = lease->second.booked.memory.count();
+    const std::int64_t taken =
+        use == state.uses.end() || !use->second.measured ? 0 : use->second.measured->memory.count();
+    if (taken <= booked) return lease_name(end->lease) + " is ended while it keeps to its booking";
+    if (4 * taken <= 5 * booked && !keeps_all_waiting(state, end->lease)) {
+      return lease_name(end->lease) + " is ended for a little more than its booking";
     }
   }
   return {};
+}
+
+// Whether nobody beside it has memory, and somebody waits: then there is nothing left to take but
+// what it has beyond its booking.
+bool Referee::keeps_all_waiting(const control::State& state, LeaseId id) {
+  bool somebody_waits = false;
+  for (const auto& [other, lease] : state.promises.leases) {
+    if (other == id || lease.parent != 0 || lease.part_of != 0) continue;
+    somebody_waits = somebody_waits || lease.state == LeaseState::waiting;
+    if (decide::holds(lease.state) && lease.booked.memory.count() > 0) return false;
+  }
+  return somebody_waits;
 }
 
 std::string Referee::after(const control::Control& control, const Event& event,
@@ -594,7 +605,7 @@ std::string Referee::devices(const control::State& state) const {
     if (lead == shadow_.leases.end() || !decide::holds(lead->second.state)) {
       return lease_name(id) + " is a device of a lease that holds nothing";
     }
-    if (ending(lead->second.state) != ending(part.state)) {
+    if (decide::is_ending(lead->second.state) != decide::is_ending(part.state)) {
       return lease_name(id) + " and its lease are not on their way out together";
     }
     if (part.holder != lead->second.holder || part.owner != lead->second.owner) {
@@ -615,7 +626,7 @@ std::string Referee::devices(const control::State& state) const {
       if (count > 0) return lease_name(id) + " waits, and has devices";
       continue;
     }
-    if (ending(lease.state)) continue;
+    if (decide::is_ending(lease.state)) continue;
     if (count + 1 != static_cast<std::size_t>(lease.needs.gpus)) {
       return lease_name(id) + " has some of its devices";
     }
@@ -838,7 +849,8 @@ std::string Referee::starts(const control::Control& control, const Event& event,
       for (const auto& [size, id] : pool.by_size) {
         const decide::Entry* entry = state.ledger.entry(id);
         const Lease& lease = state.promises.leases.at(id);
-        excused = excused || !entry->ends || *entry->ends <= at.boot || ending(lease.state);
+        excused =
+            excused || !entry->ends || *entry->ends <= at.boot || decide::is_ending(lease.state);
       }
     };
     for (std::size_t i = 0; i < state.ledger.pools().size(); ++i) {

@@ -64,6 +64,7 @@ class Referee {
   std::string devices(const control::State& state) const;
   std::string readings(const control::State& state, const Event& event) const;
   std::string killings(const control::Control& control, const Effects& effects) const;
+  static bool keeps_all_waiting(const control::State& state, LeaseId id);
   std::string weights(const control::Control& control, const Effects& effects) const;
   std::string stillness(const control::Control& control, const Event& event, Instant at) const;
   std::string gauges(const control::Control& control, const Event& event);
