@@ -164,7 +164,7 @@ class Arena:
                                        if each.overruns)
                     print(f"arena: {now:.2f} s: {one.job.name} killed with {held.held} of {held.booking} MiB; beyond"
                           f" theirs: {beyond or 'none'}", file=sys.stderr)
-                self._killed(one, report, losses, now, contender.books)
+                self._killed(one, report, losses, now, contender)
             time.sleep(TICK)
         if why := contender.void():
             raise trees.NoArena(why)
@@ -202,11 +202,12 @@ class Arena:
                                                stdout=log, stderr=log)
 
     @staticmethod
-    def _killed(one, report, losses, now, books):
+    def _killed(one, report, losses, now, contender):
         """Its work since the checkpoint is lost; it comes again, and where there are bookings, with a better one."""
         losses.append((max(0.0, report.done - report.saved), one.job.cpu))
-        if books:
-            one.booking = max(one.booking, round(1.5 * workloads.overall(report.peak, one.job.children)))
+        if contender.books:
+            again = contender.booked_again(workloads.overall(report.peak, one.job.children))
+            one.booking = max(one.booking, again)
         one.kills += 1
         if one.kills > RETRIES:
             one.over = "gave up"

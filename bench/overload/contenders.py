@@ -1,5 +1,6 @@
 """Who guards the memory of the slice. Each starts what it needs, and says how a job is started under it."""
 import json
+import math
 import os
 import pathlib
 import re
@@ -54,6 +55,10 @@ class Contender:
         del booking
         leaf = self.arena.tree.leaf(f"job-{job.name}-{self.arena.next_number()}", self.whole)
         return [self.arena.job, "enter", *leaf, "--", *words]
+
+    def booked_again(self, peak):
+        """MiB that a killed job of this peak is booked at when it comes again: half as much again."""
+        return round(1.5 * peak)
 
     def tick(self, now):
         """Called every few milliseconds."""
@@ -264,6 +269,7 @@ class Headroom(Contender):
                 super().__exit__()
                 raise NoArena(f"headroomd does not answer: {self.said()}")
             time.sleep(0.05)
+        self.most = self._room()
         return self
 
     def _get(self, path):
@@ -280,6 +286,11 @@ class Headroom(Contender):
         except OSError:
             return None
 
+    def _room(self):
+        """MiB of memory that it could book now."""
+        memory = next(item for item in json.loads(self._get("/api/v1/room"))["items"] if item["resource"] == "memory")
+        return memory["room_bytes"] >> 20
+
     def _pressure(self):
         """The step or level of memory; None when nothing answers."""
         try:
@@ -292,9 +303,15 @@ class Headroom(Contender):
         return (self._get("/api/v1/events?limit=2000") or b"").decode(errors="replace") or super().said()
 
     def command(self, job, booking, words):
+        lasts = ["--for", f"{math.ceil(job.lasts)}s"] if job.lasts else []
         return [self.arena.job, "enter", *self.clients, "--", f"{self.arena.programs}/headroom", "--url",
-                f"unix://{self.socket}", "run", "--quiet", "--name", job.name, "--mem", f"{booking}M", "--priority",
-                job.priority, "--", *words]
+                f"unix://{self.socket}", "run", "--quiet", "--name", job.name, "--mem", f"{booking}M", *lasts,
+                "--priority", job.priority, "--", *words]
+
+    def booked_again(self, peak):
+        """At most about what it had room for at the start: who asks for more is told so. Those who wait take a
+        little of it themselves."""
+        return min(super().booked_again(peak), self.most * 31 // 32)
 
     def tick(self, now):
         if now >= self.due:

@@ -62,6 +62,17 @@ class Generator(unittest.TestCase):
                 total += 1
         self.assertAlmostEqual(unknown / total, 0.4, delta=0.08)
 
+    def test_how_long_it_lasts_is_foreseen_where_earlier_runs_are_known(self):
+        errors = []
+        for seed in range(1, 31):
+            for known, other in zip(generate("W1", seed, 512).jobs, generate("W2", seed, 512).jobs):
+                errors.append(math.log(known.lasts / known.work))
+                self.assertIn(other.lasts, (known.lasts, 0.0))
+                self.assertTrue(other.booking == known.booking or other.lasts == 0.0)
+        self.assertLess(abs(sum(errors) / len(errors)), 0.02)
+        self.assertAlmostEqual(math.sqrt(sum(error ** 2 for error in errors) / len(errors)), 0.1, delta=0.02)
+        self.assertTrue(all(job.lasts == 0.0 for job in generate("W3", 1, 512).jobs if "leaker" in job.name))
+
     def test_only_what_leaks_or_forks_without_end_is_infeasible(self):
         for name in workloads.MAKERS:
             infeasible = sum(not job.feasible(512) for job in generate(name, 1, 512).jobs)

@@ -28,6 +28,7 @@ class Job:
     read: int = 0        # MiB a second of a file
     file: int = 0        # MiB of that file
     serve: int = 0       # requests a second; such a job is a service and ends by the clock
+    lasts: float = 0.0   # seconds that are foreseen for it; 0: nobody knows
 
     @property
     def peak(self):
@@ -67,7 +68,9 @@ class _Drawer:
 
     def __init__(self, name, seed, capacity):
         self.name, self.capacity = name, capacity
-        self.random = random.Random(f"{name.replace('W2', 'W1')}/{seed}")
+        seed = f"{name.replace('W2', 'W1')}/{seed}"
+        self.random = random.Random(seed)
+        self.times = random.Random(f"{seed}/times")  # the jobs are the same whether or not it is foreseen how long
 
     def mib(self, share):
         return max(1, round(share * self.capacity))
@@ -76,6 +79,10 @@ class _Drawer:
         """What is foreseen for a job of which earlier runs are known."""
         error = math.exp(self.random.gauss(0, HISTORY_ERROR))
         return max(1, round(overall(held, children) * error * HISTORY_MARGIN))
+
+    def foreseen(self, work):
+        """How long a job lasts of which earlier runs are known, which nothing held up."""
+        return max(1.0, round(work * math.exp(self.times.gauss(0, HISTORY_ERROR)), 1))
 
     def unknown(self):
         return overall(self.mib(MEDIAN_PEAK))
@@ -93,14 +100,14 @@ class _Drawer:
         for number, arrival in enumerate(self.arrivals(count, gap)):
             held = self.mib(_clipped(MEDIAN_PEAK * math.exp(self.random.gauss(0, 0.5)), 0.04, most))
             work = round(_clipped(6 * math.exp(self.random.gauss(0, 0.4)), 3, 12), 1)
-            booking = self.booked(held)
+            booking, lasts = self.booked(held), self.foreseen(work)
             priority = self.random.choices(("low", "normal", "high"), (2, 6, 2))[0]
             cpu = self.random.randint(1, 3)
             if self.random.random() < unknown_share:
-                booking = self.unknown()
+                booking, lasts = self.unknown(), 0.0
             memory = ((0, 0), (round(work / 3, 1), held), (work, held))
             jobs.append(Job(f"mixed-{number}", arrival, work, memory, booking, priority=priority, touch=held // 4,
-                            cpu=cpu))
+                            cpu=cpu, lasts=lasts))
         return jobs
 
     def workload(self, *groups):
