@@ -247,6 +247,16 @@ std::optional<Bytes> amount_in(const std::string& folder, const char* name) {
   return text ? parse_amount(*text) : std::nullopt;
 }
 
+std::optional<Bytes> amount_in(HeldFiles& files, const std::string& folder, const char* name) {
+  const auto text = files.read(folder, name);
+  return text ? parse_amount(*text) : std::nullopt;
+}
+
+/// Whether the kernel ends nobody of a v1 group for its limit.
+bool waits_at_limit(const Result<std::string>& oom_control) {
+  return oom_control && parse_keyed(*oom_control, "oom_kill_disable").value_or(0) == 1;
+}
+
 /// What happens in a v1 group at its limit, and where that is.
 enum class AtLimit {
   nothing,  ///< there is none
@@ -259,16 +269,17 @@ struct Limit {
   Bytes at;  ///< 0: there is none
 };
 
-Limit limit_of(const std::string& folder) {
+Limit limit_of(std::optional<Bytes> limit, const Result<std::string>& oom_control) {
   constexpr std::int64_t kNoLimit = 1LL << 60;  // v1 says "none" by a number about 2^63
-  const auto limit = amount_in(folder, "memory.limit_in_bytes");
   if (!limit || limit->count() >= kNoLimit) return {};
-  const auto control = read_small(file_in(folder, "memory.oom_control"));
-  const bool waits = control && parse_keyed(*control, "oom_kill_disable").value_or(0) == 1;
-  return {waits ? AtLimit::stopped : AtLimit::ended, *limit};
+  return {waits_at_limit(oom_control) ? AtLimit::stopped : AtLimit::ended, *limit};
 }
 
-bool has_hard_limit(const std::string& folder) { return limit_of(folder).then == AtLimit::ended; }
+bool has_hard_limit(const std::string& folder) {
+  return limit_of(amount_in(folder, "memory.limit_in_bytes"),
+                  read_small(file_in(folder, "memory.oom_control")))
+             .then == AtLimit::ended;
+}
 
 /// A file of v1's freezer, by which a group is told from one of cgroup2.
 std::string freezer_file(const std::string& folder) { return file_in(folder, "freezer.state"); }
@@ -281,12 +292,12 @@ Result<void> set_frozen(const std::string& folder, bool frozen) {
   return write_small(file_in(folder, "cgroup.freeze"), frozen ? "1" : "0");
 }
 
-Result<void> set_weight(const Group& group, int percent) {
+/// The file of a group's weight, and what stands there for so much of a new group's.
+std::pair<const char*, std::string> weight(const Group& group, int percent) {
   constexpr int kWhole = 100;  // what a new group has: cpu.weight 100, cpu.shares 1024
   constexpr int kWholeShares = 1024;
-  if (group.v2) return write_small(file_in(group.cpu, "cpu.weight"), std::to_string(percent));
-  return write_small(file_in(group.cpu, "cpu.shares"),
-                     std::to_string(kWholeShares * percent / kWhole));
+  if (group.v2) return {"cpu.weight", std::to_string(percent)};
+  return {"cpu.shares", std::to_string(kWholeShares * percent / kWhole)};
 }
 
 std::string count_or(std::optional<Bytes> amount, const char* none) {
@@ -301,6 +312,7 @@ Groups::Groups(Groups&& other) noexcept
       proc_(std::move(other.proc_)),
       started_us_(std::move(other.started_us_)),
       machine_(other.machine_),
+      files_(std::move(other.files_)),
       memory_(std::exchange(other.memory_, {})),
       cpu_(std::exchange(other.cpu_, {})),
       unified_(std::exchange(other.unified_, {})),
@@ -570,8 +582,10 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
     return fail(ErrorKind::unavailable, "cannot set a soft fence", "there is no memory group",
                 "headroom doctor says why");
   }
-  if (auto own = is_ours(group.memory); !own) return tl::unexpected(own.error());
-  const Limit limit = group.v2 ? Limit() : limit_of(group.memory);
+  const std::string& folder = group.memory;
+  const Limit limit = group.v2 ? Limit()
+                               : limit_of(amount_in(*files_, folder, "memory.limit_in_bytes"),
+                                          files_->read(folder, "memory.oom_control"));
   const AtLimit before = limit.then;
   const bool wanted = at > Bytes(0);
   // A job that stands at its fence waits for this: where the limit behind it only goes up there is
@@ -579,29 +593,28 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
   const bool goes_up = before == AtLimit::stopped && backstop(at) >= limit.at;
   if (wanted && !goes_up) {
     const char* charged = group.v2 ? "memory.current" : "memory.usage_in_bytes";
-    const auto now = amount_in(group.memory, charged).value_or(Bytes());
+    const auto now = amount_in(*files_, folder, charged).value_or(Bytes());
     at = std::max(at, now + Bytes(now.count() / 50));
   }
   Result<void> set;
   if (group.v2) {
-    set = write_small(file_in(group.memory, "memory.high"),
-                      wanted ? std::to_string(at.count()) : "max");
+    set = files_->write(folder, "memory.high", wanted ? std::to_string(at.count()) : "max");
   } else if (before == AtLimit::ended) {
-    set = write_small(file_in(group.memory, "memory.soft_limit_in_bytes"),
-                      wanted ? std::to_string(at.count()) : "-1");
+    set = files_->write(folder, "memory.soft_limit_in_bytes",
+                        wanted ? std::to_string(at.count()) : "-1");
   } else {
     // The killer goes before the limit comes, and comes back after it has gone.
     if (wanted && before == AtLimit::nothing) {
-      set = write_small(file_in(group.memory, "memory.oom_control"), "1");
+      set = files_->write(folder, "memory.oom_control", "1");
     }
     if (set) {
-      set = write_small(file_in(group.memory, "memory.limit_in_bytes"),
-                        wanted ? std::to_string(backstop(at).count()) : "-1");
+      set = files_->write(folder, "memory.limit_in_bytes",
+                          wanted ? std::to_string(backstop(at).count()) : "-1");
       if (!set && wanted && before == AtLimit::nothing) {
-        (void)write_small(file_in(group.memory, "memory.oom_control"), "0");
+        (void)files_->write(folder, "memory.oom_control", "0");
       }
     }
-    if (set && !wanted) set = write_small(file_in(group.memory, "memory.oom_control"), "0");
+    if (set && !wanted) set = files_->write(folder, "memory.oom_control", "0");
   }
   if (!set) return tl::unexpected(set.error());
   return at;
@@ -613,19 +626,23 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
                 "there is neither a cgroup2 hierarchy nor v1's freezer",
                 "mount -t cgroup2 none /sys/fs/cgroup/unified");
   }
-  if (auto own = is_ours(group.unified); !own) return own;
+  const std::string& folder = group.unified;
   if (frozen) {
+    if (auto own = is_ours(folder); !own) return own;
     // Below it are only groups that the job has made; a walk would take longer than the freeze.
-    const auto text = read_small(file_in(group.unified, "cgroup.procs"), kProcesses * 8);
+    // Not held open: v1 would tell who was there at the last look.
+    const auto text = read_small(file_in(folder, "cgroup.procs"), kProcesses * 8);
     const auto there = parse_pids(text.value_or(std::string()), kProcesses);
-    if (const auto spared = spares_us(group.unified, there); !spared) return spared;
+    if (const auto spared = spares_us(folder, there); !spared) return spared;
   }
-  return set_frozen(group.unified, frozen);
+  auto set = files_->write(folder, "cgroup.freeze", frozen ? "1" : "0");
+  if (set || set.error().kind != ErrorKind::not_found || !is_v1_freezer(folder)) return set;
+  return files_->write(folder, "freezer.state", frozen ? "FROZEN" : "THAWED");
 }
 
 Result<void> Groups::weigh(const Group& group, int percent) const {
-  if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
   if (group.cpu.empty()) {
+    if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
     return fail(ErrorKind::unavailable, "cannot slow a job down", "there is no cpu group",
                 "headroom doctor says why");
   }
@@ -633,7 +650,8 @@ Result<void> Groups::weigh(const Group& group, int percent) const {
     return fail(ErrorKind::invalid_request, "cannot slow a job down",
                 std::to_string(percent) + " % is no share of the processors");
   }
-  return set_weight(group, percent);
+  const auto [file, text] = weight(group, percent);
+  return files_->write(group.cpu, file, text);
 }
 
 Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_t>& there) const {
@@ -649,15 +667,15 @@ Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_
 
 Result<bool> Groups::is_frozen(const Group& group) const {
   if (group.unified.empty()) return false;
-  if (const auto own = is_ours(group.unified); !own) return tl::unexpected(own.error());
-  if (is_v1_freezer(group.unified)) {
-    const auto state = read_small(freezer_file(group.unified));
-    if (!state) return tl::unexpected(state.error());
-    return has_word(*state, "FROZEN");
+  const std::string& folder = group.unified;
+  const auto text = files_->read(folder, "cgroup.events");
+  if (text) return parse_keyed(*text, "frozen").value_or(0) == 1;
+  if (text.error().kind != ErrorKind::not_found || !is_v1_freezer(folder)) {
+    return tl::unexpected(text.error());
   }
-  const auto text = read_small(file_in(group.unified, "cgroup.events"));
-  if (!text) return tl::unexpected(text.error());
-  return parse_keyed(*text, "frozen").value_or(0) == 1;
+  const auto state = files_->read(folder, "freezer.state");
+  if (!state) return tl::unexpected(state.error());
+  return has_word(*state, "FROZEN");
 }
 
 Result<int> Groups::end(const Group& group, bool hard) const {
@@ -718,7 +736,8 @@ Result<void> Groups::let_go(const Group& group) {
     put(group.memory, "memory.soft_limit_in_bytes", "-1");
   }
   if (!group.unified.empty()) note(set_frozen(group.unified, false));
-  if (!group.cpu.empty()) note(set_weight(group, 100));
+  const auto [file, text] = weight(group, 100);
+  put(group.cpu, file, text.c_str());
   return first;
 }
 
@@ -733,8 +752,8 @@ tl::unexpected<Error> limit_of_nothing() {
   return fail(ErrorKind::invalid_request, "cannot limit to nothing", "a limit is more than 0");
 }
 
-// The group is ours, and has a cpu controller.
-Result<void> set_cpu_limit(const Group& group, std::optional<Cores> cpu) {
+// The group has a cpu controller.
+Result<void> set_cpu_limit(HeldFiles& files, const Group& group, std::optional<Cores> cpu) {
   // Long enough that the kernel's least quota of 1 ms is a hundredth of a core.
   constexpr std::int64_t kPeriod = 100'000;  // microseconds
   constexpr std::int64_t kLeast = 1'000;
@@ -742,57 +761,58 @@ Result<void> set_cpu_limit(const Group& group, std::optional<Cores> cpu) {
   const auto quota =
       cpu ? std::max(kLeast, std::min(cpu->milli(), kMostCores * 1000) * (kPeriod / 1000)) : 0;
   if (group.v2) {
-    return write_small(file_in(group.cpu, "cpu.max"),
+    return files.write(group.cpu, "cpu.max",
                        (cpu ? std::to_string(quota) : "max") + " " + std::to_string(kPeriod));
   }
   // Between none and some the kernel patches its own code on every processor: only where there
   // is no other way to another period.
-  const auto period = amount_in(group.cpu, "cpu.cfs_period_us");
+  const auto period = amount_in(files, group.cpu, "cpu.cfs_period_us");
   if (cpu && period && period->count() == kPeriod) {
-    return write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+    return files.write(group.cpu, "cpu.cfs_quota_us", std::to_string(quota));
   }
-  auto set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), "-1");
+  auto set = files.write(group.cpu, "cpu.cfs_quota_us", "-1");
   if (!set || !cpu) return set;
-  set = write_small(file_in(group.cpu, "cpu.cfs_period_us"), std::to_string(kPeriod));
-  if (set) set = write_small(file_in(group.cpu, "cpu.cfs_quota_us"), std::to_string(quota));
+  set = files.write(group.cpu, "cpu.cfs_period_us", std::to_string(kPeriod));
+  if (set) set = files.write(group.cpu, "cpu.cfs_quota_us", std::to_string(quota));
   return set;
 }
 
 }  // namespace
 
 Result<void> Groups::limit_cpu(const Group& group, std::optional<Cores> cpu) const {
-  const auto folders = ours(group);
-  if (!folders) return tl::unexpected(folders.error());
-  if (group.cpu.empty()) return no_controller("CPU time", "cpu");
+  if (group.cpu.empty()) {
+    const auto folders = ours(group);
+    return folders ? no_controller("CPU time", "cpu") : tl::unexpected(folders.error());
+  }
   if (cpu && *cpu <= Cores(0)) return limit_of_nothing();
-  return set_cpu_limit(group, cpu);
+  return set_cpu_limit(*files_, group, cpu);
 }
 
 Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
                            std::optional<Cores> cpu) const {
-  const auto folders = ours(group);
-  if (!folders) return tl::unexpected(folders.error());
+  if (group.cpu.empty() || group.memory.empty()) {
+    if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
+  }
   if (memory && group.memory.empty()) return no_controller("memory", "memory");
   if (cpu && group.cpu.empty()) return no_controller("CPU time", "cpu");
   if ((memory && *memory <= Bytes(0)) || (cpu && *cpu <= Cores(0))) return limit_of_nothing();
   if (!group.cpu.empty()) {
-    if (auto set = set_cpu_limit(group, cpu); !set) return set;
+    if (auto set = set_cpu_limit(*files_, group, cpu); !set) return set;
   }
 
   if (group.memory.empty()) return {};
   if (!group.v2) {
-    const std::string control = file_in(group.memory, "memory.oom_control");
-    const auto killer = read_small(control);
-    const bool fenced = killer && parse_keyed(*killer, "oom_kill_disable").value_or(0) == 1;
+    const char* control = "memory.oom_control";
+    const bool fenced = waits_at_limit(files_->read(group.memory, control));
     if (fenced && !memory) return {};  // what limits it is its fence
-    auto set = write_small(file_in(group.memory, "memory.limit_in_bytes"), count_or(memory, "-1"));
-    if (set && fenced) set = write_small(control, "0");
+    auto set = files_->write(group.memory, "memory.limit_in_bytes", count_or(memory, "-1"));
+    if (set && fenced) set = files_->write(group.memory, control, "0");
     return set;
   }
-  auto set = write_small(file_in(group.memory, "memory.oom.group"), memory ? "1" : "0");
+  auto set = files_->write(group.memory, "memory.oom.group", memory ? "1" : "0");
   // Linux before 4.19 has no such file: then the kernel ends one process instead of all.
   if (!set && set.error().kind != ErrorKind::not_found) return set;
-  return write_small(file_in(group.memory, "memory.max"), count_or(memory, "max"));
+  return files_->write(group.memory, "memory.max", count_or(memory, "max"));
 }
 
 Result<Left> Groups::look(const Group& group) const {
@@ -833,6 +853,7 @@ Result<bool> Groups::remove(const Group& group) {
   }
   int error = 0;
   for (const auto& folder : *folders) {
+    files_->forget(folder);
     for_each_folder(folder, [&](const std::string& below) {
       if (error == 0) error = remove_folder(below);
     });

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <headroom/result.hpp>
 #include <headroom/units.hpp>
 
+#include "act/held_files.hpp"
 #include "act/layout.hpp"
 #include "act/scope.hpp"
 
@@ -180,9 +182,10 @@ class Groups {
   std::string proc_;               ///< "/proc" behind the root prefix
   std::vector<pid_t> started_us_;  ///< and ourselves
   Bytes machine_;                  ///< all memory that our jobs could have when we looked
-  Hierarchy memory_;               ///< v1, or the v2 one
-  Hierarchy cpu_;                  ///< v1; on v2 the same as memory_, or without parent
-  Hierarchy unified_;              ///< the v2 one, or v1's freezer
+  std::unique_ptr<HeldFiles> files_ = std::make_unique<HeldFiles>(&Groups::is_ours);
+  Hierarchy memory_;   ///< v1, or the v2 one
+  Hierarchy cpu_;      ///< v1; on v2 the same as memory_, or without parent
+  Hierarchy unified_;  ///< the v2 one, or v1's freezer
   std::optional<Scope> scope_;
   std::map<LeaseId, Group> made_;  ///< in this life; as many as there are leases
 };
