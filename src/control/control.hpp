@@ -177,7 +177,7 @@ class Control {
   void forget_learned(const std::string& name);
   bool has_learned(const std::string& name) const;
 
-  // Models (models.cpp).
+  // Models (models.cpp, uses.cpp, engines.cpp, unloading.cpp, free.cpp).
   /// A model in memory.
   struct Held {
     decide::Resident as;
@@ -212,6 +212,10 @@ class Control {
   decide::Victims victims_on(int pool, const std::vector<Held>& held, std::int64_t deficit,
                              const Asker& asker) const;
   RoomPlan plan_room(const decide::Wanted& wanted, const Asker& asker) const;
+  struct Freeable;
+  /// What could go of a device for a person: just enough for `want`, or all that may.
+  Freeable freeable_on(int pool, std::optional<Bytes> want, const AskFree& ask) const;
+  Result<std::vector<Freeable>> freeable_for(const AskFree& ask) const;
   FreeStep step_of(const Held& held, int pool, Bytes bytes) const;
   std::uint64_t unload(const Held& held, int pool, std::string reason);
   void unloaded(std::uint64_t ask, FreeStep::Outcome outcome, std::string why);
