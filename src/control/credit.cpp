@@ -269,7 +269,11 @@ void Control::give_credit(const std::vector<LeaseId>& there, const Waited& by) {
       });
   const WaitedFor& before_far = all_stand && !may_end ? helped : waited;
   const bool alone = all_stand && before_far.front() == 0;
-  const bool short_of_it = state_.ladder.step() >= Step::hold && !alone;
+  // Nor does the step ever go where nobody runs: they would all stand until their time is over.
+  const bool nobody_runs = all_stand && std::all_of(there.begin(), there.end(), [&](LeaseId id) {
+                             return state_.uses.at(id).held;
+                           });
+  const bool short_of_it = state_.ladder.step() >= Step::hold && !alone && !nobody_runs;
   if (short_of_it) room = std::min(room, below_line(Step::hold) - lent_and_not_taken());
   bool somebody_before = false;
   for (const LeaseId id : there) {

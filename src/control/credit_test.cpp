@@ -376,6 +376,44 @@ TEST_F(Credit, WhoIsAloneGetsToItsEndAlthoughSomebodyWaitsForMoreThanIsLeft) {
   EXPECT_EQ(b.state(waiter), LeaseState::waiting);
 }
 
+// Three stood at their fences for 45 s, with a tenth of the machine free: what was free was kept
+// for the one that went before the queue, and the step of the ladder, whose line was just not left,
+// kept it from that one.
+TEST_F(Credit, WhereNobodyRunsTheStepKeepsNothingFromWhoGoesFirst) {
+  b.read();
+  const LeaseId far = job(15_GiB, 11);
+  const LeaseId misjudged = job(15_GiB, 12);
+  const LeaseId other = job(8_GiB, 13);
+  b.uses(misjudged, 14_GiB);
+  b.uses(other, 7_GiB);
+  Bytes used;
+  for (int i = 0; i < 60; ++i) {
+    used = fence(far);
+    b.uses(far, used);
+    look(93_GiB - used - 21_GiB, milliseconds(6'000));
+  }
+  // Both take what they get, the one that was misjudged up to 20 GiB.
+  const auto looks = [&](int times, Bytes others) {
+    for (int i = 0; i < times; ++i) {
+      const Bytes takes = std::min(fence(misjudged), 20_GiB);
+      used = fence(far);
+      b.uses(far, used);
+      b.uses(misjudged, takes);
+      look(98_GiB - used - takes - others);
+    }
+  };
+  looks(5, 13_GiB);
+  ASSERT_GE(b.control.state().ladder.step(), Step::hold);
+  ASSERT_TRUE(is_frozen(far));
+  ASSERT_TRUE(is_frozen(misjudged));
+  const LeaseId waiter = waits(5_GiB, 14, Priority::low);
+  ends(other, 13);
+  looks(20, 2_GiB);
+  EXPECT_GE(fence(misjudged), 20_GiB);
+  EXPECT_FALSE(is_frozen(misjudged));
+  EXPECT_EQ(b.state(waiter), LeaseState::reserved) << "it has enough, and keeps nothing";
+}
+
 TEST_F(Credit, WhatWasLentAndIsNotTakenAnyMoreGoesBackAfterAMinute) {
   b.read();
   const LeaseId grower = job(20_GiB, 11, true);
