@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "act/child_for_test.hpp"
+#include "act/held_files.hpp"
 #include "act/process.hpp"
 #include "act/refusal.hpp"
 
@@ -1265,6 +1266,9 @@ TEST_F(RefusedFiles, AKernelThatDoesNotSupportItIsSaidInWords) {
   for (const bool v2 : {true, false}) {
     const auto group = lay_out(v2);
     if (!group) continue;
+    // A sanitizer looks at a type that it has not met by writing into a pipe: here it still may.
+    ASSERT_TRUE(
+        HeldFiles([](const std::string&) { return Result<void>(); }).read("/proc", "uptime"));
     int ends[2];
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
     Child child([&] {
