@@ -67,9 +67,10 @@ struct Left {
 /// else made where ours was (not_found). A few system calls each, no sleeping (remove() may wait 2
 /// ms), except probe(), which may wait 2 s for systemd. One object per name on a machine: a second
 /// one would remove the parents under the first. probe(), make(), remove() and the end belong to
-/// one thread; the const functions touch nothing that these change and may run on a worker at the
-/// same time. Errors: not_allowed, not_found (the group or the process is gone), conflict (the
-/// kernel says busy), unavailable (no such controller or file here).
+/// one thread; the const functions touch nothing that these change but HeldFiles, which has a lock
+/// of its own, and may run on a worker at the same time. Errors: not_allowed, not_found (the group
+/// or the process is gone), conflict (the kernel says busy), unavailable (no such controller or
+/// file here).
 class Groups {
  public:
   /// Looks at what this process may do and makes the parent groups. On v2 controllers can only be
