@@ -346,12 +346,16 @@ class Contain {
     // v1 lets it go at once. v2 lets it grow a little all the time: more than that is meant.
     const std::size_t more = v2() ? (4 << 20) / kPage : 1;
     const auto in = [&](const auto& set) -> std::optional<double> {
-      const auto group = this->group();
-      if (!group || !groups_.fence(*group, 16_MiB)) return std::nullopt;
+      std::optional<Group> group;
       std::optional<double> took;
       {
+        // Before its fence is set: who has just forked copies every page it writes to, and
+        // headroomd starts no jobs.
         Grower job(std::size_t{512} << 20);
-        if (!groups_.place(*group, job.child().pid())) return std::nullopt;
+        group = this->group();
+        if (!group || !groups_.fence(*group, 16_MiB) || !groups_.place(*group, job.child().pid())) {
+          return std::nullopt;
+        }
         job.child().go();
         if (!stands(*group, job)) return std::nullopt;
         const std::function<bool()> deed = set(*group);

@@ -275,6 +275,20 @@ Limit limit_of(std::optional<Bytes> limit, const Result<std::string>& oom_contro
   return {waits_at_limit(oom_control) ? AtLimit::stopped : AtLimit::ended, *limit};
 }
 
+/// The limit of a v1 group. A job that stands at its fence waits for this: where the limit is the
+/// one that we have set there for a fence, what else we set then is not read again.
+Limit limit_of(HeldFiles& files, const std::string& folder) {
+  const auto limit = amount_in(files, folder, "memory.limit_in_bytes");
+  const auto pages = [page = ::sysconf(_SC_PAGESIZE)](const std::optional<Bytes>& amount) {
+    return amount ? amount->count() / page : -1;  // the kernel rounds down to whole ones
+  };
+  if (limit && files.last_written(folder, "memory.oom_control") == "1" &&
+      pages(parse_amount(files.last_written(folder, "memory.limit_in_bytes"))) == pages(limit)) {
+    return {AtLimit::stopped, *limit};
+  }
+  return limit_of(limit, files.read(folder, "memory.oom_control"));
+}
+
 bool has_hard_limit(const std::string& folder) {
   return limit_of(amount_in(folder, "memory.limit_in_bytes"),
                   read_small(file_in(folder, "memory.oom_control")))
@@ -583,9 +597,7 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
                 "headroom doctor says why");
   }
   const std::string& folder = group.memory;
-  const Limit limit = group.v2 ? Limit()
-                               : limit_of(amount_in(*files_, folder, "memory.limit_in_bytes"),
-                                          files_->read(folder, "memory.oom_control"));
+  const Limit limit = group.v2 ? Limit() : limit_of(*files_, folder);
   const AtLimit before = limit.then;
   const bool wanted = at > Bytes(0);
   // A job that stands at its fence waits for this: where the limit behind it only goes up there is
@@ -628,12 +640,10 @@ Result<void> Groups::freeze(const Group& group, bool frozen) const {
   }
   const std::string& folder = group.unified;
   if (frozen) {
-    if (auto own = is_ours(folder); !own) return own;
     // Below it are only groups that the job has made; a walk would take longer than the freeze.
-    // Not held open: v1 would tell who was there at the last look.
-    const auto text = read_small(file_in(folder, "cgroup.procs"), kProcesses * 8);
-    const auto there = parse_pids(text.value_or(std::string()), kProcesses);
-    if (const auto spared = spares_us(folder, there); !spared) return spared;
+    const auto there = processes_of(folder);
+    if (!there) return tl::unexpected(there.error());
+    if (const auto spared = spares_us(folder, *there); !spared) return spared;
   }
   auto set = files_->write(folder, "cgroup.freeze", frozen ? "1" : "0");
   if (set || set.error().kind != ErrorKind::not_found || !is_v1_freezer(folder)) return set;
@@ -652,6 +662,18 @@ Result<void> Groups::weigh(const Group& group, int percent) const {
   }
   const auto [file, text] = weight(group, percent);
   return files_->write(group.cpu, file, text);
+}
+
+Result<std::vector<pid_t>> Groups::processes_of(const std::string& folder) const {
+  constexpr std::size_t kMostOfAPage = 4000;
+  // On v1 a file that is held open tells who was there at the last look.
+  if (tier_ != Tier::v1) {
+    const auto text = files_->read(folder, "cgroup.procs");
+    if (text && text->size() <= kMostOfAPage) return parse_pids(*text, kProcesses);
+  }
+  if (auto own = is_ours(folder); !own) return tl::unexpected(own.error());
+  const auto text = read_small(file_in(folder, "cgroup.procs"), kProcesses * 8);
+  return parse_pids(text.value_or(std::string()), kProcesses);
 }
 
 Result<void> Groups::spares_us(const std::string& folder, const std::vector<pid_t>& there) const {

@@ -175,6 +175,8 @@ class Groups {
   std::vector<const Hierarchy*> hierarchies() const;
   static Result<void> is_ours(const std::string& folder);
   static Result<std::vector<std::string>> ours(const Group& group);
+  /// Who is in the group itself, not below; at most 4096.
+  Result<std::vector<pid_t>> processes_of(const std::string& folder) const;
   /// Refuses where headroomd, or who started it, is among those in a group.
   Result<void> spares_us(const std::string& folder, const std::vector<pid_t>& there) const;
 

@@ -357,6 +357,17 @@ TEST_F(RealGroups, AHardLimitStaysOneWhateverItsFenceDoes) {
   EXPECT_EQ(content(group.memory + limit), "33554432\n") << "somebody asked for that";
 }
 
+TEST_F(RealGroups, ALimitThatAnotherHasPutInPlaceOfAFenceStays) {
+  const auto group = *groups_->make(1, 0);
+  if (v2()) GTEST_SKIP() << "there a fence and a limit are two files";
+  ASSERT_TRUE(groups_->fence(group, 32_MiB));
+  ASSERT_TRUE(write_small(group.memory + "/memory.limit_in_bytes", "50331648"));
+  ASSERT_TRUE(write_small(group.memory + "/memory.oom_control", "0"));
+  ASSERT_TRUE(groups_->fence(group, 256_MiB));
+  EXPECT_EQ(content(group.memory + "/memory.limit_in_bytes"), "50331648\n");
+  EXPECT_EQ(content(group.memory + "/memory.soft_limit_in_bytes"), "268435456\n");
+}
+
 TEST_F(RealGroups, FreezesAndThawsAndEndsWhatIsFrozen) {
   const auto group = *groups_->make(1, 0);
   if (group.unified.empty()) GTEST_SKIP() << "no cgroup2 hierarchy";

@@ -33,7 +33,7 @@ Result<std::shared_ptr<const HeldFiles::File>> HeldFiles::file(const std::string
   if (fd < 0) return tl::unexpected(refusal("cannot open " + key.first, errno));
   auto opened = std::make_shared<const File>(fd);
   const std::lock_guard lock(mutex_);
-  held_.insert_or_assign(key, Held{opened, ++uses_});
+  held_.insert_or_assign(key, Held{opened, ++uses_, {}});
   if (held_.size() > most_) {
     held_.erase(std::min_element(held_.begin(), held_.end(), [](const auto& a, const auto& b) {
       return a.second.used < b.second.used;
@@ -49,20 +49,21 @@ void HeldFiles::drop(const Key& key, const std::shared_ptr<const File>& file) {
 }
 
 template <class Deed>
-Result<void> HeldFiles::with(const std::string& folder, const Key& key, const std::string& what,
-                             const Deed& deed) {
-  for (const bool again : {false, true}) {
-    const auto file = this->file(folder, key);
-    if (!file) return tl::unexpected(file.error());
+Result<std::shared_ptr<const HeldFiles::File>> HeldFiles::with(const std::string& folder,
+                                                               const Key& key,
+                                                               const std::string& what,
+                                                               const Deed& deed) {
+  for (bool again = false;; again = true) {
+    auto file = this->file(folder, key);
+    if (!file) return file;
     int error;
     do {
       error = deed((*file)->fd);
     } while (error == EINTR);
-    if (error == 0) return {};
+    if (error == 0) return file;
     if (error == ENODEV) drop(key, *file);
     if (error != ENODEV || again) return tl::unexpected(refusal(what + key.first, error));
   }
-  return {};  // the second turn returns
 }
 
 Result<std::string> HeldFiles::read(const std::string& folder, const char* name) {
@@ -80,11 +81,23 @@ Result<std::string> HeldFiles::read(const std::string& folder, const char* name)
 
 Result<void> HeldFiles::write(const std::string& folder, const char* name, std::string_view text) {
   const std::string what = "cannot write \"" + std::string(text) + "\" to ";
-  return with(folder, {folder + "/" + name, true}, what, [&](int fd) {
+  const Key key{folder + "/" + name, true};
+  const auto done = with(folder, key, what, [&](int fd) {
     const ssize_t put = ::pwrite(fd, text.data(), text.size(), 0);
     if (put < 0) return errno;
     return put == static_cast<ssize_t>(text.size()) ? 0 : EIO;
   });
+  if (!done) return tl::unexpected(done.error());
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find(key);
+  if (found != held_.end() && found->second.file == *done) found->second.written = text;
+  return {};
+}
+
+std::string HeldFiles::last_written(const std::string& folder, const char* name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = held_.find({folder + "/" + name, true});
+  return found == held_.end() ? std::string() : found->second.written;
 }
 
 void HeldFiles::forget(const std::string& folder) {

@@ -33,6 +33,9 @@ class HeldFiles {
   Result<std::string> read(const std::string& folder, const char* name);
   /// Writes `text` in one call. Errors are those of the check, and of write_small().
   Result<void> write(const std::string& folder, const char* name, std::string_view text);
+  /// What this wrote there last, while the file has been held open since; else "". Another may have
+  /// written there meanwhile.
+  std::string last_written(const std::string& folder, const char* name) const;
 
   /// Closes what is held of a folder.
   void forget(const std::string& folder);
@@ -43,6 +46,7 @@ class HeldFiles {
   struct Held {
     std::shared_ptr<const File> file;
     std::uint64_t used = 0;  // a count of uses, not a time
+    std::string written;     // the last text that was taken
   };
   using Key = std::pair<std::string, bool>;  // path, and whether it is written
 
@@ -50,8 +54,8 @@ class HeldFiles {
   void drop(const Key& key, const std::shared_ptr<const File>& file);
   /// What `deed` (errno, or 0) does with the file; once more where the group has been replaced.
   template <class Deed>
-  Result<void> with(const std::string& folder, const Key& key, const std::string& what,
-                    const Deed& deed);
+  Result<std::shared_ptr<const File>> with(const std::string& folder, const Key& key,
+                                           const std::string& what, const Deed& deed);
 
   const Check check_;
   const std::size_t most_;

@@ -56,6 +56,20 @@ TEST_F(HeldFilesTest, AFolderIsLookedAtOnceForEachFileAndAFileIsReadAnewEachTime
   EXPECT_EQ(files.open_now(), 2u);
 }
 
+TEST_F(HeldFilesTest, WhatWasWrittenLastIsKnownWhileTheFileIsHeld) {
+  HeldFiles files(&look);
+  put(0, "one");
+  EXPECT_EQ(files.last_written(folder_, "file.0"), "");
+  ASSERT_TRUE(files.write(folder_, "file.0", "two"));
+  ASSERT_TRUE(files.write(folder_, "file.0", "six"));
+  put(0, "another's");
+  EXPECT_EQ(files.last_written(folder_, "file.0"), "six");
+  EXPECT_FALSE(files.write(folder_, "file.1", "ten"));
+  EXPECT_EQ(files.last_written(folder_, "file.1"), "") << "it was not taken";
+  files.forget(folder_);
+  EXPECT_EQ(files.last_written(folder_, "file.0"), "");
+}
+
 TEST_F(HeldFilesTest, AFolderThatIsNotOursIsNotOpened) {
   HeldFiles files(&look);
   put(0, "one");

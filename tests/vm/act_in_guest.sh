@@ -18,9 +18,10 @@ if [ ! -x "$tests" ]; then
 fi
 for mode in "" --systemd; do
   echo "guest ${mode:-without systemd}"
-  # 125: no guest came up. That says nothing about our code.
+  # Each test is named: where one stands still the log says which. 125: no guest came up. That says
+  # nothing about our code.
   # shellcheck disable=SC2086  # an empty mode is no argument
-  "$runner" $mode -t 800 -d "$build" "$tests" --gtest_brief=1
+  "$runner" $mode -t 800 -d "$build" "$tests" --gtest_print_time=1
   status=$?
   if [ $status -eq 125 ]; then
     echo "skipped: the guest could not be started"
