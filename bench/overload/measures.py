@@ -42,27 +42,69 @@ def oracle_bound(workload, cores):
     return max(critical_path, cpu, memory)
 
 
-def packed(jobs, usable):
-    """(makespan, order): the best of a few orders in which jobs start as soon as their true peak fits."""
+def packed(jobs, usable, size=lambda job: job.peak):
+    """(makespan, order): the best of a few orders in which jobs start as soon as their `size` (MiB) fits."""
     ranks = (lambda job: job.arrival, lambda job: -job.work, lambda job: -job.peak, lambda job: -job.peak * job.work,
              lambda job: (job.priority != "critical", -job.work * job.peak))
-    return min((( _played(order, usable), order) for order in (sorted(jobs, key=rank) for rank in ranks)),
+    return min(((_played(order, usable, size), order) for order in (sorted(jobs, key=rank) for rank in ranks)),
                key=lambda one: one[0])
 
 
-def _played(order, usable):
+def _played(order, usable, size):
     waiting, running, now = list(order), [], 0.0
     while waiting:
-        running = [(end, peak) for end, peak in running if end > now + 1e-9]
+        running = [(end, held) for end, held in running if end > now + 1e-9]
         for job in list(waiting):
-            if job.arrival <= now + 1e-9 and sum(peak for _, peak in running) + job.peak <= usable:
-                running.append((now + job.work, job.peak))
+            if job.arrival <= now + 1e-9 and sum(held for _, held in running) + size(job) <= usable:
+                running.append((now + job.work, size(job)))
                 waiting.remove(job)
         later = [end for end, _ in running] + [job.arrival for job in waiting if job.arrival > now + 1e-9]
         if waiting and not later:
             return math.inf
         now = min(later) if waiting else now
     return max((end for end, _ in running), default=0.0)
+
+
+def kept(job):
+    """MiB that are kept for a job: its booking, or what it turns out to take."""
+    return max(job.booking, job.peak)
+
+
+def queued(jobs, usable):
+    """The makespan by headroom's rules on paper, where nothing costs time and who wants more has it at once.
+
+    Class, then age; who comes behind the first that does not fit starts if that one is not delayed, by the times that
+    are foreseen."""
+    classes = ("critical", "high", "normal", "low")
+    waiting = sorted(jobs, key=lambda job: (classes.index(job.priority), job.arrival))
+    running, now = [], 0.0  # (end, what is kept, the end that is foreseen)
+    while waiting:
+        running = [one for one in running if one[0] > now + 1e-9]
+        free, first_starts, beside_it = usable - sum(held for _, held, _ in running), None, 0.0
+        for job in [job for job in waiting if job.arrival <= now + 1e-9]:
+            foreseen, wanted = now + job.lasts if job.lasts > 0 else math.inf, kept(job)
+            if wanted <= free and (first_starts is None or foreseen <= first_starts or wanted <= beside_it):
+                if first_starts is not None and foreseen > first_starts:
+                    beside_it -= wanted
+                free -= wanted
+                running.append((now + job.work, wanted, foreseen))
+                waiting.remove(job)
+            elif first_starts is None:
+                first_starts, beside_it = _when(wanted, free, running)
+        later = [end for end, _, _ in running] + [job.arrival for job in waiting if job.arrival > now + 1e-9]
+        if waiting and not later:
+            return math.inf
+        now = min(later) if waiting else now
+    return max((end for end, _, _ in running), default=0.0)
+
+
+def _when(wanted, free, running):
+    """(when so much will be free by what is foreseen, how much beside it)."""
+    for _, held, foreseen in sorted(running, key=lambda one: one[2]):
+        free += held
+        if free >= wanted:
+            return foreseen, free - wanted
+    return math.inf, 0.0
 
 
 def reversals(levels):

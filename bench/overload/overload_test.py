@@ -149,6 +149,37 @@ class Oracle(unittest.TestCase):
         self.assertAlmostEqual(measures.packed(jobs, 100)[0], 8)
 
 
+class OnPaper(unittest.TestCase):
+    @staticmethod
+    def job(name, arrival, work, kept, lasts=0.0, priority="normal"):
+        return Job(name, arrival, work, ((0, 1), (work, 1)), kept, lasts=lasts, priority=priority)
+
+    def test_who_is_behind_the_first_starts_only_if_that_one_is_not_delayed(self):
+        running, first = self.job("running", 0, 4, 60, lasts=4), self.job("first", 1, 4, 80)
+        self.assertAlmostEqual(measures.queued([running, first, self.job("short", 2, 2, 40, lasts=2)], 100), 8)
+        self.assertAlmostEqual(measures.queued([running, first, self.job("unknown", 2, 2, 40)], 100), 10)
+        self.assertAlmostEqual(measures.queued([running, first, self.job("beside", 2, 6, 20)], 100), 8)
+
+    def test_a_higher_class_goes_first_and_what_never_fits_never_ends(self):
+        jobs = [self.job("now", 0, 4, 100), self.job("normal", 1, 4, 100), self.job("high", 2, 1, 100, priority="high")]
+        self.assertAlmostEqual(measures.queued(jobs, 100), 9)
+        self.assertAlmostEqual(measures.queued(jobs[:2], 100), 8)
+        self.assertEqual(measures.queued([self.job("large", 0, 1, 101)], 100), math.inf)
+
+    def test_what_a_job_takes_beyond_its_booking_is_kept_for_it(self):
+        self.assertEqual(measures.kept(flat("a", 0, 1, 56)), 60)
+        self.assertEqual(measures.kept(Job("a", 0, 1, ((0, 56), (1, 56)), 20)), 60)
+        self.assertEqual(measures.kept(Job("a", 0, 1, ((0, 56), (1, 56)), 80)), 80)
+
+    def test_the_rules_cost_time_and_bookings_more(self):
+        rows = subprocess.run([sys.executable, HERE / "paper", "--workloads", "W1", "--seeds", "6"],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[2:]
+        exact, best, queue = (float(row.split("|")[3].split()[0]) for row in rows)
+        self.assertGreaterEqual(exact, 1.0)
+        self.assertGreater(best, 1.0)
+        self.assertGreater(queue, exact)
+
+
 class Reversals(unittest.TestCase):
     def test_are_rises_after_a_fall(self):
         self.assertEqual(measures.reversals([0, 1, 2, 2, 1, 0]), 0)
