@@ -3,6 +3,10 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -52,81 +56,164 @@ int threshold(const std::string& folder, Bytes at) {
 
 }  // namespace
 
-FenceWatch::FenceWatch()
-    : poll_(::epoll_create1(EPOLL_CLOEXEC)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-  if (poll_ < 0 || inotify_ < 0) return;
+/// Two descriptors; what else is shared with who sets thresholds is under the lock.
+struct FenceWatch::Shared {
+  struct Wish {
+    std::uint64_t number = 0;
+    std::string folder;
+    Bytes at;
+  };
+
+  Shared()
+      : poll(::epoll_create1(EPOLL_CLOEXEC)), inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  ~Shared() {
+    for (const auto& [lease, event] : events) ::close(event);
+    if (inotify >= 0) ::close(inotify);
+    if (poll >= 0) ::close(poll);
+  }
+
+  void forget(LeaseId lease);
+  /// Sets the threshold that is wished for this lease, and once more while that has changed.
+  void set(LeaseId lease);
+  /// Takes the eventfd of a threshold that was set.
+  void wait_for(LeaseId lease, int event);
+
+  const int poll;
+  const int inotify;
+  std::mutex lock;
+  std::map<LeaseId, int> events;  // v1: eventfds
+  std::map<LeaseId, Wish> wishes;
+  std::set<LeaseId> under_way;  // `later` has them
+  std::uint64_t last = 0;
+};
+
+void FenceWatch::Shared::forget(LeaseId lease) {
+  const std::lock_guard guard(lock);
+  wishes.erase(lease);
+  if (const auto found = events.extract(lease)) ::close(found.mapped());  // leaves the epoll
+}
+
+void FenceWatch::Shared::set(LeaseId lease) {
+  for (;;) {
+    Wish wish;
+    {
+      const std::lock_guard guard(lock);
+      const auto found = wishes.find(lease);
+      if (found == wishes.end()) {
+        under_way.erase(lease);
+        return;
+      }
+      wish = found->second;
+    }
+    const int event = threshold(wish.folder, wish.at);
+    const std::lock_guard guard(lock);
+    const auto found = wishes.find(lease);
+    const bool wanted = found != wishes.end() && found->second.number == wish.number;
+    if (event >= 0 && wanted) wait_for(lease, event);
+    if (event >= 0 && !wanted) ::close(event);
+    if (wanted) wishes.erase(found);
+  }
+}
+
+void FenceWatch::Shared::wait_for(LeaseId lease, int event) {
+  epoll_event wanted{};
+  wanted.events = EPOLLIN;
+  wanted.data.u64 = lease;
+  if (::epoll_ctl(poll, EPOLL_CTL_ADD, event, &wanted) == 0) {
+    events[lease] = event;
+  } else {
+    ::close(event);
+  }
+}
+
+FenceWatch::FenceWatch(Later later)
+    : later_(std::move(later)), shared_(std::make_shared<Shared>()) {
+  if (shared_->poll < 0 || shared_->inotify < 0) return;
   epoll_event wanted{};
   wanted.events = EPOLLIN;
   wanted.data.u64 = kInotify;
-  ::epoll_ctl(poll_, EPOLL_CTL_ADD, inotify_, &wanted);
+  ::epoll_ctl(shared_->poll, EPOLL_CTL_ADD, shared_->inotify, &wanted);
 }
 
 FenceWatch::~FenceWatch() {
-  while (!leases_.empty()) forget(leases_.begin()->first);
-  if (inotify_ >= 0) ::close(inotify_);
-  if (poll_ >= 0) ::close(poll_);
+  const std::lock_guard guard(shared_->lock);
+  shared_->wishes.clear();  // what is under way is let go of
 }
+
+int FenceWatch::fd() const { return shared_->poll; }
 
 Result<void> FenceWatch::watch(LeaseId lease, const Group& group, Bytes at) {
   forget(lease);
   const std::string what = "cannot be told at once when a job comes to its fence";
-  if (poll_ < 0 || inotify_ < 0) return fail(ErrorKind::unavailable, what, "no descriptors");
-  if (leases_.size() >= kMost) {
-    return fail(ErrorKind::unavailable, what,
-                "there are " + std::to_string(kMost) + " such jobs already");
+  if (shared_->poll < 0 || shared_->inotify < 0) {
+    return fail(ErrorKind::unavailable, what, "no descriptors");
   }
   if (group.memory.empty()) return fail(ErrorKind::unavailable, what, "there is no memory group");
-  Watched watched;
+  const auto too_many = [&](std::size_t watched) -> Result<void> {
+    if (watched < kMost) return {};
+    return fail(ErrorKind::unavailable, what,
+                "there are " + std::to_string(kMost) + " such jobs already");
+  };
   if (group.v2) {
-    watched.inotify =
-        ::inotify_add_watch(inotify_, (group.memory + "/memory.events").c_str(), IN_MODIFY);
-    if (watched.inotify < 0) return tl::unexpected(refusal(what, errno));
-    by_inotify_[watched.inotify] = lease;
-  } else {
-    watched.event = threshold(group.memory, at);
-    if (watched.event < 0) return tl::unexpected(refusal(what, -watched.event));
-    epoll_event wanted{};
-    wanted.events = EPOLLIN;
-    wanted.data.u64 = lease;
-    if (::epoll_ctl(poll_, EPOLL_CTL_ADD, watched.event, &wanted) != 0) {
-      const int error = errno;
-      ::close(watched.event);
-      return tl::unexpected(refusal(what, error));
-    }
+    if (auto room = too_many(inotify_.size()); !room) return room;
+    const int wd =
+        ::inotify_add_watch(shared_->inotify, (group.memory + "/memory.events").c_str(), IN_MODIFY);
+    if (wd < 0) return tl::unexpected(refusal(what, errno));
+    inotify_[lease] = wd;
+    by_inotify_[wd] = lease;
+    return {};
   }
-  leases_[lease] = watched;
-  return {};
+  if (::access((group.memory + "/cgroup.event_control").c_str(), W_OK) != 0) {
+    return tl::unexpected(refusal(what, errno));
+  }
+  {
+    const std::lock_guard guard(shared_->lock);
+    if (auto room = too_many(shared_->events.size() + shared_->wishes.size()); !room) return room;
+    shared_->wishes[lease] = {++shared_->last, group.memory, at};
+    if (!shared_->under_way.insert(lease).second) return {};
+  }
+  if (later_([shared = shared_, lease] { shared->set(lease); })) return {};
+  const std::lock_guard guard(shared_->lock);
+  shared_->wishes.erase(lease);
+  shared_->under_way.erase(lease);
+  return fail(ErrorKind::unavailable, what, "there is no thread for it");
+}
+
+bool FenceWatch::at_once(const std::function<void()>& slow) {
+  slow();
+  return true;
 }
 
 void FenceWatch::forget(LeaseId lease) {
-  const auto found = leases_.find(lease);
-  if (found == leases_.end()) return;
-  if (found->second.event >= 0) ::close(found->second.event);  // leaves the epoll by itself
-  if (found->second.inotify >= 0) {
-    ::inotify_rm_watch(inotify_, found->second.inotify);
-    by_inotify_.erase(found->second.inotify);
+  shared_->forget(lease);
+  if (const auto found = inotify_.extract(lease)) {
+    ::inotify_rm_watch(shared_->inotify, found.mapped());
+    by_inotify_.erase(found.mapped());
   }
-  leases_.erase(found);
 }
 
 std::vector<LeaseId> FenceWatch::touched() {
   std::set<LeaseId> who;
   std::array<epoll_event, 64> events{};
-  const int n = poll_ < 0 ? 0 : ::epoll_wait(poll_, events.data(), events.size(), 0);
+  const int n =
+      shared_->poll < 0 ? 0 : ::epoll_wait(shared_->poll, events.data(), events.size(), 0);
   for (int i = 0; i < n; ++i) {
     const std::uint64_t of = events[static_cast<std::size_t>(i)].data.u64;
     if (of != kInotify) {
       std::uint64_t times = 0;
-      const auto found = leases_.find(of);
-      if (found != leases_.end() &&
-          ::read(found->second.event, &times, sizeof times) == sizeof times) {
+      const std::lock_guard guard(shared_->lock);
+      const auto found = shared_->events.find(of);
+      if (found != shared_->events.end() &&
+          ::read(found->second, &times, sizeof times) == sizeof times) {
         who.insert(of);
       }
       continue;
     }
     alignas(inotify_event) char buffer[4096];
     ssize_t got = 0;
-    while ((got = ::read(inotify_, buffer, sizeof buffer)) > 0) {
+    while ((got = ::read(shared_->inotify, buffer, sizeof buffer)) > 0) {
       for (ssize_t at = 0; at < got;) {
         const auto* one = reinterpret_cast<const inotify_event*>(buffer + at);
         const auto found = by_inotify_.find(one->wd);

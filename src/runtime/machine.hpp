@@ -1,9 +1,11 @@
 // Carries the effects of the control machine out on the real machine.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <headroom/lease.hpp>
@@ -12,6 +14,7 @@
 #include "act/fence_watch.hpp"
 #include "act/groups.hpp"
 #include "runtime/guardian.hpp"
+#include "runtime/worker.hpp"
 #include "words/effect.hpp"
 #include "words/event.hpp"
 
@@ -61,7 +64,8 @@ class Machine {
 
   std::optional<act::Groups> groups_;
   Guardian guardian_;
-  act::FenceWatch fences_;
+  Worker slow_{"thresholds", act::FenceWatch::kMost};
+  act::FenceWatch fences_{[this](std::function<void()> set) { return slow_.post(std::move(set)); }};
   std::map<LeaseId, Held> held_;
   std::map<LeaseId, Fence> fences_failed_;
   std::map<LeaseId, Freeze> thaws_failed_;
