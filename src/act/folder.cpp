@@ -114,7 +114,8 @@ class Looker : public TreeVisitor {
   Next entry(const TreeWalk& walk, int folder, const char* name) override {
     struct stat facts{};
     if (::fstatat(folder, name, &facts, AT_SYMLINK_NOFOLLOW) == 0) return add(facts);
-    if (errno == ENOENT) return Next::again;
+    // Gone, or of another name that comes yet: what was added up already would count twice.
+    if (errno == ENOENT) return Next::go_on;
     return spare("cannot look at " + shown(walk.path(name)) + ": " + errno_text(errno));
   }
   Next leave(const TreeWalk&, int, const char*, bool) override { return Next::go_on; }

@@ -27,6 +27,7 @@ constexpr std::size_t kProcesses = 4096;
 constexpr std::size_t kFolders = 1024;  // groups that a job may have made below its own
 constexpr int kDepth = 16;
 constexpr std::size_t kAncestors = 64;  // of ours, that are known
+constexpr Bytes kClear(4 << 20);        // of what is charged: a job grows while that is read
 constexpr int kNames = 8;               // suffixes tried when a name is taken
 constexpr std::chrono::milliseconds kBusDeadline{2000};
 constexpr const char* kTrusted = "trusted.headroom";  // only root can set and see this one
@@ -255,6 +256,12 @@ std::optional<Bytes> amount_in(HeldFiles& files, const std::string& folder, cons
 /// Whether the kernel ends nobody of a v1 group for its limit.
 bool waits_at_limit(const Result<std::string>& oom_control) {
   return oom_control && parse_keyed(*oom_control, "oom_kill_disable").value_or(0) == 1;
+}
+
+/// What is charged to a group that has a memory controller.
+Bytes charged(HeldFiles& files, const Group& group) {
+  return amount_in(files, group.memory, group.v2 ? "memory.current" : "memory.usage_in_bytes")
+      .value_or(Bytes());
 }
 
 /// What happens in a v1 group at its limit, and where that is.
@@ -590,6 +597,12 @@ Bytes Groups::backstop(Bytes at, Bytes machine) {
   return at + std::max(least, std::min(Bytes(at.count() / 8), Bytes(machine.count() / 16)));
 }
 
+Bytes Groups::fence_before(Bytes limit, Bytes machine) {
+  const Bytes least = std::clamp(Bytes(machine.count() / 32), 8_MiB, 64_MiB);
+  const Bytes part = std::max(Bytes(limit.count() / 9 * 8), limit - Bytes(machine.count() / 16));
+  return std::max(Bytes(), std::min(limit - least, part));
+}
+
 Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
   if (group.memory.empty()) {
     if (const auto folders = ours(group); !folders) return tl::unexpected(folders.error());
@@ -603,10 +616,14 @@ Result<Bytes> Groups::fence(const Group& group, Bytes at) const {
   // A job that stands at its fence waits for this: where the limit behind it only goes up there is
   // nothing to reclaim, whatever is charged.
   const bool goes_up = before == AtLimit::stopped && backstop(at) >= limit.at;
-  if (wanted && !goes_up) {
-    const char* charged = group.v2 ? "memory.current" : "memory.usage_in_bytes";
-    const auto now = amount_in(*files_, folder, charged).value_or(Bytes());
-    at = std::max(at, now + Bytes(now.count() / 50));
+  if (const Bytes now = wanted && !goes_up ? charged(*files_, group) : Bytes(); at < now) {
+    // What is charged holds the cache of its files too, and fills a group up to its fence: one that
+    // is to come down must not rise for that, or it rises again and again.
+    const Bytes stands = group.v2 ? amount_in(*files_, folder, "memory.high").value_or(Bytes())
+                         : before == AtLimit::stopped ? fence_before(limit.at)
+                                                      : Bytes();
+    if (at < stands && stands <= now + kClear) return stands;
+    at = now + kClear;
   }
   Result<void> set;
   if (group.v2) {
@@ -799,6 +816,22 @@ Result<void> set_cpu_limit(HeldFiles& files, const Group& group, std::optional<C
   return set;
 }
 
+// The group has a memory controller.
+Result<void> set_memory_limit(HeldFiles& files, const Group& group, std::optional<Bytes> memory) {
+  if (!group.v2) {
+    const char* control = "memory.oom_control";
+    const bool fenced = waits_at_limit(files.read(group.memory, control));
+    if (fenced && !memory) return {};  // what limits it is its fence
+    auto set = files.write(group.memory, "memory.limit_in_bytes", count_or(memory, "-1"));
+    if (set && fenced) set = files.write(group.memory, control, "0");
+    return set;
+  }
+  auto set = files.write(group.memory, "memory.oom.group", memory ? "1" : "0");
+  // Linux before 4.19 has no such file: then the kernel ends one process instead of all.
+  if (!set && set.error().kind != ErrorKind::not_found) return set;
+  return files.write(group.memory, "memory.max", count_or(memory, "max"));
+}
+
 }  // namespace
 
 Result<void> Groups::limit_cpu(const Group& group, std::optional<Cores> cpu) const {
@@ -821,20 +854,18 @@ Result<void> Groups::limit(const Group& group, std::optional<Bytes> memory,
   if (!group.cpu.empty()) {
     if (auto set = set_cpu_limit(*files_, group, cpu); !set) return set;
   }
+  return group.memory.empty() ? Result<void>() : set_memory_limit(*files_, group, memory);
+}
 
-  if (group.memory.empty()) return {};
-  if (!group.v2) {
-    const char* control = "memory.oom_control";
-    const bool fenced = waits_at_limit(files_->read(group.memory, control));
-    if (fenced && !memory) return {};  // what limits it is its fence
-    auto set = files_->write(group.memory, "memory.limit_in_bytes", count_or(memory, "-1"));
-    if (set && fenced) set = files_->write(group.memory, control, "0");
-    return set;
+Result<Bytes> Groups::limit_memory(const Group& group, std::optional<Bytes> memory) const {
+  if (group.memory.empty()) {
+    const auto folders = ours(group);
+    return folders ? no_controller("memory", "memory") : tl::unexpected(folders.error());
   }
-  auto set = files_->write(group.memory, "memory.oom.group", memory ? "1" : "0");
-  // Linux before 4.19 has no such file: then the kernel ends one process instead of all.
-  if (!set && set.error().kind != ErrorKind::not_found) return set;
-  return files_->write(group.memory, "memory.max", count_or(memory, "max"));
+  if (memory && *memory <= Bytes(0)) return limit_of_nothing();
+  if (memory) memory = std::max(*memory, charged(*files_, group) + kClear);
+  if (auto set = set_memory_limit(*files_, group, memory); !set) return tl::unexpected(set.error());
+  return memory.value_or(Bytes());
 }
 
 Result<Left> Groups::look(const Group& group) const {

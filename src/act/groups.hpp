@@ -108,13 +108,16 @@ class Groups {
   /// back early, so the fence should be raised, or the job frozen, before it gets there (FenceWatch
   /// tells in time). A group that has a hard limit of its own on v1 keeps that: its fence is only
   /// memory.soft_limit_in_bytes. 0 removes the fence. Never waits for reclaim: where the kernel
-  /// would have to take something back, it stands a little above what is charged now. Returns where
-  /// it stands, which then is more than `at`; 0: none.
+  /// would have to take something back, it stands a little above what is charged now, or where it
+  /// stood, if that is less. Returns where it stands, which then is more than `at`; 0: none.
   Result<Bytes> fence(const Group& group, Bytes at) const;
   /// Where v1 stops a job whose fence stands there: room for what it takes until the daemon has
   /// stopped it, 64 MiB or an eighth, on a small machine less: several may be beyond at once.
   Bytes backstop(Bytes at) const { return backstop(at, machine_); }
   static Bytes backstop(Bytes at, Bytes machine);
+  /// The fence that has its backstop there.
+  Bytes fence_before(Bytes limit) const { return fence_before(limit, machine_); }
+  static Bytes fence_before(Bytes limit, Bytes machine);
 
   /// Stops all processes of the lease where they are, or lets them go on. They keep their memory.
   /// After a SIGKILL they are gone all the same; with v1's freezer only once they are let go.
@@ -139,6 +142,10 @@ class Groups {
 
   /// The hard limit of CPU time alone; nullopt is no limit. Errors as limit().
   Result<void> limit_cpu(const Group& group, std::optional<Cores> cpu) const;
+  /// The hard limit of memory alone; nullopt is no limit. Never below what is charged now: nobody
+  /// is ended for it, and nothing waits for reclaim. Returns where it stands, which then is more
+  /// than was wanted; 0: none. Errors as limit().
+  Result<Bytes> limit_memory(const Group& group, std::optional<Bytes> memory) const;
   /// The hard limits; nullopt is no limit. Under what is used now, the call may block while the
   /// kernel reclaims: on v1 it then fails with conflict and nothing changes, on v2 the kernel ends
   /// the job. So lower a limit on a worker, never on the loop. On v2 a job that hits its memory

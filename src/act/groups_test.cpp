@@ -303,6 +303,13 @@ TEST(Backstop, IsAsMuchBeyondTheFenceAsTheMachineCanSpare) {
   EXPECT_EQ(Groups::backstop(62_MiB, 24_GiB), 126_MiB);
   EXPECT_EQ(Groups::backstop(8_GiB, 24_GiB), 9_GiB);
   EXPECT_EQ(Groups::backstop(96_GiB, 128_GiB), 104_GiB);
+  for (const Bytes machine : {256_MiB, 24_GiB, 128_GiB}) {
+    for (Bytes at = 16_MiB; at <= machine; at += Bytes(at.count() / 3 / 4096 * 4096)) {
+      const Bytes back = Groups::fence_before(Groups::backstop(at, machine), machine);
+      EXPECT_LE(back, at) << at.count();
+      EXPECT_GE(back, at - 16_B) << at.count();
+    }
+  }
 }
 
 TEST_F(RealGroups, AJobThatOutgrowsItsFenceIsStoppedThereAndGoesOnWhenItIsRaised) {
@@ -340,6 +347,53 @@ TEST_F(RealGroups, AFenceNeverGoesBelowWhatIsTaken) {
   ASSERT_TRUE(stands) << sentence(stands.error());
   EXPECT_GT(*stands, 64_MiB);
   EXPECT_LT(*stands, 80_MiB);
+}
+
+// What is charged holds the cache of files and fills a group up to its fence. A fence that was to
+// come down went up by a fiftieth each time.
+TEST_F(RealGroups, AFenceThatCannotComeDownStaysWhereItIs) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    if (take(64 << 20) == nullptr) return 1;
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(soon([&] { return groups_->look(group)->memory.value_or(Bytes()) > 64_MiB; }));
+  const Bytes stood = groups_->look(group)->memory.value() + 1_MiB;
+  ASSERT_EQ(groups_->fence(group, stood), stood);
+  for (int i = 0; i < 5; ++i) {
+    const auto stands = groups_->fence(group, 8_MiB);
+    ASSERT_TRUE(stands) << sentence(stands.error());
+    EXPECT_LE(*stands, stood);
+    EXPECT_GE(*stands, stood - 64_KiB);
+  }
+  EXPECT_EQ(groups_->fence(group, 80_MiB), 80_MiB) << "up it goes as far as is said";
+}
+
+TEST_F(RealGroups, ALimitIsMovedAndNeverBelowWhatIsTaken) {
+  const auto group = *groups_->make(1, 0);
+  Child child([] {
+    if (take(64 << 20) == nullptr) return 1;
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(groups_->limit(group, 128_MiB, {}));
+  ASSERT_TRUE(groups_->place(group, child.pid()));
+  child.go();
+  ASSERT_TRUE(soon([&] { return groups_->look(group)->memory.value_or(Bytes()) > 64_MiB; }));
+  const std::string file = group.memory + (v2() ? "/memory.max" : "/memory.limit_in_bytes");
+  EXPECT_EQ(groups_->limit_memory(group, 256_MiB), 256_MiB);
+  EXPECT_EQ(content(file), "268435456\n");
+  const auto stands = groups_->limit_memory(group, 16_MiB);
+  ASSERT_TRUE(stands) << sentence(stands.error());
+  EXPECT_GT(*stands, 64_MiB);
+  EXPECT_LT(*stands, 80_MiB);
+  EXPECT_TRUE(watch(*identify(child.pid()))->alive());
+  EXPECT_EQ(groups_->limit_memory(group, {}), Bytes());
+  EXPECT_NE(content(file).substr(0, 2), "26");
+  EXPECT_EQ(groups_->limit_memory(group, Bytes()).error().kind, ErrorKind::invalid_request);
 }
 
 TEST_F(RealGroups, AHardLimitStaysOneWhateverItsFenceDoes) {

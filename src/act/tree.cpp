@@ -202,7 +202,9 @@ bool TreeWalk::go_down(TreeVisitor& visitor) {
   TreeVisitor::Next next = TreeVisitor::Next::again;  // it is no folder now
   if (error == 0) {
     next = visitor.enter(*this, fd(here), name, facts);
-  } else if (error != ELOOP && error != ENOTDIR && error != ENOENT) {
+  } else if (error == ENOENT) {
+    next = TreeVisitor::Next::go_on;
+  } else if (error != ELOOP && error != ENOTDIR) {
     next = visitor.closed(*this, fd(here), name, error);
   }
   if (error != 0 || next != TreeVisitor::Next::go_on) {

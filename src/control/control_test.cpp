@@ -267,6 +267,56 @@ TEST(Control, ResizesWithinTheRoomAndNowhereElse) {
   EXPECT_NE(b.lease(b.ask(want(memory(25_GiB), 52))), nullptr);
 }
 
+// It was granted more and ended by the kernel at the limit that it had before.
+TEST(Control, TheLimitsOfAnEnforcedLeaseFollowItsBooking) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.needs.cpu = Cores(1000);
+  ask.group = ask.fence = ask.enforce = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), true, ""});
+  AskChange change;
+  change.lease = 1;
+  change.needs = ask.needs;
+  change.needs->memory = 20_GiB;
+  change.needs->cpu = Cores(2000);
+  b.ask(change);
+  std::string order;
+  for (const Effect& effect : b.effects) {
+    if (const auto* limit = std::get_if<LimitMemory>(&effect)) {
+      EXPECT_EQ(limit->at, 20_GiB);
+      order += "memory ";
+    }
+    if (const auto* limit = std::get_if<LimitCpu>(&effect)) {
+      EXPECT_EQ(limit->at, Cores(2000));
+      order += "cpu ";
+    }
+    if (std::get_if<Fence>(&effect) != nullptr) order += "fence ";
+  }
+  EXPECT_EQ(order, "memory cpu fence ");
+  b.apply(Fenced{1, true});
+  change.lease = 1;
+  change.needs->memory = 5_GiB;
+  b.ask(change);
+  EXPECT_EQ(b.count<LimitMemory>(), 1) << "down as well";
+}
+
+TEST(Control, TheBookingOfALeaseThatIsNotEnforcedLimitsNothing) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.group = ask.fence = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), true, ""});
+  AskChange change;
+  change.lease = 1;
+  change.needs = memory(20_GiB);
+  b.ask(change);
+  EXPECT_EQ(b.count<Fence>(), 1);
+  EXPECT_EQ(b.count<LimitMemory>() + b.count<LimitCpu>(), 0);
+}
+
 TEST(Control, AnOuterLeaseCannotShrinkBelowWhatIsNestedInIt) {
   Bench b;
   b.read();
@@ -379,6 +429,20 @@ TEST(Control, OneThatCannotBeForgottenYetKeepsNobody) {
   for (int i = 0; i < 1050; ++i) b.ask(AskEnd{b.granted(want(memory(1_MiB)))});
   EXPECT_LE(b.shadow.leases.size(), 1001U);
   EXPECT_TRUE(b.shadow.leases.contains(1));
+}
+
+// No guardian could be started at that moment: the job ran without a fence for all its life.
+TEST(Fence, ThatCouldNotBeSetAtTheStartComesLater) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB), 50);
+  ask.group = ask.fence = true;
+  b.ask(ask);
+  b.apply(Placed{1, group(1), false, "no guardian", true});
+  EXPECT_EQ(b.shadow.leases.at(1).fence_at, 10_GiB);
+  EXPECT_FALSE(b.shadow.leases.at(1).fence_set);
+  b.apply(Fenced{1, true});
+  EXPECT_TRUE(b.shadow.leases.at(1).fence_set);
 }
 
 TEST(Fence, IsRaisedWhileThereIsRoomAndHeldWhenThereIsNone) {

@@ -67,12 +67,13 @@ std::int64_t Control::lent_and_not_taken() {
 }
 
 void Control::take_back() {
-  for (const LeaseId id : state_.lent) {
+  // Whose booking has been lowered below what was charged to it stands beyond it too, and was lent
+  // nothing.
+  for (auto& [id, use] : state_.uses) {
     const auto found = state_.promises.leases.find(id);
-    const auto measured = state_.uses.find(id);
-    if (found == state_.promises.leases.end() || measured == state_.uses.end()) continue;
+    if (found == state_.promises.leases.end()) continue;
     const Lease& lease = found->second;
-    Use& use = measured->second;
+    if (lease.fence_at <= lease.booked.memory || !decide::holds(lease.state)) continue;
     if (!use.measured || !lease.fence_set || lease.frozen || state_.killing.contains(id)) {
       use.lent_since.reset();
       continue;

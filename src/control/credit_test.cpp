@@ -438,5 +438,23 @@ TEST_F(Credit, WhatWasLentAndIsNotTakenAnyMoreGoesBackAfterAMinute) {
   EXPECT_EQ(b.control.state().ledger.pool(0).claimed, 0) << "others may have it";
 }
 
+// Its fence could not go below what it had: it was lent nothing, and nobody looked again.
+TEST_F(Credit, WhoseBookingWasLoweredBelowWhatItHadIsFencedThereWhenItHasLess) {
+  b.read();
+  const LeaseId id = job(40_GiB, 11, true);
+  b.uses(id, 30_GiB);
+  look(70_GiB);
+  AskChange change;
+  change.lease = id;
+  change.needs = control::memory(20_GiB);
+  b.ask(change);
+  ASSERT_EQ(b.count<Fence>(), 1);
+  b.apply(Fenced{id, true, 30_GiB + 4_MiB});
+  ASSERT_EQ(fence(id), 30_GiB + 4_MiB);
+  b.uses(id, 10_GiB);
+  for (int i = 0; i < 70; ++i) look(90_GiB, milliseconds(1'000));
+  EXPECT_EQ(fence(id), 20_GiB);
+}
+
 }  // namespace
 }  // namespace headroom::control

@@ -28,11 +28,15 @@ struct Control::Hopeless {
   std::string why;
 };
 
+bool Control::is_alone_and_waited_for() const {
+  return state_.ledger.pool(decide::Ledger::kMemory).leases == 1 &&
+         !state_.queue.in_order().empty();
+}
+
 bool Control::is_hopeless(LeaseId id) const {
-  const decide::Pool& pool = state_.ledger.pool(decide::Ledger::kMemory);
   const auto use = state_.uses.find(id);
-  return pool.leases == 1 && !state_.queue.in_order().empty() && state_.at_fence.contains(id) &&
-         use != state_.uses.end() && is_held_in_vain(use->second);
+  return is_alone_and_waited_for() && state_.at_fence.contains(id) && use != state_.uses.end() &&
+         is_held_in_vain(use->second);
 }
 
 std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) const {
@@ -47,7 +51,9 @@ std::optional<Control::Hopeless> Control::find_hopeless(const Sample& sample) co
     found.who.push_back({id, use->second.measured->memory.count(), lease.booked.memory.count(),
                          lease.priority, lease.granted.boot, is_hopeless(id)});
   };
-  if (state_.ladder.step() == Step::kill && sample.memory.available) {
+  // The step stands for seconds after its cause is gone, as when the first one has ended.
+  const bool full = state_.ladder.step() == Step::kill && !state_.ladder.calm_since();
+  if (full && sample.memory.available) {
     for (const auto& [id, entry] : state_.ledger.entries()) add(id);
     found.deficit = pool.capacity / kLeastPart;
     found.why = "memory is full: " + cause_text();
@@ -114,12 +120,12 @@ void Control::end_overrunners(const Sample& sample) {
     }
     const bool over = at_.boot - killing.since >= state_.config->pressure.grace;
     const auto use = state_.uses.find(it->first);
-    const bool within =
-        use != state_.uses.end() && use->second.measured &&
-        decide::holds_for_somebody(lease->second.state) &&
-        !decide::overran({it->first, use->second.measured->memory.count(),
-                          lease->second.booked.memory.count(), lease->second.priority,
-                          lease->second.granted.boot, is_hopeless(it->first)});
+    const bool within = use != state_.uses.end() && use->second.measured &&
+                        decide::holds_for_somebody(lease->second.state) &&
+                        !decide::overran({it->first, use->second.measured->memory.count(),
+                                          lease->second.booked.memory.count(),
+                                          lease->second.priority, lease->second.granted.boot,
+                                          killing.hopeless && is_alone_and_waited_for()});
     // It has made room after all, its booking was raised, or a person took it back. Who has made
     // room may be about to end: before its time is over nobody can tell.
     if ((over && within) || state_.config->pressure.most < Step::kill) {
@@ -160,7 +166,7 @@ void Control::end_overrunners(const Sample& sample) {
     return;
   }
   state_.killed = at_.boot;
-  state_.killing[*chosen] = {at_.boot, false, reason};
+  state_.killing[*chosen] = {at_.boot, false, is_hopeless(*chosen), reason};
   // The signal first: let go before that, it may be at the limit behind its fence before it is
   // told, and who is stopped there hears nothing.
   terminate(*chosen, false, std::move(reason));

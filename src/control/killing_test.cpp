@@ -152,7 +152,12 @@ TEST_F(Killing, WhoIsAskedToEndIsNotHeldAtItsFenceMeanwhile) {
   allow(Step::kill);
   overrun();
   ASSERT_EQ(asked(), (Moves{{grower_, false}}));
-  EXPECT_GT(b.shadow.leases.at(grower_).fence_at, used_) << "it could not hear of it in time";
+  const Bytes raised = b.shadow.leases.at(grower_).fence_at;
+  EXPECT_GT(raised, used_) << "it could not hear of it in time";
+  ASSERT_LT(b.control.state().ladder.step(), Step::hold);
+  look(8_GiB);
+  ASSERT_GE(b.control.state().ladder.step(), Step::hold);
+  EXPECT_EQ(b.shadow.leases.at(grower_).fence_at, raised) << "nor where memory runs short";
 }
 
 TEST_F(Killing, WhoIsAloneAndTookTooLittleToBeEndedIsLentWhatIsLeft) {
@@ -203,6 +208,29 @@ TEST_F(Killing, WhoIsAloneAndWantsMoreThanThereIsIsEndedForALittle) {
   AskLease ask = patient(control::memory(60_GiB), 13);
   last_ = b.granted(ask);
   EXPECT_EQ(grows(), (Moves{{grower, false}}));
+}
+
+// Its fence is raised so that it can hear of it, and for so long it is not at its fence in vain: it
+// was let be, asked again, and lent a step each time.
+TEST_F(Killing, WhoIsAloneAndDoesNotHearOfItIsEndedAfterItsGrace) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId grower = job(85_GiB, 12);
+  AskLease ask = patient(control::memory(60_GiB), 13);
+  last_ = b.granted(ask);
+  Bytes used;
+  for (int i = 0; i < 60 && ends_.empty(); ++i) {
+    used = b.shadow.leases.at(grower).fence_at;
+    b.uses(grower, used);
+    look(98_GiB - used, milliseconds(1'000));
+  }
+  ASSERT_EQ(std::exchange(ends_, {}), (Moves{{grower, false}}));
+  ASSERT_LT(used, 106_GiB) << "a little more than it booked";
+  for (int i = 0; i < 40; ++i) look(98_GiB - used, milliseconds(80));
+  used = b.shadow.leases.at(grower).fence_at;
+  b.uses(grower, used);
+  for (int i = 0; i < 30; ++i) look(98_GiB - used, milliseconds(80));
+  EXPECT_EQ(std::exchange(ends_, {}), (Moves{{grower, true}}));
 }
 
 TEST_F(Killing, WhoStandsStillRunsAgainWhenItIsAskedToEnd) {
@@ -257,6 +285,25 @@ TEST_F(Killing, AFullMachineEndsTheOneBeyondItsBookingAndNobodyWithin) {
   b.uses(beyond, 37_GiB);
   used_ = 67_GiB;  // 3 GiB are left
   EXPECT_EQ(ended(milliseconds(1'000)), (Moves{{beyond, false}}));
+}
+
+// The step stands for 15 s after its cause is gone: whoever else was beyond his booking was ended
+// in that time, however much memory was free.
+TEST_F(Killing, OnAMachineThatIsEmptyAgainNoSecondOneIsEnded) {
+  allow(Step::kill);
+  b.read();
+  const LeaseId one = job(20_GiB, 11, true);
+  const LeaseId two = job(20_GiB, 12, true);
+  for (const LeaseId id : {one, two}) b.apply(Fenced{id, false});
+  b.uses(one, 47_GiB);
+  b.uses(two, 50_GiB);
+  used_ = 67_GiB;
+  ASSERT_EQ(ended(milliseconds(1'000)), (Moves{{two, false}}));
+  b.sample.holders.pop_back();
+  b.apply(Exited{holder(12)});
+  b.apply(Released{two, true, 0, Bytes(), 0});
+  used_ = 17_GiB;
+  EXPECT_EQ(ended(milliseconds(60'000)), Moves());
 }
 
 TEST_F(Killing, AFullMachineOnWhichEverybodyKeepsToItsBookingEndsNobody) {

@@ -212,7 +212,7 @@ void Control::on(const Placed& event) {
   if (event.group) {
     lease.group = *event.group;
     lease.fence_set = event.fenced;
-    if (!event.fenced) lease.fence_at = Bytes();
+    if (!event.fenced && !event.fence_comes) lease.fence_at = Bytes();
     if (!event.problem.empty()) lease.reason = event.problem;
   } else {
     lease.fence_at = Bytes();

@@ -68,16 +68,19 @@ decide::Strain Control::strain_of(const Sample& sample) {
   if (sample.stall.memory_some) strain.some = sample.stall.memory_some->avg10.percent();
   if (sample.stall.memory_full) strain.full = sample.stall.memory_full->avg10.percent();
 
+  // What is left, not what is used: where the jobs' limit becomes nearer than the machine's end, or
+  // the other way round, that goes on and this jumps.
+  const std::int64_t left = capacity - used;
   Filling& filling = state_.filling;
   const auto gap = at_.boot - filling.at;
-  if (!filling.used || gap > decide::Ladder::kGap) {
-    filling = {used, at_.boot, 0, 0, {}, {}};
+  if (!filling.left || gap > decide::Ladder::kGap) {
+    filling = {left, at_.boot, 0, 0, {}, {}};
   } else if (gap >= kLeastGap) {
     const double dt = std::chrono::duration<double>(gap).count();
-    const double speed = static_cast<double>(used - *filling.used) / dt;
+    const double speed = static_cast<double>(*filling.left - left) / dt;
     filling.fast = mixed(filling.fast, speed, dt, 1.0);
     filling.slow = mixed(filling.slow, speed, dt, 10.0);
-    filling.used = used;
+    filling.left = left;
     filling.at = at_.boot;
   }
   if (m.swap_free) {
@@ -86,9 +89,8 @@ decide::Strain Control::strain_of(const Sample& sample) {
   }
   const double speed = std::max(filling.fast, filling.slow);
   if (speed > 0) {
-    const double left = static_cast<double>(std::max<std::int64_t>(0, capacity - used)) / speed;
-    if (left < 3600)
-      strain.full_in = std::chrono::nanoseconds(static_cast<std::int64_t>(left * 1e9));
+    const double in = static_cast<double>(std::max<std::int64_t>(0, left)) / speed;
+    if (in < 3600) strain.full_in = std::chrono::nanoseconds(static_cast<std::int64_t>(in * 1e9));
   }
   const auto lately = [&](const std::optional<BootTime>& then) {
     return then && at_.boot - *then <= kWitness;
@@ -271,6 +273,7 @@ void Control::pull_fences() {
     if (found == state_.promises.leases.end() || !use.measured) continue;
     const Lease& lease = found->second;
     if (!lease.fence_set || !decide::holds(lease.state)) continue;
+    if (state_.killing.contains(id)) continue;  // it has to run to its end
     const Bytes at = std::max(lease.booked.memory, use.measured->memory);
     if (lease.fence_at <= at) continue;
     set_fence(id, at, "memory runs short: what it was lent goes back");

@@ -227,6 +227,17 @@ TEST_F(Tight, ALeaseThatDeclinedItsFenceIsNotFrozen) {
   EXPECT_EQ(frozen_and_thawed(), Moves());
 }
 
+// What is used of the limit is not what is used of the machine: the difference was taken for
+// something that fills the machine within a second.
+TEST_F(Tight, ASpeedDoesNotJumpWhereAnotherEndBecomesTheNearerOne) {
+  b.sample.memory.limit = 60_GiB;
+  b.sample.memory.limit_used = 48_GiB;
+  for (int i = 0; i < 60; ++i) look(12_GiB + 40_MiB - Bytes(i << 20));
+  EXPECT_EQ(b.control.state().ladder.step(), Step::shut) << "88 % are used";
+  EXPECT_LT(b.control.state().filling.fast, 20.0 * (1 << 20)) << "10 MiB in a second";
+  EXPECT_GT(b.control.state().filling.fast, 0);
+}
+
 TEST_F(Tight, AMachineThatIsFullOfWhatWasGrantedStopsNobody) {
   Config config;  // with the margins that people have
   b.control.apply(Configured{config}, b.now());

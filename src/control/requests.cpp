@@ -503,6 +503,11 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
     lease.expected_learned = false;
   }
   if (ask.ttl) {
+    if (ask.ttl->count() == 0 && lease.expires && !lease.holder.somebody()) {
+      return refuse(asked.request,
+                    {ErrorKind::invalid_request, lease.name + " would never end",
+                     "no process holds it: only its time ends it", "a time, such as 10m"});
+    }
     lease.expires.reset();
     if (ask.ttl->count() > 0) lease.expires = at_.boot + bounded(*ask.ttl);
   }
@@ -610,6 +615,7 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
   }
   const bool fence =
       ask.needs && lease.fence && decide::holds(lease.state) && lease.group != Group();
+  const bool enforced = fence && lease.enforce;
   const LeaseId id = lease.id;
   const Group group = lease.group;
   const Bytes fence_at = lease.fence_at;
@@ -623,6 +629,10 @@ void Control::ask(const Asked& asked, const AskChange& ask) {
         "l-" + std::to_string(id) + " is held by pid " + std::to_string(ask.holder->pid) + " now");
     effects_.emplace_back(Watch{*ask.holder});
     effects_.emplace_back(Sense{false});
+  }
+  if (enforced) {
+    effects_.emplace_back(LimitMemory{id, group, ask.needs->memory, "resized"});
+    effects_.emplace_back(LimitCpu{id, group, ask.needs->cpu, "resized"});
   }
   if (fence) effects_.emplace_back(Fence{id, group, fence_at, "resized"});
   show(id);

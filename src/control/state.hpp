@@ -137,13 +137,14 @@ struct Poll {
 /// A lease that headroom ends.
 struct Killing {
   BootTime since{};
-  bool hard = false;  ///< its time to end by itself is over
+  bool hard = false;      ///< its time to end by itself is over
+  bool hopeless = false;  ///< alone and at its fence in vain when it was asked, so for any overrun
   std::string reason;
 };
 
 /// How fast memory fills.
 struct Filling {
-  std::optional<std::int64_t> used;  ///< at the last look
+  std::optional<std::int64_t> left;  ///< at the last look
   BootTime at{};
   double fast = 0;  ///< bytes per second, over about a second
   double slow = 0;  ///< over about ten

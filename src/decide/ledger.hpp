@@ -88,7 +88,7 @@ struct Pool {
     return std::min(capacity - reserve - booked, free - refused - unmaterialised - unseen) - margin;
   }
   /// The most that can ever be booked at once.
-  std::int64_t most() const { return capacity - reserve - margin; }
+  std::int64_t most() const { return std::max<std::int64_t>(0, capacity - reserve - margin); }
   /// The most that could be booked now if every lease ended: what others use stays.
   std::int64_t most_beside_others() const {
     return std::min(capacity - reserve, free + measured + beyond) - margin;

@@ -147,14 +147,15 @@ bool Guardian::send(const GuardianMessage& message) {
 }
 
 void Guardian::bury() {
-  if (socket_ >= 0) ::close(socket_);
-  socket_ = -1;
+  // Ended before the socket is closed: one that is merely slow would let all go that we go on to
+  // hold. A new one is told of all of it again.
   if (pid_ > 0) {
-    // What it held it lets go of now, if it lives; a new one is told of all of it again.
     ::kill(pid_, SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
   pid_ = 0;
+  if (socket_ >= 0) ::close(socket_);
+  socket_ = -1;
 }
 
 Result<void> Guardian::hold(LeaseId lease, const Group& group) {

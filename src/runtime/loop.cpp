@@ -832,6 +832,10 @@ void Loop::carry_out(Effect& effect) {
     if (const std::string problem = machine_.limit_cpu(*limit); !problem.empty()) {
       this->say("component.limit", problem);
     }
+  } else if (const auto* memory = std::get_if<LimitMemory>(&effect)) {
+    if (const std::string problem = machine_.limit_memory(*memory); !problem.empty()) {
+      this->say("lease.limit", problem);
+    }
   } else if (auto* look = std::get_if<LookAtSessions>(&effect)) {
     ask(std::move(*look));
   } else if (auto* clean = std::get_if<CleanSessions>(&effect)) {

@@ -84,7 +84,14 @@ Placed Machine::place(const PlaceHolder& effect) {
   if (effect.fence_at.count() > 0) {
     const auto fenced = fence(effect.lease, *placed.group, effect.fence_at);
     placed.fenced = fenced.has_value();
-    if (!fenced) placed.problem = fenced.error().what + ": " + fenced.error().why;
+    if (!fenced) {
+      placed.problem = fenced.error().what + ": " + fenced.error().why;
+      // As where no guardian could be started just now.
+      placed.fence_comes = !placed.group->memory.empty();
+      if (placed.fence_comes) {
+        fences_failed_[effect.lease] = {effect.lease, *placed.group, effect.fence_at, "granted"};
+      }
+    }
   }
   if (effect.memory_limit || effect.cpu_limit) {
     const auto limited = groups_->limit(*placed.group, effect.memory_limit, effect.cpu_limit);
@@ -154,6 +161,13 @@ std::string Machine::limit_cpu(const LimitCpu& effect) {
   // Nobody stands still: a hundredth of a core is the least that the kernel knows.
   const auto at = effect.at ? std::optional(std::max(*effect.at, Cores(10))) : std::nullopt;
   const auto done = groups_->limit_cpu(effect.group, at);
+  if (done || done.error().kind == ErrorKind::not_found) return {};
+  return done.error().what + ": " + done.error().why;
+}
+
+std::string Machine::limit_memory(const LimitMemory& effect) {
+  if (!groups_ || effect.group.memory.empty()) return {};
+  const auto done = groups_->limit_memory(effect.group, effect.at);
   if (done || done.error().kind == ErrorKind::not_found) return {};
   return done.error().what + ": " + done.error().why;
 }

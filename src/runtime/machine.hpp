@@ -33,6 +33,7 @@ class Machine {
   Weighed weigh(const Weigh& effect);
   /// Returns why it could not be done; or empty.
   std::string limit_cpu(const LimitCpu& effect);
+  std::string limit_memory(const LimitMemory& effect);
   Terminated terminate(const Terminate& effect);
   Released release(const Release& effect);
 

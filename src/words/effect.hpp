@@ -194,9 +194,18 @@ struct LimitCpu {
   std::string reason;
 };
 
-using Effect = std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence,
-                            Freeze, Weigh, Terminate, Release, Notify, AskHook, LookAtSessions,
-                            CleanSessions, MakeSession, CallSetter, LimitCpu, EndListening>;
+/// Move the hard limit of memory that a lease was given; empty: away.
+struct LimitMemory {
+  LeaseId lease = 0;
+  Group group;
+  std::optional<Bytes> at;
+  std::string reason;
+};
+
+using Effect =
+    std::variant<Respond, Journal, Say, Changed, Sense, Watch, PlaceHolder, Fence, Freeze, Weigh,
+                 Terminate, Release, Notify, AskHook, LookAtSessions, CleanSessions, MakeSession,
+                 CallSetter, LimitCpu, LimitMemory, EndListening>;
 using Effects = std::vector<Effect>;
 
 }  // namespace headroom

@@ -218,7 +218,8 @@ struct Placed {
   LeaseId lease = 0;
   Result<Group> group;
   bool fenced = false;
-  std::string problem;  ///< what of fence or limit did not work, or empty
+  std::string problem;       ///< what of fence or limit did not work, or empty
+  bool fence_comes = false;  ///< the fence did not work, and is tried again
 };
 /// The fence was moved.
 struct Fenced {

@@ -152,6 +152,7 @@ struct Parts {
     }
   }
   void operator()(const LimitCpu& e) { number(e.lease); }
+  void operator()(const LimitMemory& e) { number(e.lease); }
   void operator()(const EndListening& e) { d.add(e.component); }
   void operator()(const LookAtSessions& e) { number(e.run); }
   void operator()(const CleanSessions& e) {
