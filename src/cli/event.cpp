@@ -46,7 +46,7 @@ std::string text_of(const value& event, const value& room) {
 }
 
 // Types that have not happened yet are no mistake; those that have are right whatever stands here.
-constexpr std::array<std::string_view, 66> kTypes{{"alert.acknowledged",
+constexpr std::array<std::string_view, 67> kTypes{{"alert.acknowledged",
                                                    "alert.ended",
                                                    "alert.escalated",
                                                    "alert.lowered",
@@ -91,6 +91,7 @@ constexpr std::array<std::string_view, 66> kTypes{{"alert.acknowledged",
                                                    "lease.idle",
                                                    "lease.killed",
                                                    "lease.late",
+                                                   "lease.limit",
                                                    "lease.moved",
                                                    "lease.orphans",
                                                    "lease.over",

@@ -362,6 +362,11 @@ class Run {
     }
     const Start start{std::move(*words), environment_of(lease_), output_path_};
     say(granted_line(lease_));
+    if (request_.enforce && !client::is_true(lease_, "group.enforced")) {
+      const auto why = printable(client::text(lease_, "reason"));
+      say("headroom: nothing holds " + lease_name(lease_) + " to what it booked" +
+          (why.empty() ? "" : ": " + why) + "; headroom doctor says what helps");
+    }
     const double began = seconds_now();
     child.start(start);
     const auto state = watch_over(child, signals);
@@ -376,9 +381,22 @@ class Run {
     return code_of(state.status);
   }
 
+  static bool asks_to_end(int number) {
+    return number == SIGINT || number == SIGQUIT || number == SIGTERM || number == SIGHUP;
+  }
+
+  /// Who stands still hears of no signal: it is let go, and what it holds is given back.
+  void let_it_hear() {
+    const auto lease = daemon_.lease(id());
+    if (!lease || !client::is_true(*lease, "frozen")) return;
+    say("headroom: " + lease_name(lease_) +
+        " stands still for want of memory; it is let go so that it can end");
+    daemon_.end(id());
+  }
+
   /// Passes signals on until the command has ended.
-  static Child::State watch_over(Child& child, Signals& signals) {
-    for (;;) {
+  Child::State watch_over(Child& child, Signals& signals) {
+    for (bool heard = false;;) {
       const auto state = child.look();
       if (state.ended) return state;
       if (state.stopped_by == SIGTSTP || state.stopped_by == SIGTTIN ||
@@ -393,6 +411,7 @@ class Run {
         // What the terminal sends reaches the command by itself: it is in the same group.
         const bool ours = taken->number == SIGCHLD || taken->number == SIGPIPE;
         if (!ours && !taken->from_kernel) child.signal(taken->number);
+        if (asks_to_end(taken->number) && !std::exchange(heard, true)) let_it_hear();
       }
     }
   }

@@ -259,7 +259,8 @@ int session_command(Words words) {
   for (const auto& session : client::list(*sessions)) {
     if (client::text(session, "state") == "left") return 1;
   }
-  return 0;
+  // A root that cannot be looked into: what is in it was neither listed nor removed.
+  return client::list(*sessions, "problems").empty() ? 0 : 1;
 }
 
 }  // namespace headroom::cli

@@ -106,6 +106,12 @@ int wait_command(Words words) {
     return report(Error{ErrorKind::invalid_request, "wait needs something to wait for", "",
                         "headroom wait --gpu-mem 12G"});
   }
+  if (*line && needs.any()) {
+    return report(
+        Error{ErrorKind::invalid_request,
+              "wait cannot wait for needs and for '" + names.front() + "' at once", "",
+              "one after the other: headroom wait 'memory<80%' && headroom wait --mem 6G"});
+  }
   const auto within = common.timeout;
   common.timeout.reset();
   client::Daemon daemon(common.url, common.answer_within());

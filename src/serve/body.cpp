@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <initializer_list>
 #include <iterator>
 #include <span>
@@ -34,6 +35,12 @@ constexpr std::size_t kLongestSetting = 4096;
 
 tl::unexpected<Error> refuse(std::string what, std::string why = {}, std::string help = {}) {
   return fail(ErrorKind::invalid_request, std::move(what), std::move(why), std::move(help));
+}
+
+std::string in_words(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.16g", number);
+  return text;
 }
 
 // Walks an object's fields; the first thing that is wrong is kept and stops the rest.
@@ -104,13 +111,22 @@ class Fields {
       return std::nullopt;
     }
     if (!std::isfinite(number) || number < least || number > most) {
-      wrong(name, "it is out of range");
+      wrong(name, "it is to be " + in_words(least) + " to " + in_words(most));
       return std::nullopt;
     }
     return number;
   }
+  /// A number without a fraction.
+  std::optional<std::int64_t> whole(std::string_view name, double least, double most,
+                                    bool* given_null = nullptr) {
+    const auto value = number(name, least, most, given_null);
+    if (!value) return std::nullopt;
+    if (*value == std::trunc(*value)) return static_cast<std::int64_t>(*value);
+    wrong(name, "a whole number is wanted");
+    return std::nullopt;
+  }
   void bytes(std::string_view name, std::optional<Bytes>& out) {
-    if (const auto value = number(name, 1, kLargest)) out = Bytes(std::llround(*value));
+    if (const auto value = whole(name, 1, kLargest)) out = Bytes(*value);
   }
   template <class Duration>
   void seconds(std::string_view name, std::optional<Duration>& out, double least) {
@@ -213,7 +229,7 @@ Result<Needs> read_needs(const json::value* value) {
     needs.cpu = Cores(std::llround(*cores * 1000));
   }
   fields.text("disk_path", needs.disk_path);
-  if (const auto gpus = fields.number("gpus", 0, 64)) needs.gpus = static_cast<int>(*gpus);
+  if (const auto gpus = fields.whole("gpus", 0, 64)) needs.gpus = static_cast<int>(*gpus);
   fields.device("gpu", needs.gpu);
   if (const auto compute = fields.number("compute", 0, 100)) needs.compute = *compute;
   if (auto done = fields.done({"memory_bytes", "gpu_memory_bytes", "cpu_cores", "disk_bytes",
@@ -239,7 +255,7 @@ void read_holder(Fields& fields, HolderField& holder) {
   }
   Fields inner(value->get_object(), "holder.");
   bool null = false;
-  if (const auto pid = inner.number("pid", 1, 1 << 30, &null)) {
+  if (const auto pid = inner.whole("pid", 1, 1 << 30, &null)) {
     holder.pid = static_cast<pid_t>(*pid);
   }
   int others = 0;
@@ -401,7 +417,7 @@ Result<AskChange> parse_change(std::string_view text, HolderField& holder) {
   }
   fields.seconds("ttl_seconds", ask.ttl, 0);
   fields.seconds("for_seconds", ask.expected, 1);
-  if (const auto status = fields.number("exit_status", 0, 0xFFFF)) {
+  if (const auto status = fields.whole("exit_status", 0, 0xFFFF)) {
     ask.exit_status = static_cast<int>(*status);
   }
   fields.bytes("failed_gpu_memory_bytes", ask.failed_gpu_memory);
@@ -555,7 +571,7 @@ Result<AskComponent> parse_component(std::string_view text, std::optional<pid_t>
   if (!object) return tl::unexpected(object.error());
   Fields fields(**object, "");
   read_quota(**object, fields, ask.quota);
-  if (const auto number = fields.number("pid", 1, kLargestPid)) pid = static_cast<pid_t>(*number);
+  if (const auto number = fields.whole("pid", 1, kLargestPid)) pid = static_cast<pid_t>(*number);
   if (const json::value* setters = fields.find("setters"); setters != nullptr) {
     if (!setters->is_array() || setters->get_array().size() > kMostSetters) {
       fields.wrong("setters", "a list of at most 16 is wanted");
@@ -605,7 +621,7 @@ Result<AskComponent> parse_component_answer(std::string_view text) {
   AskComponent ask;
   ask.what = AskComponent::What::answer;
   Fields fields(**object, "");
-  if (const auto id = fields.number("id", 1, kLargestAsk)) {
+  if (const auto id = fields.whole("id", 1, kLargestAsk)) {
     ask.ask = static_cast<std::uint64_t>(*id);
   } else {
     fields.wrong("id", "the number of the ask is wanted");
@@ -684,9 +700,7 @@ Result<AskSessions> parse_session(std::string_view text, std::optional<pid_t>& p
   Fields fields(**object, "");
   fields.text("name", ask.name, kLongestFolder);
   fields.text("root", ask.root, kLongestPath);
-  if (const auto number = fields.number("pid", 1, kLargestPid)) {
-    pid = static_cast<pid_t>(std::llround(*number));
-  }
+  if (const auto number = fields.whole("pid", 1, kLargestPid)) pid = static_cast<pid_t>(*number);
   if (auto done = fields.done({"name", "root", "pid"}); !done) return tl::unexpected(done.error());
   if (ask.name.empty()) {
     return refuse("a session wants a name", "field name is not there", R"({"name":"run-1"})");
@@ -757,7 +771,7 @@ Result<HolderAnswer> parse_answer(std::string_view text) {
   if (!object) return tl::unexpected(object.error());
   HolderAnswer answer;
   Fields fields(**object, "");
-  if (const auto ask = fields.number("ask", 1, kLargestAsk)) {
+  if (const auto ask = fields.whole("ask", 1, kLargestAsk)) {
     answer.ask = static_cast<std::uint64_t>(*ask);
   } else {
     fields.wrong("ask", "the number of the ask is wanted");
