@@ -227,6 +227,18 @@ TEST_F(CommandLine, WaitEndsWhenItFitsAndAtItsTime) {
             0);
 }
 
+TEST_F(CommandLine, WaitDoesNotDropTheNeedsForALine) {
+  EXPECT_EQ(run({"wait", "--mem", "100G", "memory<80%"}, {}), 2);
+  EXPECT_THAT(err, HasSubstr("at once"));
+}
+
+TEST_F(CommandLine, ASessionRootThatCannotBeReadIsNoSuccess) {
+  EXPECT_EQ(run({"session", "ls"},
+                {200, R"({"items":[],"problems":["cannot look into /nope: it is not there"]})"}),
+            1);
+  EXPECT_THAT(out, HasSubstr("/nope"));
+}
+
 TEST_F(CommandLine, AnOutputThatACommandHasNotIsRefused) {
   EXPECT_EQ(run({"metrics", "-o", "csv"}, {}), 2);
   EXPECT_THAT(err, HasSubstr("headroom metrics has no output as csv"));

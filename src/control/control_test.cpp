@@ -138,6 +138,23 @@ TEST(Control, AWaiterGivesUpAndATimeToLiveRunsOut) {
   EXPECT_EQ(b.state(timed), LeaseState::ended);
 }
 
+TEST(Control, WhatOnlyItsTimeEndsDoesNotLoseIt) {
+  Bench b;
+  b.read();
+  AskLease ask = want(memory(10_GiB));
+  ask.ttl = seconds(100);
+  AskChange change;
+  change.lease = b.granted(ask);
+  change.ttl = seconds(0);
+  EXPECT_EQ(b.refusal(b.ask(change))->error.kind, ErrorKind::invalid_request);
+  EXPECT_TRUE(b.shadow.leases.at(change.lease).expires);
+  ask = want(memory(10_GiB), 50);
+  ask.ttl = seconds(100);
+  change.lease = b.granted(ask);
+  EXPECT_NE(b.lease(b.ask(change)), nullptr) << "that one ends with its process";
+  EXPECT_FALSE(b.shadow.leases.at(change.lease).expires);
+}
+
 TEST(Control, TimesWithoutMeasureAreBounded) {
   Bench b;
   b.read();

@@ -102,7 +102,8 @@ class Loop final : public serve::Backend {
       : options_(std::move(options)),
         hooks_(hooks),
         control_(options_.config),
-        machine_(options_.root != "/", options_.config.state.dir),
+        machine_(options_.root != "/", options_.config.state.dir,
+                 [this](std::function<void()> work) { asio::post(io_, std::move(work)); }),
         gpu_holders_(options_.root == "/" ? "" : options_.root),
         history_(judge::History::capacity_for(options_.config.sample.history)),
         listeners_([this](HookAnswered answered) {
@@ -813,7 +814,7 @@ void Loop::carry_out(Effect& effect) {
   } else if (const auto* watched = std::get_if<Watch>(&effect)) {
     watch(watched->holder);
   } else if (const auto* place = std::get_if<PlaceHolder>(&effect)) {
-    pending_.emplace_back(machine_.place(*place));
+    machine_.place(*place, [this](Placed placed) { dispatch(std::move(placed)); });
   } else if (const auto* fence = std::get_if<Fence>(&effect)) {
     pending_.emplace_back(machine_.fence(*fence));
   } else if (const auto* freeze = std::get_if<Freeze>(&effect)) {

@@ -25,12 +25,18 @@ std::string jobs_name(const std::string& state_dir) {
 
 }  // namespace
 
-Machine::Machine(bool captured, const std::string& state_dir)
-    : guardian_({.state_dir = state_dir}) {
+Machine::Machine(bool captured, const std::string& state_dir, Post post)
+    : guardian_({.state_dir = state_dir}), way_(std::make_shared<Way>()) {
+  way_->post = std::move(post);
   if (captured) return;
   act::GroupsConfig config;
   config.name = jobs_name(state_dir);
   groups_.emplace(act::Groups::probe(config));
+}
+
+Machine::~Machine() {
+  const std::lock_guard lock(way_->lock);
+  way_->post = nullptr;
 }
 
 const char* Machine::tier() const { return groups_ ? act::to_string(groups_->tier()) : "none"; }
@@ -56,6 +62,17 @@ std::vector<Absence> Machine::cannot() const {
                    fix == std::string::npos ? "" : reason.substr(fix + kFix.size())});
   }
   return out;
+}
+
+void Machine::place(const PlaceHolder& effect, std::function<void(Placed)> done) {
+  Placed placed = place(effect);
+  const bool later = way_->post != nullptr && placed.fenced && !placed.group->v2;
+  // The thread does one after the other: its threshold comes before this.
+  const auto tell = [way = way_, placed, done] {
+    const std::lock_guard lock(way->lock);
+    if (way->post) way->post([placed, done] { done(placed); });
+  };
+  if (!later || !slow_.post(tell)) done(std::move(placed));
 }
 
 Placed Machine::place(const PlaceHolder& effect) {

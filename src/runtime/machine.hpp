@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,9 +27,16 @@ class Machine {
  public:
   /// `captured`: the readings come from a captured tree, so nothing of this machine is touched.
   /// Daemons with different state directories keep their groups apart: each sweeps only its own.
-  Machine(bool captured, const std::string& state_dir);
+  /// `post` has work done on the loop thread, and is called on another one.
+  using Post = std::function<void(std::function<void()>)>;
+  Machine(bool captured, const std::string& state_dir, Post post = nullptr);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
 
-  Placed place(const PlaceHolder& effect);
+  /// Calls `done` once, at once or, where the kernel takes its time to learn where it is to signal
+  /// the job's use, when it knows: a job that begins before that may be at its limit untold.
+  void place(const PlaceHolder& effect, std::function<void(Placed)> done);
   Fenced fence(const Fence& effect);
   Frozen freeze(const Freeze& effect);
   Weighed weigh(const Weigh& effect);
@@ -60,11 +69,18 @@ class Machine {
     bool slowed = false;
     bool any() const { return fence || frozen || slowed; }
   };
+  /// The way back to the loop; closed at the end.
+  struct Way {
+    std::mutex lock;
+    Post post;
+  };
+  Placed place(const PlaceHolder& effect);
   Result<Bytes> fence(LeaseId lease, const Group& group, Bytes at);
   void forget(LeaseId lease);
 
   std::optional<act::Groups> groups_;
   Guardian guardian_;
+  std::shared_ptr<Way> way_;
   Worker slow_{"thresholds", act::FenceWatch::kMost};
   act::FenceWatch fences_{[this](std::function<void()> set) { return slow_.post(std::move(set)); }};
   std::map<LeaseId, Held> held_;

@@ -137,7 +137,9 @@ TEST(Body, RefusesByName) {
       {R"({"needs":{"memory":1}})", "unknown field needs.memory"},
       {R"({"needs":{"memory_bytes":1},"priority":"urgent"})", "priority"},
       {R"({"needs":{"memory_bytes":1},"name":"a\u0000b"})", "name"},
+      {R"({"needs":{"memory_bytes":1.5}})", "needs.memory_bytes"},
       {R"({"needs":{"memory_bytes":1},"holder":{"pid":-4}})", "holder.pid"},
+      {R"({"needs":{"memory_bytes":1},"holder":{"pid":2.5}})", "holder.pid"},
       {R"({"needs":{"memory_bytes":1},"holder":{}})", "holder"},
       {R"({"needs":{"memory_bytes":1},"parent":"seven"})", "parent"},
   };
@@ -149,6 +151,11 @@ TEST(Body, RefusesByName) {
     EXPECT_NE(ask.error().what.find(row.says), std::string::npos)
         << row.text << " said: " << ask.error().what;
   }
+}
+
+TEST(Body, ANumberThatIsRefusedSaysWhatIsWanted) {
+  EXPECT_EQ(lease(R"({"needs":{"gpus":99}})").error().why, "it is to be 0 to 64");
+  EXPECT_EQ(lease(R"({"needs":{"gpus":1.5}})").error().why, "a whole number is wanted");
 }
 
 TEST(Body, RefusesDeepNesting) {

@@ -98,6 +98,18 @@ TEST_F(Held, OneThatOutgrowsItsBookingStandsStillUntilThereIsRoomForIt) {
   EXPECT_EQ(job->finish().code, 0);
 }
 
+// ^C did nothing until its time to stand still was over.
+TEST_F(Held, OneThatIsAskedToEndWhileItStandsStillHearsOfIt) {
+  const auto held = daemon_.command(Words{"run", "--mem", "32M", "--name", "grower", "--"} +
+                                    job(Words{"catch", "15", "touch", "400", "say", "through"}));
+  ASSERT_TRUE(stands_still()) << held->err();
+  held->signal(SIGTERM);
+  EXPECT_TRUE(held->says("got 15")) << held->err();
+  EXPECT_THAT(held->err(), HasSubstr("stands still"));
+  EXPECT_TRUE(held->says("through"));
+  EXPECT_EQ(held->finish().code, 0);
+}
+
 TEST_F(Held, ItGoesOnByItselfWhenTheDaemonIsKilled) {
   const auto job = grower();
   ASSERT_TRUE(stands_still()) << job->err();
