@@ -248,6 +248,22 @@ class Table(unittest.TestCase):
             self.assertIn("| 2.25 (1.50–3.00) | 1.50 |", text)
             self.assertNotIn("isolation", text)
 
+    def test_leaves_out_the_runs_beside_an_oracle_that_was_held_up(self):
+        workload = generate("W1", 1, 1024)
+        planned = measures.packed(workload.jobs, 0.97 * 1024)[0] / measures.oracle_bound(workload, 2)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "runs.json")
+            for slower, shown in ((1.1, True), (1.2, False)):
+                with open(path, "w", encoding="utf-8") as file:
+                    for name in ("oracle", "kernel"):
+                        run = dict.fromkeys(measures.KEYS, 0)
+                        run.update(contender=name, workload="W1", seed=1, makespan_over_oracle=slower * planned,
+                                   isolation=None)
+                        file.write(json.dumps(run) + "\n")
+                text = subprocess.run([sys.executable, HERE / "table", "--undisturbed", "1.15", path],
+                                      stdout=subprocess.PIPE, text=True, check=True).stdout
+                self.assertEqual("| W1 | kernel | 1 |" in text, shown, text)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -53,6 +53,8 @@ constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 /// How long a daemon that restarts is waited for where nothing can go on without it.
 constexpr double kRestartSeconds = 3;
+/// And one that runs and does not answer.
+constexpr double kBusySeconds = 60;
 constexpr double kEndSeconds = 2;
 /// What a waiter grants the daemon beyond its own deadline before it gives up by itself.
 constexpr double kGraceSeconds = 5;
@@ -157,7 +159,7 @@ class Run {
       report(child.error());
       return kOwnFailure;
     }
-    if (const auto code = book(*child)) return *code;
+    if (const auto code = book(*child, signals)) return *code;
     if (front.detached()) {
       if (const auto code = move_output(front)) return *code;
     }
@@ -188,7 +190,7 @@ class Run {
   }
 
   /// Asks for the lease; an exit code when there will be none.
-  std::optional<int> book(const Child& child) {
+  std::optional<int> book(const Child& child, Signals& signals) {
     if (const auto connected = daemon_.connect(); !connected) return report(connected.error());
     if (const auto complete = complete_needs(); !complete) return report(complete.error());
     if (const auto word = missing_value(request_.command, request_.needs); !word.empty()) {
@@ -201,15 +203,26 @@ class Run {
     asked_at_ = seconds_now();
     auto lease = daemon_.book(body_, key_);
     // The answer may have been lost with a daemon that restarts: the key finds the same lease.
-    for (double rest = 0.05; !lease && lease.error().kind == ErrorKind::unavailable &&
-                             seconds_now() - asked_at_ < kRestartSeconds;
-         rest *= 2) {
+    double rest = 0.05;
+    while (!lease && lease.error().kind == ErrorKind::unavailable &&
+           seconds_now() - asked_at_ < patience()) {
+      // A lease that was made nevertheless ends with the process that it is for.
+      if (const auto number = asked_to_end(signals)) return 128 + *number;
+      if (daemon_.was_late() && !std::exchange(said_late_, true)) {
+        say("headroom: the daemon has not answered yet; asking again");
+      }
       pause_for(rest);
+      rest = std::min(2 * rest, 1.0);
       lease = daemon_.book(body_, key_);
     }
     if (!lease) return report(lease.error());
     lease_ = std::move(*lease);
     return std::nullopt;
+  }
+
+  /// Seconds. On a machine with more to do than it can the daemon has its turn later as well.
+  double patience() const {
+    return daemon_.was_late() && !common_.timeout ? kBusySeconds : kRestartSeconds;
   }
 
   std::string id() const { return client::text(lease_, "id"); }
@@ -448,6 +461,7 @@ class Run {
   std::string output_path_;
   double asked_at_ = 0;
   bool said_waiting_ = false;
+  bool said_late_ = false;
   bool progress_shown_ = false;
 };
 

@@ -115,6 +115,7 @@ Result<void> Daemon::connect() {
 Result<std::string> Daemon::exchange(std::string_view method, std::string_view target,
                                      std::string_view body, std::string_view idempotency_key,
                                      std::chrono::milliseconds within) {
+  late_ = false;
   if (auto connected = connect(); !connected) return tl::unexpected<Error>(connected.error());
   std::vector<http::Header> headers;
   if (!idempotency_key.empty()) headers.push_back({"Idempotency-Key", idempotency_key});
@@ -127,7 +128,8 @@ Result<std::string> Daemon::exchange(std::string_view method, std::string_view t
       return tl::unexpected<Error>(response.error());
     }
     Error error = no_daemon(url_, response.error().why);
-    if (kind == ErrorKind::timed_out) {  // it runs: starting one would not help
+    late_ = kind == ErrorKind::timed_out;
+    if (late_) {  // it runs: starting one would not help
       error.why = "it was reached but gave no answer in time";
       error.help = "a longer --timeout";
     }

@@ -61,6 +61,8 @@ class Daemon {
   /// that is none or a file that holds no token,
   /// with `unavailable` when nobody listens there.
   Result<void> connect();
+  /// Whether the last call was given no answer in time by a daemon that was reached.
+  bool was_late() const { return late_; }
 
   /// The body of GET `target`.
   Result<std::string> get(std::string_view target);
@@ -98,6 +100,7 @@ class Daemon {
 
   std::string url_;
   std::chrono::milliseconds timeout_;
+  bool late_ = false;
   std::string authorization_;  ///< "Bearer …"; "" = none
   std::optional<http::Client> connection_;
 };

@@ -247,6 +247,36 @@ TEST(HungDaemon, IsWaitedForAsLongAsAskedAndFindsNoGhostAfterwards) {
   EXPECT_NE(access(daemon.file("ran").c_str(), F_OK), 0);
 }
 
+// On a machine with thirty that want each processor the daemon answered after more than five
+// seconds, and jobs were not started for that.
+TEST(HungDaemon, AJobWaitsForOneThatIsMerelyBusy) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start());
+  daemon.program().signal(SIGSTOP);
+  const auto run = daemon.command(Words{"run", "--mem", "1M", "--name", "j", "--"} +
+                                  job({"say", "through", "exit", "3"}));
+  EXPECT_TRUE(eventually([&] { return run->err().find("asking again") != std::string::npos; }));
+  EXPECT_TRUE(run->running());
+  daemon.program().signal(SIGCONT);
+  EXPECT_TRUE(run->says("through")) << run->err();
+  EXPECT_EQ(run->finish().code, 3);
+  EXPECT_TRUE(daemon.lease_ends("j"));
+}
+
+TEST(HungDaemon, OneThatIsAskedToEndDoesNotWaitForIt) {
+  Daemon daemon;
+  ASSERT_TRUE(daemon.start());
+  daemon.program().signal(SIGSTOP);
+  const auto run =
+      daemon.command({"run", "--mem", "1M", "--name", "j", "--", "touch", daemon.file("ran")});
+  EXPECT_TRUE(eventually([&] { return run->err().find("asking again") != std::string::npos; }));
+  run->signal(SIGTERM);
+  EXPECT_EQ(run->finish().code, 143);
+  daemon.program().signal(SIGCONT);
+  EXPECT_TRUE(daemon.lease_ends("j"));
+  EXPECT_NE(access(daemon.file("ran").c_str(), F_OK), 0);
+}
+
 // ------------------------------------------------------------------------------- lacking machines
 
 TEST(Unprivileged, ADaemonWorksAndSaysWhatItCannotDo) {
