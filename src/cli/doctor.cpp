@@ -338,8 +338,17 @@ std::vector<Check> checks_of_node(const value& node) {
     }
   }
   if (const auto tier = client::text(node, "tier"); !tier.empty()) {
-    checks.push_back({tier == "none" ? Check::Outcome::absent : Check::Outcome::ok, "cgroup",
-                      printable(tier), ""});
+    if (tier != "none") {
+      checks.push_back({Check::Outcome::ok, "cgroup", printable(tier), ""});
+    } else {
+      const auto& cannot = client::list(node, "cannot");
+      const bool said = std::any_of(cannot.begin(), cannot.end(), [](const auto& one) {
+        return client::text(one, "what") == "groups";
+      });
+      checks.push_back(
+          {Check::Outcome::absent, "cgroup", "none: nothing holds a job to what it booked",
+           said ? "see groups" : "headroomd makes them: sudo systemctl start headroomd"});
+    }
   }
   for (const auto& cannot : client::list(node, "cannot")) {
     if (client::text(cannot, "what").starts_with("notify.")) continue;  // checks_of_telling()

@@ -194,6 +194,7 @@ std::optional<BootTime> Control::next_deadline() const {
     if (one.patience) sooner(*one.patience);
   }
   if (!state_.calls_due.empty()) sooner(state_.calls_due.begin()->first);
+  if (const auto late = sessions_late_at()) sooner(*late);
   // On the wall's clock, and so right until that is set: then the next event says so.
   const auto wall = [&](WallTime at) {
     if (at > at_.wall) sooner(at_.boot + (at - at_.wall));
@@ -234,6 +235,7 @@ void Control::on(const Ticked&) {
   }
   forget_old();
   check_unloading();
+  give_up_on_sessions();
   expire_calls();
   cycle_components_when_due();
   run_queue();

@@ -231,6 +231,8 @@ class Control {
 
   // Session folders (sessions.cpp).
   void start_session_run();
+  std::optional<BootTime> sessions_late_at() const;
+  void give_up_on_sessions();
   void clean_sessions_when_due();
   /// What becomes of the folders, in the report of the run; false: it was refused, and is over.
   bool plan_session_run(SessionRun& run);

@@ -15,10 +15,11 @@ constexpr std::size_t kMostWaiting = 16;
 constexpr std::size_t kMostTold = 4096;
 constexpr std::size_t kMostFolders = 10'000;  // of one root that a look tells of
 constexpr std::size_t kMostToldOfOne = 256;
-constexpr auto kFirstClean = 60s;   // after the start
-constexpr auto kCleanAgain = 60s;   // after a run that removed something: perhaps not all of it
-constexpr auto kCleanEvery = 600s;  // else
-constexpr auto kSeenLately = 5s;    // lists are answered from a look as old as that
+constexpr auto kFirstClean = 60s;    // after the start
+constexpr auto kCleanAgain = 60s;    // after a run that removed something: perhaps not all of it
+constexpr auto kCleanEvery = 600s;   // else
+constexpr auto kLongestLook = 300s;  // two million files of a slow disk take their time
+constexpr auto kSeenLately = 5s;     // lists are answered from a look as old as that
 
 /// The folder that is meant by a session's name: "x" is session_x under "session_*".
 std::string folder_name(const std::string& pattern, const std::string& name) {
@@ -38,6 +39,14 @@ std::string place_of(const SessionFolder& folder) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
   return place;
+}
+
+/// What is told while the folders do not answer.
+Error hung(const SessionRun& run) {
+  return {ErrorKind::unavailable, "the folders of sessions do not answer",
+          (run.ask.root.empty() ? std::string("one of sessions.roots") : run.ask.root) +
+              " was not read within five minutes; none is listed, made or removed until it is",
+          "ls on each of them: one may lie on a filesystem whose server is gone"};
 }
 
 }  // namespace
@@ -97,6 +106,9 @@ void Control::ask(const Asked& asked, const AskSessions& ask) {
     effects_.emplace_back(Respond{asked.request, std::move(run.report)});
     return;
   }
+  if (state_.session_run && state_.session_run->late) {
+    return refuse(asked.request, hung(*state_.session_run));
+  }
   if (state_.session_runs.size() >= kMostWaiting) {
     return refuse(asked.request,
                   {ErrorKind::too_many_requests, "too many ask for sessions",
@@ -112,6 +124,7 @@ void Control::start_session_run() {
   state_.session_runs.pop_front();
   SessionRun& run = *state_.session_run;
   run.number = ++state_.last_session_run;
+  run.began = at_.boot;
   const auto& settings = state_.config->sessions;
   if (run.ask.what == AskSessions::What::add) {
     effects_.emplace_back(MakeSession{run.number, run.ask.root, run.ask.name, run.caller.uid});
@@ -123,6 +136,25 @@ void Control::start_session_run() {
   look.pattern = settings.pattern;
   for (const auto& [key, session] : state_.promises.sessions) look.told.push_back(session);
   effects_.emplace_back(std::move(look));
+}
+
+std::optional<BootTime> Control::sessions_late_at() const {
+  if (!state_.session_run || state_.session_run->cleaning || state_.session_run->late) return {};
+  return state_.session_run->began + kLongestLook;
+}
+
+// A filesystem whose server is gone: whoever asks is told, and the one thread goes on waiting.
+void Control::give_up_on_sessions() {
+  const auto late = sessions_late_at();
+  if (!late || at_.boot < *late) return;
+  SessionRun& run = *state_.session_run;
+  run.late = true;
+  const Error error = hung(run);
+  say("session.hung", 0, error.what + ": " + error.why);
+  if (run.request != 0) refuse(run.request, error);
+  for (const SessionRun& one : std::exchange(state_.session_runs, {})) {
+    if (one.request != 0) refuse(one.request, error);
+  }
 }
 
 void Control::clean_sessions_when_due() {
@@ -182,6 +214,10 @@ void Control::note_sessions(const std::vector<SessionRoot>& roots) {
 void Control::on(const SessionsSeen& event) {
   if (!state_.session_run || state_.session_run->number != event.run) return;
   SessionRun& run = *state_.session_run;
+  if (std::exchange(run.late, false)) {
+    say("session.hung", 0, "the folders of sessions answer again");
+    if (run.request != 0) return end_session_run();  // who asked was told that nothing came of it
+  }
   note_sessions(event.roots);
   state_.sessions_seen = event.roots;
   state_.sessions_seen_at.reset();
@@ -192,6 +228,7 @@ void Control::on(const SessionsSeen& event) {
     return end_session_run();
   }
   state_.sessions_seen_at.reset();  // it is different soon
+  run.cleaning = true;
   CleanSessions clean;
   clean.run = run.number;
   for (const SessionRoot& root : event.roots) {
@@ -347,7 +384,7 @@ void Control::on(const SessionMade& event) {
   if (!state_.session_run || state_.session_run->number != event.run) return;
   SessionRun& run = *state_.session_run;
   if (!event.folder) {
-    refuse(run.request, event.folder.error());
+    if (!run.late) refuse(run.request, event.folder.error());
     return end_session_run();
   }
   Session session;
@@ -366,7 +403,7 @@ void Control::on(const SessionMade& event) {
   made.state = SessionState::live;
   made.why = "it was made just now";
   run.report.items.push_back(std::move(made));
-  effects_.emplace_back(Respond{run.request, std::move(run.report)});
+  if (!run.late) effects_.emplace_back(Respond{run.request, std::move(run.report)});
   state_.sessions_seen_at.reset();
   end_session_run();
 }

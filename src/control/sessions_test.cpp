@@ -328,5 +328,37 @@ TEST_F(SessionsTest, ARootThatCannotBeReadIsAProblemNotAnEmptyOne) {
   EXPECT_EQ(b.control.view(b.now()).session_roots.at(0).bytes, 1_GiB);
 }
 
+// A root lay on a filesystem whose server was gone: everybody who asked waited for ever.
+TEST_F(SessionsTest, WhereARootDoesNotAnswerWhoeverAsksIsTold) {
+  folder("session_a", hours(5));
+  const RequestId list = b.ask(AskSessions{});
+  const LookAtSessions hangs = *effect<LookAtSessions>();
+  AskSessions add;
+  add.what = AskSessions::What::add;
+  add.name = "run-1";
+  const RequestId waits = b.ask(add);
+  EXPECT_EQ(b.control.next_deadline(), b.now().boot + seconds(300));
+  b.pass(seconds(299));
+  b.apply(Ticked{});
+  EXPECT_EQ(b.refusal(list), nullptr);
+  b.pass(seconds(1));
+  b.apply(Ticked{});
+  EXPECT_THAT(said(), SizeIs(1));
+  ASSERT_NE(b.refusal(list), nullptr);
+  EXPECT_EQ(b.refusal(list)->error.kind, ErrorKind::unavailable);
+  EXPECT_NE(b.refusal(waits), nullptr);
+  EXPECT_NE(b.refusal(b.ask(AskSessions{})), nullptr) << "at once";
+  EXPECT_FALSE(b.control.next_deadline());
+
+  SessionsSeen event;
+  event.run = hangs.run;
+  event.roots = {root_};
+  b.apply(event);
+  EXPECT_EQ(b.answer<Sessions>(list), nullptr) << "who was told so is not told twice";
+  const RequestId again = b.ask(AskSessions{});
+  seen();
+  EXPECT_NE(b.answer<Sessions>(again), nullptr);
+}
+
 }  // namespace
 }  // namespace headroom::control

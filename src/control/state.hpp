@@ -125,7 +125,10 @@ struct SessionRun {
   RequestId request = 0;  ///< who waits for it; 0: headroom began it by itself
   Caller caller;
   AskSessions ask;
-  Sessions report;  ///< once the plan is made
+  BootTime began{};
+  bool cleaning = false;  ///< the folders were seen; now it may take its time
+  bool late = false;      ///< they did not answer, and who asked has been told so
+  Sessions report;        ///< once the plan is made
 };
 
 /// A client that waits for a lease to leave the queue.
