@@ -394,6 +394,7 @@ class Control {
   void end_overrunners(const Sample& sample);
   /// It is the only one that holds memory, what is left was not enough for it, and somebody waits.
   bool is_hopeless(LeaseId id) const;
+  /// One lease alone holds memory, and somebody waits for it.
   bool is_alone_and_waited_for() const;
   struct Hopeless;
   std::optional<Hopeless> find_hopeless(const Sample& sample) const;

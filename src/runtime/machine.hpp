@@ -25,10 +25,11 @@ namespace headroom::runtime {
 /// The control groups of this machine, or the reason why there are none. Loop thread only.
 class Machine {
  public:
+  /// Has work done on the loop thread, and is called on another one.
+  using Post = std::function<void(std::function<void()>)>;
   /// `captured`: the readings come from a captured tree, so nothing of this machine is touched.
   /// Daemons with different state directories keep their groups apart: each sweeps only its own.
-  /// `post` has work done on the loop thread, and is called on another one.
-  using Post = std::function<void(std::function<void()>)>;
+  /// Without `post` all is told at once.
   Machine(bool captured, const std::string& state_dir, Post post = nullptr);
   ~Machine();
   Machine(const Machine&) = delete;
